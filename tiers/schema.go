@@ -1,0 +1,133 @@
+// Package tiers is the domain: tables, data files, snapshots, marks, and the
+// classes of error that decide what a caller does next. It imports no storage.
+package tiers
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind is the type of a column's values.
+type Kind uint8
+
+// The kinds that a lake column can have, with their Iceberg types.
+const (
+	KindInvalid   Kind = iota
+	KindBool           // boolean
+	KindLong           // long
+	KindDouble         // double
+	KindString         // string
+	KindBinary         // binary
+	KindDate           // date
+	KindTimestamp      // timestamptz, UTC microseconds
+	KindStruct         // struct
+	KindList           // list
+)
+
+var kindNames = [...]string{"invalid", "boolean", "long", "double", "string", "binary", "date", "timestamptz", "struct", "list"}
+
+// String returns the Iceberg name of the kind.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// ParseKind returns the scalar kind with the given Iceberg name.
+func ParseKind(name string) (Kind, bool) {
+	for k := KindBool; k <= KindTimestamp; k++ {
+		if kindNames[k] == name {
+			return k, true
+		}
+	}
+	return KindInvalid, false
+}
+
+// Type is the type of a field. Fields is set for structs, Elem for lists.
+type Type struct {
+	Kind   Kind
+	Fields []Field
+	Elem   *Field
+}
+
+// Field is a column, or a member of a struct, or the element of a list
+// (named "element"). ID is the Iceberg field id; zero means not yet assigned.
+type Field struct {
+	ID       int
+	Name     string
+	Type     Type
+	Required bool
+	Doc      string
+}
+
+// Schema is a table's columns in order.
+type Schema struct {
+	ID     int
+	Fields []Field
+}
+
+// Lookup returns the field at a dotted path such as src_endpoint.ip.
+func (s Schema) Lookup(path string) (Field, bool) {
+	fields := s.Fields
+	for {
+		name, rest, more := strings.Cut(path, ".")
+		f, ok := find(fields, name)
+		if !ok || !more {
+			return f, ok
+		}
+		if f.Type.Kind != KindStruct {
+			return Field{}, false
+		}
+		fields, path = f.Type.Fields, rest
+	}
+}
+
+func find(fields []Field, name string) (Field, bool) {
+	for _, f := range fields {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Field{}, false
+}
+
+// String renders the type the way Iceberg writes it.
+func (t Type) String() string {
+	switch t.Kind {
+	case KindStruct:
+		parts := make([]string, len(t.Fields))
+		for i, f := range t.Fields {
+			parts[i] = f.Name + ": " + f.Type.String()
+		}
+		return "struct<" + strings.Join(parts, ", ") + ">"
+	case KindList:
+		if t.Elem == nil {
+			return "list<?>"
+		}
+		return "list<" + t.Elem.Type.String() + ">"
+	default:
+		return t.Kind.String()
+	}
+}
+
+// The columns that every row of the lake carries.
+const (
+	ColTime       = "time"        // event time, UTC microseconds
+	ColIngestTime = "ingest_time" // when the daemon decoded it, UTC microseconds
+	ColStreamSeq  = "stream_seq"  // sequence in its JetStream stream
+	ColEventID    = "event_id"    // message id, or a hash of stream and sequence
+	ColUnmapped   = "unmapped"    // JSON of what does not fit a column
+)
+
+// BaseFields returns the columns that every table of events starts with,
+// without ids. Tables written by pipelines need not have them.
+func BaseFields() []Field {
+	return []Field{
+		{Name: ColTime, Type: Type{Kind: KindTimestamp}, Required: true, Doc: "event time, UTC"},
+		{Name: ColIngestTime, Type: Type{Kind: KindTimestamp}, Required: true, Doc: "time of decoding, UTC"},
+		{Name: ColStreamSeq, Type: Type{Kind: KindLong}, Required: true, Doc: "sequence in the stream"},
+		{Name: ColEventID, Type: Type{Kind: KindString}, Required: true, Doc: "message id, or hash of stream and sequence"},
+		{Name: ColUnmapped, Type: Type{Kind: KindString}, Doc: "JSON of what does not fit a column"},
+	}
+}

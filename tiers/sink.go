@@ -1,0 +1,61 @@
+package tiers
+
+import (
+	"context"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+)
+
+// WriteMode says how rows meet what a table already holds.
+type WriteMode string
+
+// The write modes of both tiers. All are atomic, and idempotent for the same
+// (pipeline, window).
+const (
+	Append        WriteMode = "append"         // add; rows of the same run are replaced
+	ReplaceWindow WriteMode = "replace_window" // delete this pipeline's rows of the window, then add
+	Merge         WriteMode = "merge"          // replace_window, and rows with an equal key are replaced
+	Overwrite     WriteMode = "overwrite"      // the table becomes exactly these rows
+)
+
+// Provenance columns are added to every row that a pipeline writes, in both tiers.
+const (
+	ColPipeline    = "_pipeline"
+	ColRunID       = "_run_id"
+	ColWindowStart = "_window_start"
+	ColWindowEnd   = "_window_end"
+)
+
+// Write is one atomic promotion of rows into a table.
+type Write struct {
+	Table    string // bare name, without tier
+	Mode     WriteMode
+	Key      []string // Merge only
+	Pipeline string
+	RunID    string
+	Start    time.Time // window [Start, End)
+	End      time.Time
+	Rows     array.RecordReader // not released by the sink
+}
+
+// WriteResult counts what a write changed.
+type WriteResult struct{ Inserted, Deleted int64 }
+
+// TableInfo describes an analytics table.
+type TableInfo struct {
+	Name   string
+	Schema Schema // ids are zero
+	Rows   int64
+	Bytes  int64
+}
+
+// Sink is a tier that takes pipeline output. One conformance suite
+// (tiers/tierstest) passes on every implementation.
+type Sink interface {
+	Write(ctx context.Context, w Write) (WriteResult, error)
+	Tables(ctx context.Context) ([]TableInfo, error)
+	// Retain deletes rows whose column is older than the cut.
+	Retain(ctx context.Context, table, column string, cut time.Time) (int64, error)
+	Drop(ctx context.Context, table string) error
+}

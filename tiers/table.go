@@ -1,0 +1,127 @@
+package tiers
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Mark says how far a source has been committed to a table. It is a table
+// property written in the same commit as the files that it covers, and the
+// only thing that a restart believes.
+type Mark struct {
+	Stream  string    `json:"stream"`
+	Created time.Time `json:"created"` // of the stream: a recreated stream is another stream
+	Filter  string    `json:"filter"`  // the consumer's subject filter
+	Seq     uint64    `json:"seq"`     // last stream sequence covered, committed or skipped
+}
+
+// Key identifies the source that the mark belongs to.
+func (m Mark) Key() string { return m.Stream + "|" + m.Filter }
+
+// SeqRange is an inclusive run of stream sequences.
+type SeqRange struct{ First, Last uint64 }
+
+// ColumnStats are the bounds and counts of one leaf column in one file.
+// Lower and Upper are in Iceberg's single-value serialisation, nil if unknown.
+type ColumnStats struct {
+	FieldID      int
+	Values       int64
+	Nulls        int64
+	NaNs         int64
+	Size         int64 // compressed bytes
+	Lower, Upper []byte
+}
+
+// DataFile describes one immutable Parquet file that has been written and
+// synced, ready to be named by a commit.
+type DataFile struct {
+	Path         string // absolute location (file:// URL or object URL)
+	Size         int64
+	Rows         int64
+	Day          int32 // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
+	CRC32C       uint32
+	TimeMin      time.Time // zero if the table has no time column
+	TimeMax      time.Time
+	Columns      []ColumnStats
+	SplitOffsets []int64
+	Seqs         []SeqRange // stream sequences of its rows; empty for pipeline output
+}
+
+// Snapshot names one version of a table.
+type Snapshot struct {
+	ID        int64
+	Parent    int64 // 0 if none
+	Sequence  int64
+	Time      time.Time
+	Operation string // append, overwrite, replace, delete
+	Summary   map[string]string
+}
+
+// Commit is one atomic change of a table: files in, files out, and for
+// ingest the mark. Exactly one of the three outcomes of Table.Commit follows.
+type Commit struct {
+	ID      string // unique; found again in the snapshot summary and a table property
+	Add     []DataFile
+	Remove  []DataFile // by path
+	From    *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
+	To      *Mark      // nil for commits that are not ingest's; marks are then untouched
+	Base    int64      // snapshot the removal was planned on; 0 for pure appends
+	Summary map[string]string
+}
+
+// Table is one lake table. Its methods are safe for concurrent use; what they
+// return is a value of the moment.
+type Table interface {
+	Name() string
+	Schema() Schema
+	Marks() map[string]Mark
+	Properties() map[string]string
+	Current() (Snapshot, bool)
+	Snapshots() []Snapshot // oldest first
+	// Refresh reloads the table's metadata from the catalog.
+	Refresh(ctx context.Context) error
+	// Evolve adds the fields of want that the table lacks (by path) and
+	// returns the schema with every id assigned. Existing fields keep type.
+	Evolve(ctx context.Context, want Schema) (Schema, error)
+	// Commit applies c. Its error is ErrConflict, ErrUnknown or ErrHalt.
+	Commit(ctx context.Context, c Commit) (Snapshot, error)
+	// Committed reports whether the commit with this id took effect.
+	Committed(ctx context.Context, id string) (bool, error)
+	// Files lists the data files of a snapshot (0: the current one) whose time
+	// range intersects [from, to); zero times mean unbounded.
+	Files(ctx context.Context, snapshot int64, from, to time.Time) ([]DataFile, error)
+	// Added lists files that appends added after snapshot since, up to and
+	// including until (0: current). ok is false if since is not an ancestor.
+	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
+	// NewFilePath returns a fresh location for a data file of the given day.
+	NewFilePath(day int32) string
+}
+
+// Options are a table's settings at creation.
+type Options struct {
+	Unpartitioned bool // otherwise by day(time)
+	Properties    map[string]string
+}
+
+// Lake is the set of lake tables. Names are bare ("signin"); the namespace
+// belongs to the implementation.
+type Lake interface {
+	Tables(ctx context.Context) ([]string, error)
+	Open(ctx context.Context, name string) (Table, error) // ErrNoTable
+	Create(ctx context.Context, name string, s Schema, o Options) (Table, error)
+	Drop(ctx context.Context, name string) error
+	// WriteFile stores data durably (file, then directory entry, synced) at path.
+	WriteFile(ctx context.Context, path string, data []byte) error
+	// RemoveFile deletes a file that no commit ever named.
+	RemoveFile(ctx context.Context, path string) error
+	Close() error
+}
+
+// The classes of error. Callers branch on these with errors.Is and nothing else.
+var (
+	ErrNoTable  = errors.New("no such table")
+	ErrConflict = errors.New("conflict")        // reload, check the mark, retry
+	ErrUnknown  = errors.New("outcome unknown") // look up by commit id before anything else
+	ErrHalt     = errors.New("halted")          // this source stops; the daemon stays up, not ready
+)
