@@ -1,0 +1,24 @@
+# syntax=docker/dockerfile:1
+# The build and the run are the same commands that test/container/run.sh
+# executes without a container engine; keep the two alike.
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN go build -trimpath -ldflags "-s -w" -o /out/lakeward .
+
+# glibc and libstdc++, which DuckDB's library needs; no shell beyond that.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /out/lakeward /usr/bin/lakeward
+COPY pipelines.d /etc/lakeward/pipelines.d
+ENV LAKEWARD_DATA_DIR=/data \
+    LAKEWARD_PIPELINES_DIR=/etc/lakeward/pipelines.d \
+    LAKEWARD_NATS_EMBEDDED_HOST=0.0.0.0 \
+    LAKEWARD_HTTP_LISTEN=127.0.0.1:8321
+VOLUME /data
+EXPOSE 4222 8321
+USER nonroot
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["/usr/bin/lakeward", "health"]
+ENTRYPOINT ["/usr/bin/lakeward"]
+CMD ["serve"]

@@ -1,0 +1,138 @@
+// Package serve is what listens: SQL over HTTP, health, metrics and the status
+// page. It knows the daemon only through Backend, and Client is the same
+// Backend at the other end of the wire, so that a command works alike with and
+// without a running daemon.
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/lakeward/lakeward/query"
+)
+
+// Backend is what the daemon does for those who ask.
+type Backend interface {
+	// Query runs one read-only statement. The caller releases the reader,
+	// which ends the query.
+	Query(ctx context.Context, q Query) (array.RecordReader, error)
+	// Tables lists the tables of both tiers.
+	Tables(ctx context.Context) ([]Table, error)
+	// Describe says everything about one table, named lake.x or analytics.x.
+	Describe(ctx context.Context, name string) (TableDetail, error)
+	// Status is the state of every part, and whether the daemon is ready.
+	Status(ctx context.Context) (Status, error)
+	// Do carries out a verb on pipelines, findings or sources.
+	Do(ctx context.Context, c Command) (Report, error)
+}
+
+// Query is one statement to run.
+type Query struct {
+	SQL string `json:"sql"`
+	// MaxRows bounds the answer; 0 is the daemon's own limit.
+	MaxRows int64 `json:"max_rows,omitempty"`
+	// Timeout bounds the run; 0 is the daemon's own limit.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// OnProgress is called about four times a second while the query runs.
+	OnProgress func(query.Progress) `json:"-"`
+}
+
+// Table is one line of the list of tables.
+type Table struct {
+	Name      string    `json:"name"` // with its tier
+	Rows      int64     `json:"rows"`
+	Bytes     int64     `json:"bytes"`
+	Files     int       `json:"files"`
+	Columns   int       `json:"columns"`
+	Newest    time.Time `json:"newest,omitzero"`    // latest event time
+	Committed time.Time `json:"committed,omitzero"` // last snapshot
+}
+
+// TableDetail is a table with its columns, snapshots and marks.
+type TableDetail struct {
+	Table
+	Oldest    time.Time  `json:"oldest,omitzero"`
+	Schema    []Column   `json:"schema"`
+	Snapshots []Snapshot `json:"snapshots,omitempty"` // newest first, at most 10
+	Total     int        `json:"snapshot_count,omitempty"`
+	Marks     []string   `json:"marks,omitempty"`
+}
+
+// Column is a leaf or a nested column.
+type Column struct {
+	ID       int    `json:"id,omitempty"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Required bool   `json:"required,omitempty"`
+	Doc      string `json:"doc,omitempty"`
+}
+
+// Snapshot is one committed version of a table.
+type Snapshot struct {
+	ID        int64     `json:"id"`
+	Time      time.Time `json:"time"`
+	Operation string    `json:"operation"`
+}
+
+// Status is the state of the daemon at one moment.
+type Status struct {
+	Ready     bool       `json:"ready"`
+	Reasons   []string   `json:"reasons,omitempty"` // why not, in words
+	Version   string     `json:"version"`
+	Started   time.Time  `json:"started"`
+	NATS      string     `json:"nats"`
+	Warehouse string     `json:"warehouse"`
+	Sources   []Source   `json:"sources"`
+	Pipelines []Pipeline `json:"pipelines"`
+}
+
+// Source is the state of one source of events.
+type Source struct {
+	Name        string    `json:"name"`
+	Stream      string    `json:"stream"`
+	State       string    `json:"state"` // running, standby, halted, stopped
+	Reason      string    `json:"reason,omitempty"`
+	Events      uint64    `json:"events"`
+	Bytes       uint64    `json:"bytes"`
+	Quarantined uint64    `json:"quarantined"`
+	Repeats     uint64    `json:"repeats"`
+	Gaps        uint64    `json:"gaps"`
+	Commits     uint64    `json:"commits"`
+	Conflicts   uint64    `json:"conflicts"`
+	Committed   uint64    `json:"committed_seq"`
+	Last        uint64    `json:"last_seq"`
+	LastCommit  time.Time `json:"last_commit,omitzero"`
+}
+
+// Pipeline is the state of one pipeline file.
+type Pipeline struct {
+	Name       string    `json:"name"`
+	File       string    `json:"file"`
+	Schedule   string    `json:"schedule"`
+	Active     bool      `json:"active"`
+	Problems   []string  `json:"problems,omitempty"`
+	Next       time.Time `json:"next,omitzero"`
+	LastStatus string    `json:"last_status,omitempty"`
+	LastRun    time.Time `json:"last_run,omitzero"`
+	RowsOut    int64     `json:"rows_out"`
+	Generation string    `json:"generation,omitempty"` // hash of the active specification
+}
+
+// Command is a verb with its object, such as pipeline run NAME.
+type Command struct {
+	Noun string            `json:"noun"` // pipeline, finding, lake
+	Verb string            `json:"verb"`
+	Name string            `json:"name,omitempty"`
+	Args map[string]string `json:"args,omitempty"`
+}
+
+// Report is the answer to a command: for people, for scripts, and whether
+// what was asked about is in order.
+type Report struct {
+	Text   string          `json:"text"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Failed bool            `json:"failed,omitempty"`
+}

@@ -1,0 +1,93 @@
+package serve
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector turns the daemon's Status into metrics when they are asked for,
+// so that nothing on the way of an event knows of Prometheus.
+type collector struct {
+	backend Backend
+	timeout time.Duration
+}
+
+// NewCollector exposes the backend's status as metrics.
+func NewCollector(b Backend) prometheus.Collector {
+	return &collector{backend: b, timeout: 5 * time.Second}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("lakeward_"+name, help, labels, nil)
+}
+
+// Describe sends nothing: which sources and pipelines there are changes.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads one status.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	defer cancel()
+	st, err := c.backend.Status(ctx)
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(desc("ready", "1 if the daemon is ready."), err)
+		return
+	}
+	gauge(out, desc("ready", "1 if the daemon is ready."), flag(st.Ready))
+	for _, s := range st.Sources {
+		collectSource(out, s)
+	}
+	for _, p := range st.Pipelines {
+		l := []string{"pipeline"}
+		gauge(out, desc("pipeline_active", "1 if a good version of the pipeline is scheduled.", l...), flag(p.Active), p.Name)
+		gauge(out, desc("pipeline_problems", "Problems of the file as it is in the folder.", l...), float64(len(p.Problems)), p.Name)
+		gauge(out, desc("pipeline_generation_info", "Hash of the active specification.", "pipeline", "hash"), 1, p.Name, p.Generation)
+		gauge(out, desc("pipeline_last_run_timestamp_seconds", "When the last run ended.", l...), seconds(p.LastRun), p.Name)
+		gauge(out, desc("pipeline_last_run_success", "1 if the last run succeeded.", l...), flag(p.LastStatus == "succeeded"), p.Name)
+	}
+}
+
+func collectSource(out chan<- prometheus.Metric, s Source) {
+	l := []string{"source"}
+	for _, m := range []struct {
+		name, help string
+		value      uint64
+	}{
+		{"ingest_events_total", "Events committed to the lake since the start.", s.Events},
+		{"ingest_bytes_total", "Bytes of the messages committed since the start.", s.Bytes},
+		{"ingest_quarantined_total", "Events put into lake.quarantine since the start.", s.Quarantined},
+		{"ingest_repeats_total", "Events that were already in the lake.", s.Repeats},
+		{"ingest_gaps_total", "Stream sequences that were gone before they could be read.", s.Gaps},
+		{"ingest_commits_total", "Commits to the lake since the start.", s.Commits},
+		{"ingest_conflicts_total", "Commits refused because another writer was first.", s.Conflicts},
+	} {
+		out <- prometheus.MustNewConstMetric(desc(m.name, m.help, l...), prometheus.CounterValue, float64(m.value), s.Name)
+	}
+	lag := float64(0)
+	if s.Last > s.Committed {
+		lag = float64(s.Last - s.Committed)
+	}
+	gauge(out, desc("ingest_lag_messages", "Messages of the stream that are not committed yet.", l...), lag, s.Name)
+	gauge(out, desc("ingest_last_commit_timestamp_seconds", "When the last commit was made.", l...), seconds(s.LastCommit), s.Name)
+	gauge(out, desc("source_state_info", "State of the source.", "source", "state"), 1, s.Name, s.State)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/format"
+)
+
+const (
+	mediaArrow   = "application/vnd.apache.arrow.stream"
+	headerID     = "Lakeward-Query-Id" // chosen by the client, to ask for progress
+	trailerError = "Lakeward-Error"    // an error after the first rows went out
+)
+
+// running holds the progress of queries by the id that their clients chose.
+type running struct {
+	mu sync.Mutex
+	by map[string]query.Progress
+}
+
+func (r *running) set(id string, p query.Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = map[string]query.Progress{}
+	}
+	r.by[id] = p
+}
+
+func (r *running) get(id string) (query.Progress, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.by[id]
+	return p, ok
+}
+
+func (r *running) drop(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.by, id)
+}
+
+func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.queries.get(r.PathValue("id"))
+	if !ok {
+		fail(w, http.StatusNotFound, ErrNotFound)
+		return
+	}
+	answer(w, p, nil)
+}
+
+func (s *Server) query(w http.ResponseWriter, r *http.Request) {
+	var q Query
+	if !decode(w, r, &q) {
+		return
+	}
+	if id := r.Header.Get(headerID); id != "" && len(id) <= 64 {
+		q.OnProgress = func(p query.Progress) { s.queries.set(id, p) }
+		defer s.queries.drop(id)
+	}
+	rows, err := s.opts.Backend.Query(r.Context(), q)
+	if err != nil {
+		fail(w, statusOf(err), err)
+		return
+	}
+	defer rows.Release()
+	media, write := negotiate(r.Header.Get("Accept"))
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Trailer", trailerError)
+	if err := write(w, rows); err != nil {
+		w.Header().Set(trailerError, strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+}
+
+type rowWriter func(http.ResponseWriter, array.RecordReader) error
+
+// negotiate picks the form of the answer; JSON is for those who only have curl.
+func negotiate(accept string) (string, rowWriter) {
+	for media, f := range map[string]format.Format{"text/csv": format.CSV, "application/x-ndjson": format.NDJSON} {
+		if strings.Contains(accept, media) {
+			return media, formatted(f)
+		}
+	}
+	if strings.Contains(accept, mediaArrow) {
+		return mediaArrow, writeArrow
+	}
+	return "application/json", formatted(format.JSON)
+}
+
+func formatted(f format.Format) rowWriter {
+	return func(w http.ResponseWriter, rows array.RecordReader) error {
+		return format.Write(w, f, rows)
+	}
+}
+
+func writeArrow(w http.ResponseWriter, rows array.RecordReader) error {
+	out := ipc.NewWriter(w, ipc.WithSchema(rows.Schema()))
+	for rows.Next() {
+		if err := out.Write(rows.RecordBatch()); err != nil {
+			out.Close()
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err // no end-of-stream: the client must not take this for all
+	}
+	return out.Close()
+}

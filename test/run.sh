@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The everyday tests: everything with the race detector, except what links
+# DuckDB's C++ library through slow paths, which says so itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if command -v python3 >/dev/null; then
+  ./test/interop/setup.sh
+  export LAKEWARD_REQUIRE_INTEROP=1
+fi
+go vet ./...
+go test -race -timeout 20m "$@" ./...
