@@ -1,0 +1,141 @@
+// Package daemon wires the parts into commands: start and stop order, signals
+// and exit codes. It has no logic of the parts.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lakeward/lakeward/config"
+)
+
+// Exit codes, for scripts.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the command ran and something is wrong
+	exitUsage  = 2 // the command line or the configuration is wrong
+)
+
+// Streams are the process's standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// errUsage marks mistakes of the command line.
+var errUsage = errors.New("usage")
+
+// errFailed ends a command whose output already says what is wrong.
+var errFailed = errors.New("failed")
+
+// cli is what every command gets: its streams, environment and global flags.
+type cli struct {
+	Streams
+	env        []string
+	configPath string
+	dataDir    string
+}
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, s Streams, env []string) int {
+	ctx, stop := signals(context.Background(), s.Err)
+	defer stop()
+	root := NewCommand(s, env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.Is(err, errUsage), errors.As(err, new(config.Problems)):
+		fmt.Fprintf(s.Err, "lakeward: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(s.Err, "lakeward: %v\n", err)
+		return exitFailed
+	}
+}
+
+// NewCommand is the command tree; the documentation generator walks it too.
+func NewCommand(s Streams, env []string) *cobra.Command {
+	c := &cli{Streams: s, env: env}
+	root := &cobra.Command{
+		Use:   "lakeward",
+		Short: "A security data lake in one binary",
+		Long: "Lakeward keeps every event that is published to NATS, exactly once, in Apache Iceberg\n" +
+			"tables; runs YAML pipelines over them on a schedule; and promotes what they find to an\n" +
+			"analytics tier that people, dashboards and agents read.",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: $LAKEWARD_CONFIG, or none: everything has a default)")
+	root.PersistentFlags().StringVar(&c.dataDir, "data-dir", "", "data directory (overrides data_dir of the configuration)")
+	root.AddCommand(
+		c.serveCommand(), c.demoCommand(), c.publishCommand(),
+		c.queryCommand(), c.tablesCommand(), c.explainCommand(),
+		c.pipelineCommand(), c.verifyCommand(), c.configCommand(), c.healthCommand(),
+	)
+	return root
+}
+
+// load reads the configuration that the flags and the environment name.
+func (c *cli) load() (config.Config, error) {
+	env := c.env
+	if c.dataDir != "" {
+		env = append(env[:len(env):len(env)], "LAKEWARD_DATA_DIR="+c.dataDir)
+	}
+	path := c.configPath
+	if path == "" {
+		path = lookupEnv(env, "LAKEWARD_CONFIG")
+	}
+	return config.Load(path, env)
+}
+
+func lookupEnv(env []string, key string) string {
+	value := ""
+	for _, kv := range env {
+		if len(kv) > len(key) && kv[len(key)] == '=' && kv[:len(key)] == key {
+			value = kv[len(key)+1:]
+		}
+	}
+	return value
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+func (c *cli) logger(level slog.Level, json bool) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if json {
+		return slog.New(slog.NewJSONHandler(c.Err, o))
+	}
+	return slog.New(slog.NewTextHandler(c.Err, o))
+}
+
+// isTerminal reports whether w is a terminal, where progress may be drawn.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
