@@ -1,0 +1,207 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// measure is one aggregate over a bucket.
+type measure struct {
+	name string
+	expr string // SQL aggregate over the input's columns
+	fill bool   // an absent bucket counts as zero: counts and sums
+}
+
+// baselineForm is a baseline step. See SEMANTICS: windows and baselines.
+type baselineForm struct {
+	of          string
+	entity      []string // column paths
+	where       string
+	bucket      time.Duration
+	season      season
+	zone        string // IANA name
+	history     time.Duration
+	measures    []measure
+	minSupport  int
+	peers       string // expression; empty: every other entity is a peer
+	zeroFill    bool
+	skipFlagged bool
+	classic     bool // centre and spread are mean and standard deviation
+}
+
+type season string
+
+const (
+	seasonNone       season = "none"
+	seasonHourOfDay  season = "hour_of_day"
+	seasonDayOfWeek  season = "day_of_week"
+	seasonHourOfWeek season = "hour_of_week"
+)
+
+// slot is the SQL for the season's slot of a bucket number. Level 1 is the
+// coarser slot that is used when the finer has too few values: the hour of day
+// apart for weekdays and weekends, or weekend alone for days of the week.
+func (f *baselineForm) slot(bucket string, level int) string {
+	us := f.bucket.Microseconds()
+	hour, dow := "", "" // dow: 0 is Monday
+	if f.zone == "" || f.zone == "UTC" {
+		// 1970-01-01 was a Thursday.
+		hour = fmt.Sprintf("((%s * %d // 3600000000) %% 24)", bucket, us)
+		dow = fmt.Sprintf("((%s * %d // 86400000000 + 3) %% 7)", bucket, us)
+	} else {
+		local := fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))", str(f.zone), bucket, us)
+		hour = "hour(" + local + ")"
+		dow = "(isodow(" + local + ") - 1)"
+	}
+	weekend := "(" + dow + " >= 5)::INT"
+	switch f.season {
+	case seasonHourOfDay:
+		return hour
+	case seasonDayOfWeek:
+		if level == 1 {
+			return weekend
+		}
+		return dow
+	case seasonHourOfWeek:
+		if level == 1 {
+			return "(" + hour + " + 24 * " + weekend + ")"
+		}
+		return "(" + dow + " * 24 + " + hour + ")"
+	default:
+		return "0"
+	}
+}
+
+// slots are both levels' slots, as columns s0 and s1.
+func (f *baselineForm) slots(bucket string) string {
+	return f.slot(bucket, 0) + " AS s0, " + f.slot(bucket, 1) + " AS s1"
+}
+
+// entityText is the SQL of an entity's name from its columns.
+func entityText(cols []string) string {
+	if len(cols) == 1 {
+		return path(cols[0]) + "::VARCHAR"
+	}
+	parts := make([]string, len(cols))
+	for i, c := range cols {
+		parts[i] = path(c) + "::VARCHAR"
+	}
+	return "concat_ws(' / ', " + list(parts) + ")"
+}
+
+func notNull(cols []string) string {
+	parts := make([]string, len(cols))
+	for i, c := range cols {
+		parts[i] = path(c) + " IS NOT NULL"
+	}
+	return strings.Join(parts, " AND ")
+}
+
+// aggregateSQL is one row for each entity and bucket with rows in the ranges.
+func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
+	cols := []string{
+		entityText(f.entity) + " AS entity",
+		fmt.Sprintf(`epoch_us("time") // %d AS bucket`, f.bucket.Microseconds()),
+	}
+	if f.peers != "" {
+		cols = append(cols, "any_value(("+f.peers+")::VARCHAR) AS peer")
+	} else {
+		cols = append(cols, "NULL::VARCHAR AS peer")
+	}
+	for i, m := range f.measures {
+		cols = append(cols, fmt.Sprintf("(%s)::DOUBLE AS m%d", m.expr, i))
+	}
+	where := notNull(f.entity)
+	if f.where != "" {
+		where += " AND (" + f.where + ")"
+	}
+	return fmt.Sprintf("SELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2", list(cols), c.raw(f.of, rs), where)
+}
+
+// stateTable and flaggedTable are where a baseline keeps its aggregates and
+// the windows that its anomalies flagged.
+func stateTable(key string) string   { return `state.main.` + ident("bl_"+key) }
+func flaggedTable(key string) string { return `state.main.` + ident("bl_"+key+"_flagged") }
+
+// trimMargin is kept beyond the history, for late windows.
+const trimMargin = 8 * 24 * time.Hour
+
+// refreshStmts bring the kept aggregates up to date.
+func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
+	f, key := s.baseline, c.keys[s.name]
+	cols := "entity VARCHAR, bucket BIGINT, peer VARCHAR"
+	for i := range f.measures {
+		cols += fmt.Sprintf(", m%d DOUBLE", i)
+	}
+	stmt := func(sql string) Stmt { return Stmt{Step: s.name, SQL: sql, Purpose: PurposeState} }
+	out := []Stmt{
+		stmt("CREATE TABLE IF NOT EXISTS " + stateTable(key) + " (" + cols + ")"),
+		stmt("CREATE TABLE IF NOT EXISTS " + flaggedTable(key) + " (entity VARCHAR, bucket BIGINT, step VARCHAR)"),
+	}
+	var rs []Range
+	for _, x := range r.Refresh[s.name] {
+		rs = append(rs, align(x, f.bucket))
+	}
+	rs = merge(rs)
+	if len(rs) > 0 {
+		out = append(out,
+			stmt("DELETE FROM "+stateTable(key)+" WHERE "+f.inBuckets(rs)),
+			stmt("INSERT INTO "+stateTable(key)+"\n"+c.aggregateSQL(f, rs)+"\nORDER BY 2"))
+	}
+	cut := bucketNo(r.Window.Start.Add(-f.history-trimMargin), f.bucket)
+	for _, t := range []string{stateTable(key), flaggedTable(key)} {
+		out = append(out, stmt(fmt.Sprintf("DELETE FROM %s WHERE bucket < %d", t, cut)))
+	}
+	return out
+}
+
+func (f *baselineForm) inBuckets(rs []Range) string {
+	var ors []string
+	for _, r := range rs {
+		ors = append(ors, fmt.Sprintf("bucket >= %d AND bucket < %d", bucketNo(r.Start, f.bucket), bucketNo(r.End, f.bucket)))
+	}
+	return "((" + strings.Join(ors, ") OR (") + "))"
+}
+
+// historyRange is what the window is compared with.
+func (f *baselineForm) historyRange(w Range) Range {
+	start := floorTo(w.Start, f.bucket)
+	return Range{floorTo(start.Add(-f.history), f.bucket), start}
+}
+
+// baselineStmts make the step's table: what was observed in the window, beside
+// what is usual.
+func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
+	f := s.baseline
+	win := align(r.Window, f.bucket)
+	hist := f.historyRange(r.Window)
+	agg, flagged := stateTable(c.keys[s.name]), flaggedTable(c.keys[s.name])
+	var out []Stmt
+	work := func(name, sql string) {
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name+"."+name) + " AS\n" + sql})
+	}
+	t := func(name string) string { return ident(s.name + "." + name) }
+	if r.Stateless {
+		work("agg", c.aggregateSQL(f, []Range{{hist.Start, win.End}}))
+		agg, flagged = t("agg"), ""
+	} else {
+		out = append(out, c.refreshStmts(s, r)...)
+	}
+	if f.skipFlagged && !r.Stateless {
+		work("skip", "SELECT DISTINCT entity, bucket, "+f.slots("bucket")+" FROM "+flagged+" WHERE "+f.inBuckets([]Range{hist}))
+	} else {
+		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
+	}
+	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket)}
+	work("obs", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" WHERE "+f.inBuckets([]Range{win}))
+	work("hist", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" AS a WHERE "+f.inBuckets([]Range{hist})+
+		"\nAND NOT EXISTS (FROM "+t("skip")+" AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)")
+	work("seen", fs.seen())
+	work("keys", fs.keys())
+	work("lists", fs.lists())
+	work("fit", fs.stats())
+	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
+		SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + fs.result()})
+	return out
+}

@@ -1,0 +1,169 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Compiled is a pipeline ready to run. It is immutable.
+type Compiled struct {
+	Baselines []Baseline
+
+	name  string
+	order []string
+	steps map[string]*step
+	keys  map[string]string   // baseline step to the key of its state
+	cols  map[string][]string // top-level columns of read steps; absent: unknown
+}
+
+// Steps lists the steps in order.
+func (c *Compiled) Steps() []string { return slices.Clone(c.order) }
+
+// eventID is the select item that carries an event's id, if rows have one.
+func (c *Compiled) eventID(step string) string {
+	if slices.Contains(c.cols[step], "event_id") {
+		return `"event_id"::VARCHAR AS event_id`
+	}
+	return "NULL::VARCHAR AS event_id"
+}
+
+// Statements are what the run executes, in order. After them each step is a
+// temporary table or view of its name.
+func (c *Compiled) Statements(r Run) ([]Stmt, error) {
+	if r.Window.Start.IsZero() || r.Window.Empty() {
+		return nil, fmt.Errorf("compile %s: the window [%s, %s) is empty", c.name, r.Window.Start, r.Window.End)
+	}
+	var out []Stmt
+	for _, name := range c.order {
+		stmts, err := c.stepStmts(c.steps[name], r)
+		if err != nil {
+			return nil, fmt.Errorf("compile %s: %w", c.name, err)
+		}
+		out = append(out, stmts...)
+	}
+	return out, nil
+}
+
+func (c *Compiled) stepStmts(s *step, r Run) ([]Stmt, error) {
+	one := func(form, q string) []Stmt {
+		return []Stmt{{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP " + form + " " + ident(s.name) + " AS\n" + q}}
+	}
+	switch s.kind {
+	case kindRead:
+		return one("VIEW", s.read.readSQL([]Range{r.Window})), nil
+	case kindSQL:
+		return one("TABLE", s.sql), nil
+	case kindBaseline:
+		return c.baselineStmts(s, r), nil
+	case kindRisk:
+		return c.riskStmts(s, r)
+	}
+	if s.anomaly.method == methodSpray {
+		return c.sprayStmts(s, r)
+	}
+	q, err := c.anomalySQL(s, r)
+	if err != nil {
+		return nil, err
+	}
+	return append(one("TABLE", q), c.flagStmts(s, r)...), nil
+}
+
+func (c *Compiled) anomalySQL(s *step, r Run) (string, error) {
+	switch s.anomaly.method {
+	case methodRobustZ:
+		return c.robustZ(s, r)
+	case methodPoisson:
+		return c.poisson(s, r)
+	case methodFirst:
+		return c.firstSeen(s, r)
+	case methodRare:
+		return c.rare(s, r)
+	case methodTravel:
+		return c.travel(s, r)
+	case methodGuessing:
+		return c.guessing(s, r)
+	default:
+		return "", fmt.Errorf("step %s: unknown method %q", s.name, s.anomaly.method)
+	}
+}
+
+// flagStmts note the buckets that a step found anomalous, so that later fits
+// leave them out. Running a window again replaces what it noted.
+func (c *Compiled) flagStmts(s *step, r Run) []Stmt {
+	b := c.steps[s.anomaly.of]
+	if r.Stateless || b.kind != kindBaseline || !b.baseline.skipFlagged {
+		return nil
+	}
+	table := flaggedTable(c.keys[b.name])
+	win := []Range{align(r.Window, b.baseline.bucket)}
+	return []Stmt{
+		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + str(s.name) + " AND " + b.baseline.inBuckets(win)},
+		{Step: s.name, Purpose: PurposeState, SQL: fmt.Sprintf(`INSERT INTO %s SELECT entity, epoch_us("time") // %d, %s FROM %s`,
+			table, b.baseline.bucket.Microseconds(), str(s.name), ident(s.name))},
+	}
+}
+
+// Needs names, for each lake table ("lake.NAME"), the ranges of event time
+// that the view must hold.
+func (c *Compiled) Needs(r Run) map[string][]Range {
+	out := map[string][]Range{}
+	win := []Range{r.Window}
+	for _, name := range c.order {
+		s := c.steps[name]
+		switch s.kind {
+		case kindRead:
+			c.lakeRanges(name, win, out)
+		case kindBaseline:
+			c.lakeRanges(s.baseline.of, c.baselineRaw(s, r), out)
+		case kindAnomaly:
+			if back := c.lookback(s.anomaly, r); !back.Empty() {
+				c.lakeRanges(s.anomaly.of, []Range{back}, out)
+			}
+		case kindRisk:
+			if k := s.risk.critical; k != nil && isLake(k.table) {
+				out[k.table] = []Range{{}}
+			}
+		}
+	}
+	return out
+}
+
+func (c *Compiled) baselineRaw(s *step, r Run) []Range {
+	f := s.baseline
+	if r.Stateless {
+		return []Range{{f.historyRange(r.Window).Start, align(r.Window, f.bucket).End}}
+	}
+	var out []Range
+	for _, x := range r.Refresh[s.name] {
+		out = append(out, align(x, f.bucket))
+	}
+	return merge(out)
+}
+
+// lookback is the raw range that a method reads by itself.
+func (c *Compiled) lookback(f *anomalyForm, r Run) Range {
+	w := r.Window
+	switch f.method {
+	case methodFirst, methodRare:
+		return Range{w.Start.Add(-f.lookback), w.End}
+	case methodTravel:
+		return Range{floorTo(w.Start, day).Add(-hours(f.travel.lookbackHours() - 24)), w.End}
+	case methodSpray:
+		return Range{w.Start.Add(-f.spray.lookback), w.End}
+	case methodGuessing:
+		return Range{floorTo(w.Start, day).Add(-hours(1)), w.End}
+	default:
+		return Range{w.End, w.End}
+	}
+}
+
+// BucketProbe is a SELECT of the distinct starts of buckets that rows of a
+// baseline's tables touch; run it over a view of the files in question.
+func (c *Compiled) BucketProbe(b Baseline) string {
+	s, ok := c.steps[b.Step]
+	if !ok || s.kind != kindBaseline {
+		return `SELECT NULL::TIMESTAMPTZ AS bucket WHERE false`
+	}
+	us := s.baseline.bucket.Microseconds()
+	return fmt.Sprintf(`SELECT DISTINCT make_timestamptz(epoch_us("time") // %[1]d * %[1]d) AS bucket FROM %[2]s ORDER BY 1`, us, c.raw(s.baseline.of, []Range{{}}))
+}

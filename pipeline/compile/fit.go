@@ -1,0 +1,149 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The levels at which a baseline was found, from the finest.
+var levelNames = [...]string{"season", "hour of day", "all hours", "peers", "learning"}
+
+// fitSQL writes the statements that find what is usual for each (entity, slot)
+// that the window holds. An absent bucket is a zero, but zeros are counted and
+// not made: with z zeros among n values, quantiles follow from the sorted
+// others. Only where zeros are no majority are they spelled out, so a list is
+// never longer than twice the rows that exist. Filled measures are taken to be
+// not negative.
+type fitSQL struct {
+	form     *baselineForm
+	t        func(string) string // name of a work table
+	from, to int64               // history, as bucket numbers
+}
+
+// seen: each entity's first bucket and how many values it has of its own. The
+// first is of the whole history, flagged windows included.
+func (q fitSQL) seen() string {
+	own := fmt.Sprintf("%d - min(bucket) - (SELECT count(*) FROM %s AS x WHERE x.entity = h.entity)", q.to, q.t("skip"))
+	if !q.form.zeroFill {
+		own = "count(*)"
+	}
+	return fmt.Sprintf("SELECT entity, arg_max(peer, bucket) AS peer, min(bucket) AS first, %s AS own\nFROM %s AS h GROUP BY entity", own, q.t("hist"))
+}
+
+// calendar lists the history's buckets with their slots.
+func (q fitSQL) calendar() string {
+	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %s FROM (SELECT unnest(range(%d, %d)) AS b))", q.form.slots("b"), q.from, q.to)
+}
+
+// slotCount is how many values the key k has in a slot column.
+func (q fitSQL) slotCount(col string) string {
+	if !q.form.zeroFill {
+		return fmt.Sprintf("(SELECT count(*) FROM %s AS h WHERE h.entity = k.entity AND h.%[2]s = k.%[2]s)", q.t("hist"), col)
+	}
+	return fmt.Sprintf("(SELECT count(*) FROM cal WHERE cal.%[2]s = k.%[2]s AND cal.b >= k.first) - (SELECT count(*) FROM %[1]s AS x WHERE x.entity = k.entity AND x.%[2]s = k.%[2]s AND x.bucket >= k.first)", q.t("skip"), col)
+}
+
+// keys: each (entity, slot) of the window, the level that has enough values
+// for it, and how many there are. Peers are the entities that have finished
+// learning, so the subject is never among its own peers.
+func (q fitSQL) keys() string {
+	m := q.form.minSupport
+	n0, n1 := "k.own", "k.own"
+	if q.form.season != seasonNone {
+		n0 = q.slotCount("s0")
+	}
+	if q.form.season == seasonHourOfWeek || q.form.season == seasonDayOfWeek {
+		n1 = q.slotCount("s1")
+	}
+	peers := fmt.Sprintf("SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own >= %d GROUP BY ALL) AS s ON cal.b >= s.first GROUP BY ALL", q.t("seen"), m)
+	if !q.form.zeroFill {
+		peers = fmt.Sprintf("SELECT s.peer, h.s0, count(*) AS np FROM %s AS h JOIN %s AS s ON s.entity = h.entity WHERE s.own >= %d GROUP BY ALL", q.t("hist"), q.t("seen"), m)
+	}
+	return fmt.Sprintf(`WITH %s,
+w AS (SELECT entity, s0, s1, any_value(peer) AS peer FROM %s GROUP BY entity, s0, s1),
+k AS (SELECT w.*, s.first, coalesce(s.own, 0) AS own FROM w LEFT JOIN %s AS s ON s.entity = w.entity),
+n AS (SELECT *, coalesce(%s, 0) AS n0, coalesce(%s, 0) AS n1 FROM k),
+p AS (%s)
+SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, n.own,
+  CASE WHEN own < %[7]d AND coalesce(np, 0) >= %[7]d THEN 3 WHEN own < %[7]d THEN 4 WHEN n0 >= %[7]d THEN 0 WHEN n1 >= %[7]d THEN 1 ELSE 2 END AS level,
+  CASE level WHEN 0 THEN n0 WHEN 1 THEN n1 WHEN 2 THEN own WHEN 3 THEN np ELSE own END::BIGINT AS n
+FROM n LEFT JOIN p ON p.s0 = n.s0 AND p.peer IS NOT DISTINCT FROM n.peer`,
+		q.calendar(), q.t("obs"), q.t("seen"), n0, n1, peers, m)
+}
+
+// lists: the values that exist for each key, sorted, one list a measure.
+func (q fitSQL) lists() string {
+	var cols, aggs []string
+	for i := range q.form.measures {
+		cols = append(cols, fmt.Sprintf("h.m%d", i))
+		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) AS v%[1]d", i))
+	}
+	one := func(level int, on string) string {
+		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.level = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
+	}
+	peer := fmt.Sprintf(`SELECT k.id, %s FROM (SELECT min(id) AS id, peer, s0 FROM %s WHERE level = 3 GROUP BY peer, s0) AS k
+JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own >= %d AND s.peer IS NOT DISTINCT FROM k.peer`,
+		list(cols), q.t("keys"), q.t("hist"), q.t("seen"), q.form.minSupport)
+	return fmt.Sprintf("SELECT id, %s FROM (\n%s\nUNION ALL %s\nUNION ALL %s\nUNION ALL %s)\nGROUP BY id",
+		list(aggs), one(0, " AND h.s0 = k.s0"), one(1, " AND h.s1 = k.s1"), one(2, ""), peer)
+}
+
+// stats: centre and spread for each key and measure.
+func (q fitSQL) stats() string {
+	var lists, full, med, out []string
+	for i, m := range q.form.measures {
+		zeros := "0::BIGINT"
+		if m.fill && q.form.zeroFill {
+			zeros = fmt.Sprintf("greatest(0, n - len(v%d))::BIGINT", i)
+		}
+		r := strings.NewReplacer("#", fmt.Sprint(i), "$z", zeros)
+		lists = append(lists, r.Replace("coalesce(l.v#, []::DOUBLE[]) AS v#"))
+		full = append(full, r.Replace("$z AS z#, len(v#) + $z AS n#, CASE WHEN 2 * z# > n# THEN NULL ELSE list_concat(list_resize([]::DOUBLE[], z#, 0.0::DOUBLE), v#) END AS x#"))
+		med = append(med, r.Replace("CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_median(x#) END AS med#"))
+		out = append(out, r.Replace(`med# AS median#,
+  CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_mad(x#) END AS mad#,
+  CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN coalesce(list_sum(v#), 0.0) / n# ELSE list_sum(list_transform(x#, lambda e: abs(e - med#))) / n# END AS aad#,
+  CASE WHEN n# = 0 THEN NULL ELSE coalesce(list_sum(v#), 0.0) / n# END AS mean#,
+  CASE WHEN n# < 2 THEN NULL ELSE sqrt(greatest(0.0, (coalesce(list_sum(list_transform(v#, lambda e: e * e)), 0.0) - n# * mean# * mean#) / (n# - 1))) END AS sd#,
+  `+quantile("0.1")+` AS p10#,
+  `+quantile("0.9")+` AS p90#`))
+	}
+	return fmt.Sprintf(`SELECT id, %s
+FROM (SELECT *, %s FROM (SELECT *, %s FROM (
+  SELECT k.id, k.n, %s FROM (SELECT min(id) AS id, any_value(n) AS n FROM %s WHERE level < 4 GROUP BY CASE WHEN level < 3 THEN id END, CASE WHEN level = 3 THEN peer END, CASE WHEN level = 3 THEN s0 END) AS k LEFT JOIN %s AS l ON l.id = k.id)))`,
+		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists"))
+}
+
+// quantile interpolates linearly over z zeros followed by the sorted list.
+func quantile(p string) string {
+	at := func(i string) string {
+		return "CASE WHEN " + i + " < z# THEN 0.0 ELSE v#[(" + i + " - z# + 1)::BIGINT] END"
+	}
+	h := "((n# - 1) * " + p + "::DOUBLE)"
+	return "CASE WHEN n# = 0 THEN NULL ELSE (" + at("floor("+h+")") + ") + (" + h + " - floor(" + h + ")) * ((" + at("ceil("+h+")") + ") - (" + at("floor("+h+")") + ")) END"
+}
+
+// result: the step's table. Its columns are entity, bucket, bucket_end, level,
+// support, own, and for each measure NAME, NAME_median, NAME_mad, NAME_aad
+// (mean absolute deviation from the median), NAME_mean, NAME_sd, NAME_p10 and
+// NAME_p90.
+func (q fitSQL) result() string {
+	var cols []string
+	for i, m := range q.form.measures {
+		cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(m.name)))
+		for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
+			cols = append(cols, fmt.Sprintf("f.%s%d AS %s", s, i, ident(m.name+"_"+s)))
+		}
+	}
+	us := q.form.bucket.Microseconds()
+	names := make([]string, len(levelNames))
+	for i, n := range levelNames {
+		names[i] = str(n)
+	}
+	return fmt.Sprintf(`SELECT o.entity, make_timestamptz(o.bucket * %[1]d) AS bucket, make_timestamptz((o.bucket + 1) * %[1]d) AS bucket_end,
+  [%[2]s][k.level + 1] AS level, k.n AS support, k.own AS own,
+  %[3]s
+FROM %[4]s AS o
+JOIN (SELECT *, CASE WHEN level = 3 THEN min(id) OVER (PARTITION BY level, peer, s0) ELSE id END AS fit FROM %[5]s) AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
+LEFT JOIN %[6]s AS f ON f.id = k.fit`, us, list(names), list(cols), q.t("obs"), q.t("keys"), q.t("fit"))
+}

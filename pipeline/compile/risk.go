@@ -1,0 +1,194 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Elastic's entity risk, as its code has it (its documentation's example uses
+// zeta(1.5) = 2.612 in place of 2.5924): S = sum of s_i / i^1.5 over the
+// inputs sorted downwards, N = S / 2.5924, then the odds N / (100 - N) times
+// the modifiers. The code's constant is the one used here.
+const (
+	riskPower = 1.5
+	riskNorm  = 2.5924
+	riskMost  = 10000   // inputs that count
+	riskClamp = 99.9999 // N stays below 100
+	plusShare = 0.2     // max_plus: what the inputs beside the highest add
+)
+
+// riskLevels are Elastic's.
+var riskLevels = [...]struct {
+	below float64
+	name  string
+}{{20, "unknown"}, {40, "low"}, {70, "moderate"}, {90, "high"}}
+
+// riskForm is a risk step.
+type riskForm struct {
+	of         []string // steps or findings tables read by earlier steps
+	entity     string   // column path of the findings; normally entity
+	types      []string // entity types that count; empty: all
+	weights    []weight // by detector or pipeline
+	halfLife   time.Duration
+	method     string // rank, max_plus, sum
+	lookback   time.Duration
+	technique  string
+	critical   *criticalForm
+	watch      *watchForm
+	entityType string
+}
+
+type weight struct {
+	name  string
+	value float64
+}
+
+// criticalForm looks an entity's criticality up.
+type criticalForm struct{ table, key, value string }
+
+type watchForm struct {
+	entities []string
+	factor   float64
+}
+
+func riskLevel(score string) string {
+	var b strings.Builder
+	b.WriteString("CASE")
+	for _, l := range riskLevels {
+		fmt.Fprintf(&b, " WHEN %s < %v THEN '%s'", score, l.below, l.name)
+	}
+	return b.String() + " ELSE 'critical' END"
+}
+
+// modified applies the modifier to a normalised sum by its odds.
+func modified(n, m string) string {
+	c := fmt.Sprintf("least(%s, %v)", n, riskClamp)
+	return fmt.Sprintf("(100.0 * (%[1]s / (100.0 - %[1]s) * %[2]s) / (1 + %[1]s / (100.0 - %[1]s) * %[2]s))", c, m)
+}
+
+// total is the aggregate over the ranked inputs s, i, and without is the same
+// with one input gone, from the row's own columns and the sums tot, gain, top, next.
+func (f *riskForm) total() (agg, without, share string) {
+	switch f.method {
+	case "max_plus":
+		return fmt.Sprintf("(max(s) + %v * (sum(s) - max(s)))", plusShare),
+			fmt.Sprintf("CASE WHEN i = 1 THEN coalesce(next, 0) + %[1]v * (plain - s - coalesce(next, 0)) ELSE top + %[1]v * (plain - top - s) END", plusShare),
+			fmt.Sprintf("CASE WHEN i = 1 THEN s ELSE %v * s END", plusShare)
+	case "sum":
+		return "sum(s)", "plain - s", "s"
+	default:
+		return fmt.Sprintf("sum(s / pow(i, %v)) / %v", riskPower, riskNorm),
+			fmt.Sprintf("(tot - s / pow(i, %[1]v) + gain) / %[2]v", riskPower, riskNorm),
+			fmt.Sprintf("s / pow(i, %v) / %v", riskPower, riskNorm)
+	}
+}
+
+// riskStmts: inputs, their ranks, and one row an entity. Its rows have the
+// findings' columns and besides level, criticality, modifier and inputs.
+func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
+	f := s.risk
+	t := func(n string) string { return ident(s.name + "." + n) }
+	var out []Stmt
+	work := func(name, sql string) {
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + t(name) + " AS\n" + sql})
+	}
+	work("inputs", f.inputs(c, r))
+	work("ranked", f.ranked(t("inputs")))
+	work("criticality", f.criticality())
+	q, err := c.findingSQL(s.name, r.ID, f.shape(s, t, r))
+	if err != nil {
+		return nil, err
+	}
+	q = "SELECT f.*, " + riskLevel("f.score") + " AS level, e.criticality, e.modifier, e.inputs FROM (" + q + ") AS f JOIN " + t("entities") + " AS e ON e.entity = f.entity AND e.entity_type = f.entity_type"
+	work("entities", f.entities(t))
+	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
+}
+
+// inputs: findings of the look back, the strongest for each (pipeline,
+// detector, entity, window), weighted and decayed: s * 2^(-age / half life).
+// Those older than the look back by as much again keep their entity, at zero.
+func (f *riskForm) inputs(c *Compiled, r Run) string {
+	var parts []string
+	end := r.Window.End
+	for _, of := range f.of {
+		rows := ident(of)
+		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
+			rows = c.raw(of, []Range{{end.Add(-2 * f.lookback), end}})
+		}
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, score, reason, technique, pipeline FROM %s", path(f.entity), rows))
+	}
+	var w strings.Builder
+	for _, x := range f.weights {
+		fmt.Fprintf(&w, " WHEN detector = %[1]s OR pipeline = %[1]s THEN %[2]s", str(x.name), num(x.value))
+	}
+	weighted := "1.0::DOUBLE"
+	if w.Len() > 0 {
+		weighted = "CASE" + w.String() + " ELSE 1.0 END"
+	}
+	where := "entity IS NOT NULL AND score > 0"
+	if len(f.types) > 0 {
+		where += " AND entity_type IN (SELECT unnest(" + stringList(f.types) + "))"
+	}
+	age := fmt.Sprintf("(greatest(0, epoch_us(%s) - epoch_us(window_end)) / 1e6)", instant(end))
+	return fmt.Sprintf(`SELECT * EXCLUDE (age), CASE WHEN age <= %[1]v THEN least(100.0, score * %[2]s) * pow(2.0, -age / %[3]v) ELSE 0.0 END AS s
+FROM (SELECT *, %[4]s AS age FROM (
+%[5]s))
+WHERE %[6]s AND "time" < %[7]s
+QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end ORDER BY score DESC, finding_id) = 1`,
+		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, instant(end))
+}
+
+// ranked adds each input's rank and the sums that the counterfactuals need:
+// gain is what the inputs behind would gain if they all moved up one rank.
+func (f *riskForm) ranked(inputs string) string {
+	return fmt.Sprintf(`SELECT *, sum(s / pow(i, %[2]v)) OVER e AS tot, sum(s) OVER e AS plain, max(s) OVER e AS top, max(CASE WHEN i = 2 THEN s END) OVER e AS next,
+  coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[2]v) - pow(i, -%[2]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain
+FROM (SELECT *, row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %[1]s)
+WHERE i <= %[3]d WINDOW e AS (PARTITION BY entity_type, entity)`, inputs, riskPower, riskMost)
+}
+
+func (f *riskForm) criticality() string {
+	if f.critical == nil {
+		return "SELECT NULL::VARCHAR AS entity, NULL::VARCHAR AS criticality WHERE false"
+	}
+	k := f.critical
+	return fmt.Sprintf("SELECT %[1]s::VARCHAR AS entity, max_by(%[2]s::VARCHAR, list_position(['low', 'medium', 'high', 'extreme'], lower(%[2]s::VARCHAR))) AS criticality FROM %[3]s WHERE %[1]s IS NOT NULL GROUP BY 1",
+		path(k.key), path(k.value), source(k.table))
+}
+
+func (f *riskForm) entities(t func(string) string) string {
+	agg, without, share := f.total()
+	watch := "1.0"
+	if f.watch != nil {
+		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s)) THEN %s ELSE 1.0 END", stringList(f.watch.entities), num(f.watch.factor))
+	}
+	final := modified("n", "modifier")
+	gone := modified("("+without+")", "e.modifier")
+	if f.method != "rank" {
+		final, gone = "least(100.0, n * modifier)", "least(100.0, ("+without+") * e.modifier)"
+	}
+	return fmt.Sprintf(`WITH e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
+  SELECT r.entity_type, r.entity, %[3]s AS n, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last, any_value(c.criticality) AS criticality,
+    coalesce(any_value(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END), 1.0) * any_value(%[4]s) AS modifier
+  FROM %[5]s AS r LEFT JOIN %[6]s AS c ON c.entity = r.entity GROUP BY ALL))
+SELECT e.*, x.contributions, x.needed, x.strongest FROM e JOIN (
+  SELECT e.entity_type, e.entity, to_json(list(json_object('finding_id', finding_id, 'pipeline', pipeline, 'detector', detector, 'time', "time"::VARCHAR, 'score', r.score, 'decayed', round(s, 4),
+      'contribution', round(%[7]s, 4), 'reason', reason, 'score_without', round(%[8]s, 2), 'level_without', %[9]s) ORDER BY i) FILTER (i <= 10 AND s > 0)) AS contributions,
+    list(finding_id ORDER BY i) FILTER (i <= 10 AND s > 0 AND %[9]s <> e.level) AS needed, arg_min(reason, i) AS strongest
+  FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
+		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel(gone))
+}
+
+func (f *riskForm) shape(s *step, t func(string) string, r Run) shape {
+	end := instant(r.Window.End)
+	return shape{
+		from: t("entities"), time: end, start: "coalesce(first, last)", end: end,
+		entityType: "entity_type", entity: "entity", detector: "risk_" + f.method, key: "entity_type",
+		score: "score", observed: "n", expected: "NULL", technique: f.technique,
+		reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",
+		vars:   map[string]string{"entity": "entity", "level": "level", "score": text("round(score)"), "inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
+		evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"}, {"inputs", "inputs"},
+			{"contributions", "contributions"}, {"level_depends_on", "needed"}},
+	}
+}

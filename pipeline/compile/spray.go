@@ -1,0 +1,242 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+func hours(n int) time.Duration { return time.Duration(n) * time.Hour }
+
+// origin is one way to say where an attempt came from.
+type origin struct {
+	kind string // ip, asn, user_agent: the finding's entity type
+	expr string // SQL over the input's columns
+}
+
+// sprayForm is one source trying many accounts: see SEMANTICS, "spray" and
+// "low and slow".
+type sprayForm struct {
+	account  string   // column path
+	origins  []origin // from the narrowest
+	success  string   // condition
+	failure  string   // condition
+	lookback time.Duration
+	minUsers int
+	perUser  float64 // most attempts an account, on average
+	minDays  int
+	score    float64 // least low-and-slow score, 0 to 1
+	known    bool    // count only accounts that exist: that succeeded somewhere in the look back
+	// The short rule.
+	shortUsers, shortAttempts int
+	short                     time.Duration
+}
+
+// Weights of the low-and-slow score (ours); U saturates at 50 users.
+const (
+	sprayUsers, spraySuccess, sprayEntropy = 0.5, 0.2, 0.3
+	spraySaturation                        = 51
+	sprayBase                              = 85 // score of a perfect spray without a success
+	sprayHit                               = 15 // added when a success follows
+	sprayGap                               = 7  // days without activity end a campaign
+	sprayCover                             = 0.8
+)
+
+// sprayStmts work from the failures of the look back, which are few. An
+// attempt counts where the account is a stranger to the source: no success of
+// the pair comes before its first failure, and successes are no more than
+// failures. So an office's address or a common browser, where people mistype
+// beside many successes, is no spray, while the same network used for one is.
+func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
+	f, p := s.anomaly, s.anomaly.spray
+	rows := c.raw(f.of, []Range{{r.Window.Start.Add(-p.lookback), r.Window.End}})
+	t := func(n string) string { return ident(s.name + "." + n) }
+	var out []Stmt
+	work := func(name, sql string) {
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + t(name) + " AS\n" + sql})
+	}
+	cols := []string{path(p.account) + "::VARCHAR AS account"}
+	var os []string
+	for i, o := range p.origins {
+		cols = append(cols, fmt.Sprintf("(%s)::VARCHAR AS o%d", o.expr, i))
+		os = append(os, fmt.Sprintf("o%d", i))
+	}
+	work("fails", fmt.Sprintf(`SELECT %s, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL`, list(cols), c.eventID(f.of), rows, p.failure, path(p.account)))
+	work("candidates", p.candidates(t))
+	var in []string
+	for i, o := range p.origins {
+		in = append(in, fmt.Sprintf("(%s)::VARCHAR IN (SELECT source FROM %s WHERE o = %d)", o.expr, t("candidates"), i))
+	}
+	work("successes", fmt.Sprintf(`SELECT %s, min("time") AS first, count(*) AS n FROM %s WHERE (%s) AND (%s) GROUP BY ALL`,
+		list(cols), rows, p.success, strings.Join(in, " OR ")))
+	known := "true"
+	if p.known {
+		work("known", fmt.Sprintf("SELECT DISTINCT %s::VARCHAR AS account FROM %s WHERE (%s) AND %s::VARCHAR IN (SELECT account FROM %s)",
+			path(p.account), rows, p.success, path(p.account), t("fails")))
+		known = "account IN (SELECT account FROM " + t("known") + ")"
+	}
+	work("attempts", p.attempts(t, known))
+	work("campaigns", p.campaigns(t))
+	work("hits", p.hits(t, r.Window))
+	q, err := c.findingSQL(s.name, r.ID, p.shape(f, t))
+	if err != nil {
+		return nil, err
+	}
+	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
+}
+
+// each unions a SELECT over the origins; $o is the origin's column, $i its number.
+func (p *sprayForm) each(sql string) string {
+	parts := make([]string, len(p.origins))
+	for i := range p.origins {
+		parts[i] = strings.NewReplacer("$o", fmt.Sprintf("o%d", i), "$i", fmt.Sprint(i)).Replace(sql)
+	}
+	return strings.Join(parts, "\nUNION ALL ")
+}
+
+func (p *sprayForm) candidates(t func(string) string) string {
+	return p.each(fmt.Sprintf("SELECT $i AS o, $o AS source FROM %s WHERE $o IS NOT NULL GROUP BY ALL HAVING count(DISTINCT account) >= %d", t("fails"), min(p.minUsers, p.shortUsers)))
+}
+
+// attempts are the failures of strangers, with what the pair did besides.
+func (p *sprayForm) attempts(t func(string) string, known string) string {
+	return fmt.Sprintf(`WITH f AS (%s),
+s AS (%s),
+pairs AS (SELECT f.o, f.source, f.account, min(f."time") AS first, count(*) AS failures FROM f GROUP BY ALL),
+strange AS (SELECT p.o, p.source, p.account, coalesce(s.n, 0) AS successes FROM pairs AS p LEFT JOIN s ON s.o = p.o AND s.source = p.source AND s.account = p.account
+  WHERE s.first IS NULL OR (s.first > p.first AND s.n <= p.failures))
+SELECT f.*, x.successes FROM f JOIN strange AS x ON x.o = f.o AND x.source = f.source AND x.account = f.account WHERE %s`,
+		p.each(fmt.Sprintf(`SELECT $i AS o, $o AS source, account, "time", event_id FROM %s SEMI JOIN %s AS c ON c.o = $i AND c.source = $o`, t("fails"), t("candidates"))),
+		p.each(fmt.Sprintf(`SELECT $i AS o, $o AS source, account, min(first) AS first, sum(n) AS n FROM %s WHERE $o IS NOT NULL GROUP BY ALL`, t("successes"))),
+		strings.ReplaceAll(known, "account IN", "f.account IN"))
+}
+
+// campaigns number the runs of active days of a source, and mark the attempts
+// within which the short rule holds. Windows slide: a fixed bin would miss
+// what crosses its edge.
+func (p *sprayForm) campaigns(t func(string) string) string {
+	return fmt.Sprintf(`SELECT *, sum(fresh) OVER (PARTITION BY o, source ORDER BY "time" ROWS UNBOUNDED PRECEDING) AS campaign
+FROM (SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY o, source ORDER BY "time") > to_days(%d), true)::INT AS fresh,
+  count(*) OVER w AS burst, count(DISTINCT account) OVER w AS burst_users
+FROM %s WINDOW w AS (PARTITION BY o, source ORDER BY "time" RANGE BETWEEN %s PRECEDING AND CURRENT ROW))`,
+		sprayGap, t("attempts"), "INTERVAL '"+fmt.Sprint(int64(p.short.Seconds()))+" seconds'")
+}
+
+// hits are the campaigns that the rules raise and the window adds to; where a
+// narrow source accounts for a wide one's users, only the narrow is kept.
+func (p *sprayForm) hits(t func(string) string, w Range) string {
+	return fmt.Sprintf(`WITH users AS (SELECT o, source, campaign, account, count(*) AS n, max(successes) AS successes FROM %[1]s GROUP BY ALL),
+u AS (SELECT o, source, campaign, count(*) AS users, sum(n) AS failures, sum(successes) AS successes,
+    entropy AS h, list(account ORDER BY n DESC, account)[1:10] AS accounts, list(account) AS everyone
+  FROM (SELECT *, -sum(q * log2(q)) OVER (PARTITION BY o, source, campaign) AS entropy FROM (SELECT *, n / sum(n) OVER (PARTITION BY o, source, campaign) AS q FROM users)) GROUP BY ALL),
+d AS (SELECT o, source, campaign, min("time") AS first, max("time") AS last, count(DISTINCT date_trunc('day', "time" AT TIME ZONE 'UTC')) AS days,
+    max(burst) AS burst, max(burst_users) FILTER (burst >= %[2]d) AS burst_users, list(event_id ORDER BY "time" DESC)[1:10] AS samples
+  FROM %[1]s GROUP BY ALL),
+m AS (SELECT *, failures + successes AS attempts, least(1.0, ln(1 + users) / ln(%[3]d)) AS spread, successes / (failures + successes) AS rate,
+    CASE WHEN users < 2 THEN 0.0 ELSE h / log2(users) END AS evenness FROM u JOIN d USING (o, source, campaign)),
+v AS (SELECT *, %[4]v * spread + %[5]v * (1 - rate) + %[6]v * evenness AS slow,
+    users >= %[7]d AND attempts <= %[8]s * users AND days >= %[9]d AND slow >= %[10]s AS is_slow,
+    coalesce(burst_users >= %[11]d, false) AS is_short FROM m),
+raised AS (SELECT * FROM v WHERE (is_slow OR is_short) AND last >= %[12]s AND last < %[13]s)
+SELECT r.* FROM raised AS r WHERE NOT EXISTS (SELECT 1 FROM raised AS n WHERE n.o < r.o AND n.first <= r.last AND n.last >= r.first
+  AND len(list_intersect(n.everyone, r.everyone)) >= %[14]v * r.users)`,
+		t("campaigns"), p.shortAttempts, spraySaturation, sprayUsers, spraySuccess, sprayEntropy, p.minUsers, num(p.perUser), p.minDays, num(p.score),
+		p.shortUsers, instant(w.Start), instant(w.End), sprayCover)
+}
+
+func (p *sprayForm) shape(f *anomalyForm, t func(string) string) shape {
+	kinds := make([]string, len(p.origins))
+	for i, o := range p.origins {
+		kinds[i] = str(o.kind)
+	}
+	reason := f.reason
+	if reason == "" {
+		reason = "{entity} tried {users} accounts {attempts} times over {days} days, {per_user} each; {successes} succeeded"
+	}
+	return shape{
+		from: t("hits"), time: "first", start: "first", end: "last + to_microseconds(1)",
+		entityType: "[" + list(kinds) + "][o + 1]", entity: "source", detector: f.method, key: "date_trunc('day', first AT TIME ZONE 'UTC')",
+		score:    fmt.Sprintf("%d * slow + CASE WHEN successes > 0 THEN %d ELSE 0 END", sprayBase, sprayHit),
+		observed: "users", expected: num(float64(p.minUsers)), reason: reason, technique: f.technique,
+		vars: map[string]string{"entity": "source", "users": "users", "attempts": "attempts", "days": "days", "successes": "successes",
+			"per_user": text("attempts / users"), "observed": "users", "expected": fmt.Sprint(p.minUsers), "source_kind": "[" + list(kinds) + "][o + 1]"},
+		evidence: [][2]string{{"users", "users"}, {"attempts", "attempts"}, {"successes", "successes"}, {"days", "days"},
+			{"low_and_slow", "round(slow, 4)"}, {"u", "round(spread, 4)"}, {"h", "round(evenness, 4)"}, {"success_rate", "round(rate, 4)"},
+			{"rules", "[x FOR x IN [CASE WHEN is_slow THEN 'low and slow' END, CASE WHEN is_short THEN 'short' END] IF x IS NOT NULL]"},
+			{"burst", "burst"}, {"burst_users", "burst_users"}, {"accounts", "accounts"}, {"last", "last::VARCHAR"}, {"event_ids", "samples"}},
+	}
+}
+
+// guessForm is guessing at one account, and the forms that share accounts
+// and addresses: see SEMANTICS.
+type guessForm struct {
+	account, address string // column paths; address may be empty
+	group            string // what attempts by several addresses have in common, such as the user agent; may be empty
+	failure          string // condition
+	attempts         int
+	window           time.Duration
+}
+
+// guessRule is one rule over a sliding window.
+type guessRule struct {
+	name, entity, entityType string
+	window                   time.Duration
+	cond                     string // over n, users, addresses
+}
+
+func (g *guessForm) rules(entityType string) []guessRule {
+	out := []guessRule{{"guessing", "account", entityType, g.window, fmt.Sprintf("n >= %d", g.attempts)}}
+	if g.address == "" {
+		return out
+	}
+	out = append(out, guessRule{"many addresses", "account", entityType, 30 * time.Minute, "addresses > 30 AND n >= 100"})
+	if g.group != "" {
+		out = append(out,
+			guessRule{"stuffing", "grp", "source", 10 * time.Minute, "users >= 10 AND n >= 30 AND addresses >= 5 AND users > addresses"},
+			guessRule{"distributed", "grp", "source", 10 * time.Minute, "addresses >= 5 AND users >= 8 AND n >= 25 AND n <= 5 * users AND users <= 2 * addresses"})
+	}
+	return out
+}
+
+// guessing raises one finding an entity, rule and day.
+func (c *Compiled) guessing(s *step, r Run) (string, error) {
+	f, g := s.anomaly, s.anomaly.guess
+	back := floorTo(r.Window.Start, day).Add(-30 * time.Minute)
+	address, group := "NULL", "NULL"
+	if g.address != "" {
+		address = path(g.address)
+	}
+	if g.group != "" {
+		group = g.group
+	}
+	rows := fmt.Sprintf(`rows AS MATERIALIZED (SELECT %s::VARCHAR AS account, (%s)::VARCHAR AS address, (%s)::VARCHAR AS grp, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL)`,
+		path(g.account), address, group, c.eventID(f.of), c.raw(f.of, []Range{{back, r.Window.End}}), g.failure, path(g.account))
+	var parts []string
+	for _, rule := range g.rules(f.entityType) {
+		least := g.attempts
+		if rule.entity == "grp" {
+			least = 25
+		}
+		parts = append(parts, fmt.Sprintf(`SELECT %s AS rule, %s AS kind, entity, date_trunc('day', "time" AT TIME ZONE 'UTC') AS day, min("time") AS first, max("time") AS last,
+  max(n) AS n, arg_max(users, n) AS users, arg_max(addresses, n) AS addresses, count(*) AS hits, list(event_id ORDER BY "time")[1:10] AS samples
+FROM (SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+  FROM (SELECT *, %s AS entity FROM rows WHERE %[3]s IN (SELECT %[3]s FROM rows GROUP BY 1 HAVING count(*) >= %[4]d)) WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '%[5]d seconds' PRECEDING AND CURRENT ROW))
+WHERE %[6]s GROUP BY ALL HAVING max("time") >= %[7]s`,
+			str(rule.name), str(rule.entityType), rule.entity, least, int64(rule.window.Seconds()), rule.cond, instant(r.Window.Start)))
+	}
+	from := "(WITH " + rows + "\n" + strings.Join(parts, "\nUNION ALL ") + ")"
+	reason := f.reason
+	if reason == "" {
+		reason = "{entity}: {attempts} failures by {users} accounts from {addresses} addresses within the window ({rule})"
+	}
+	return c.findingSQL(s.name, r.ID, shape{
+		from: from, time: "first", start: "first", end: "last + to_microseconds(1)",
+		entityType: "kind", entity: "entity", detector: f.method, key: "concat_ws(chr(31), rule, day)",
+		score: scoreOver(fmt.Sprintf("n / %d.0", g.attempts)), observed: "n", expected: fmt.Sprintf("%d", g.attempts), reason: reason, technique: f.technique,
+		vars: map[string]string{"entity": "entity", "attempts": "n", "users": "users", "addresses": "addresses", "rule": "rule", "observed": "n", "expected": fmt.Sprint(g.attempts)},
+		evidence: [][2]string{{"rule", "rule"}, {"attempts", "n"}, {"users", "users"}, {"addresses", "addresses"}, {"hits", "hits"},
+			{"last", "last::VARCHAR"}, {"event_ids", "samples"}},
+	})
+}

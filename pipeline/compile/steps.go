@@ -1,0 +1,172 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The forms below are what the compiler works on: names resolved, defaults
+// filled in, expressions confined. Expressions are SQL over the columns of the
+// step's input.
+
+type kind uint8
+
+const (
+	kindRead kind = iota
+	kindSQL
+	kindBaseline
+	kindAnomaly
+	kindRisk
+)
+
+// step is one step of the pipeline; the part of its kind is set.
+type step struct {
+	name     string
+	kind     kind
+	of       []string // steps that it reads
+	read     *readForm
+	sql      string
+	baseline *baselineForm
+	anomaly  *anomalyForm
+	risk     *riskForm
+}
+
+type joinForm struct {
+	table string // lake.x, analytics.x or a step
+	as    string
+	on    string
+	left  bool
+}
+
+type readForm struct {
+	table  string
+	where  string
+	cols   []string // "expr AS name" or column paths; empty: all
+	joins  []joinForm
+	window time.Duration // looks back so far from the window's end; 0: the window itself
+	timed  bool          // rows have a time column
+	whole  bool          // every row, whatever its time
+}
+
+func isLake(table string) bool { return strings.HasPrefix(table, "lake.") }
+
+// source is the table expression of "lake.x", "analytics.x" or a step.
+func source(table string) string {
+	if i := strings.IndexByte(table, '.'); i > 0 {
+		return ident(table[:i]) + "." + ident(table[i+1:])
+	}
+	return ident(table)
+}
+
+// readSQL is the SELECT of a read step over the time ranges.
+func (f *readForm) readSQL(rs []Range) string {
+	cols := "*"
+	if len(f.cols) > 0 {
+		cols = list(f.cols)
+	}
+	from := source(f.table)
+	base := "t"
+	if len(f.joins) > 0 {
+		from += " AS " + ident(base)
+		if len(f.cols) == 0 {
+			cols = ident(base) + ".*"
+		}
+	}
+	for _, j := range f.joins {
+		how := "JOIN"
+		if j.left {
+			how = "LEFT JOIN"
+		}
+		from += fmt.Sprintf("\n%s %s AS %s ON (%s)", how, source(j.table), ident(j.as), j.on)
+		if len(f.cols) == 0 {
+			cols += ", " + ident(j.as)
+		}
+	}
+	var ands []string
+	if f.timed && !f.whole {
+		col := `"time"`
+		if len(f.joins) > 0 {
+			col = ident(base) + "." + col
+		}
+		ands = append(ands, inRanges(col, f.ranges(rs)))
+	}
+	if f.where != "" {
+		ands = append(ands, "("+f.where+")")
+	}
+	q := "SELECT " + cols + " FROM " + from
+	if len(ands) > 0 {
+		q += "\nWHERE " + strings.Join(ands, " AND ")
+	}
+	return q
+}
+
+// ranges applies the step's own look back.
+func (f *readForm) ranges(rs []Range) []Range {
+	if f.window == 0 {
+		return rs
+	}
+	var out []Range
+	for _, r := range rs {
+		start := r.End.Add(-f.window)
+		if r.Start.Before(start) {
+			start = r.Start
+		}
+		out = append(out, Range{start, r.End})
+	}
+	return merge(out)
+}
+
+// raw is a table expression for a step's rows over the time ranges, computed
+// afresh from the tables that the step stands on. Steps that hold results of
+// the run are taken as they are.
+func (c *Compiled) raw(name string, rs []Range) string {
+	s := c.steps[name]
+	switch s.kind {
+	case kindRead:
+		return "(" + s.read.readSQL(rs) + ")"
+	case kindSQL:
+		var with []string
+		for _, in := range s.of {
+			if k := c.steps[in].kind; k == kindRead || k == kindSQL {
+				with = append(with, ident(in)+" AS "+c.raw(in, rs))
+			}
+		}
+		if len(with) == 0 {
+			return "(" + s.sql + ")"
+		}
+		return "(WITH " + list(with) + "\nSELECT * FROM (" + s.sql + "\n))"
+	default:
+		return ident(name)
+	}
+}
+
+// lakeRanges adds to out the raw ranges that the step's rows over rs need.
+func (c *Compiled) lakeRanges(name string, rs []Range, out map[string][]Range) {
+	s := c.steps[name]
+	if s.kind != kindRead {
+		for _, in := range s.of {
+			if k := c.steps[in].kind; k == kindRead || k == kindSQL {
+				c.lakeRanges(in, rs, out)
+			}
+		}
+		return
+	}
+	f := s.read
+	if isLake(f.table) {
+		need := f.ranges(rs)
+		if f.whole || !f.timed {
+			need = []Range{{}}
+		}
+		out[f.table] = merge(append(out[f.table], need...))
+	}
+	for _, j := range f.joins {
+		if isLake(j.table) {
+			out[j.table] = []Range{{}}
+		}
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
