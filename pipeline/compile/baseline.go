@@ -147,7 +147,7 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 	if len(rs) > 0 {
 		out = append(out,
 			stmt("DELETE FROM "+stateTable(key)+" WHERE "+f.inBuckets(rs)),
-			stmt("INSERT INTO "+stateTable(key)+"\n"+c.aggregateSQL(f, rs)+"\nORDER BY 2"))
+			stmt("INSERT INTO "+stateTable(key)+"\n"+c.aggregateSQL(f, rs)))
 	}
 	cut := bucketNo(r.Window.Start.Add(-f.history-trimMargin), f.bucket)
 	for _, t := range []string{stateTable(key), flaggedTable(key)} {
@@ -195,9 +195,8 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	}
 	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket)}
 	work("obs", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" WHERE "+f.inBuckets([]Range{win}))
-	work("hist", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" AS a WHERE "+f.inBuckets([]Range{hist})+
-		"\nAND NOT EXISTS (FROM "+t("skip")+" AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)")
-	work("seen", fs.seen())
+	work("seen", fs.seen(agg))
+	work("hist", fs.hist(agg))
 	work("keys", fs.keys())
 	work("lists", fs.lists())
 	work("fit", fs.stats())

@@ -22,17 +22,32 @@ type fitSQL struct {
 
 // seen: each entity's first bucket and how many values it has of its own. The
 // first is of the whole history, flagged windows included.
-func (q fitSQL) seen() string {
-	own := fmt.Sprintf("%d - min(bucket) - (SELECT count(*) FROM %s AS x WHERE x.entity = h.entity)", q.to, q.t("skip"))
-	if !q.form.zeroFill {
-		own = "count(*)"
+func (q fitSQL) seen(agg string) string {
+	hist := fmt.Sprintf("bucket >= %d AND bucket < %d", q.from, q.to)
+	peer := "NULL::VARCHAR"
+	if q.form.peers != "" {
+		peer = "arg_max(peer, bucket)"
 	}
-	return fmt.Sprintf("SELECT entity, arg_max(peer, bucket) AS peer, min(bucket) AS first, %s AS own\nFROM %s AS h GROUP BY entity", own, q.t("hist"))
+	first := fmt.Sprintf("SELECT entity, %s AS peer, min(bucket) AS first, count(*) AS rows FROM %s WHERE %s GROUP BY entity", peer, agg, hist)
+	own := fmt.Sprintf("%d - first - coalesce(x.c, 0)", q.to)
+	if !q.form.zeroFill {
+		own = "f.rows - coalesce(x.c, 0)"
+	}
+	return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s AS own\nFROM (%s) AS f LEFT JOIN (SELECT entity, count(*) AS c FROM %s GROUP BY 1) AS x ON x.entity = f.entity", own, first, q.t("skip"))
 }
 
-// calendar lists the history's buckets with their slots.
+// hist: the history that the fit may use: what the window's entities did, and
+// what others did in the same slots; without flagged windows.
+func (q fitSQL) hist(agg string) string {
+	return fmt.Sprintf(`SELECT *, %[1]s FROM %[2]s AS a WHERE bucket >= %[3]d AND bucket < %[4]d
+AND (%[5]s IN (SELECT s0 FROM %[6]s) OR entity IN (SELECT entity FROM %[6]s))
+AND NOT EXISTS (FROM %[7]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
+		q.form.slots("bucket"), agg, q.from, q.to, q.form.slot("bucket", 0), q.t("obs"), q.t("skip"))
+}
+
+// calendar lists the history's buckets of the window's slots.
 func (q fitSQL) calendar() string {
-	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %s FROM (SELECT unnest(range(%d, %d)) AS b))", q.form.slots("b"), q.from, q.to)
+	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %[1]s FROM (SELECT unnest(range(%[2]d, %[3]d)) AS b) WHERE s0 IN (SELECT s0 FROM %[4]s) OR s1 IN (SELECT s1 FROM %[4]s))", q.form.slots("b"), q.from, q.to, q.t("obs"))
 }
 
 // slotCount is how many values the key k has in a slot column.
@@ -55,7 +70,7 @@ func (q fitSQL) keys() string {
 	if q.form.season == seasonHourOfWeek || q.form.season == seasonDayOfWeek {
 		n1 = q.slotCount("s1")
 	}
-	peers := fmt.Sprintf("SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own >= %d GROUP BY ALL) AS s ON cal.b >= s.first GROUP BY ALL", q.t("seen"), m)
+	peers := fmt.Sprintf("SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own >= %d GROUP BY ALL) AS s ON cal.b >= s.first WHERE cal.s0 IN (SELECT s0 FROM %s) GROUP BY ALL", q.t("seen"), m, q.t("obs"))
 	if !q.form.zeroFill {
 		peers = fmt.Sprintf("SELECT s.peer, h.s0, count(*) AS np FROM %s AS h JOIN %s AS s ON s.entity = h.entity WHERE s.own >= %d GROUP BY ALL", q.t("hist"), q.t("seen"), m)
 	}
