@@ -110,7 +110,7 @@ func (p *planner) fail(a *Attack, ms int64, who *account, src *source, dev *devi
 func (p *planner) burst(loud float64) {
 	a := p.open(KindBurst, "T1110.001", loud)
 	victim := take(&p.victims)
-	dev := newDevice("", "", "", take(&p.agents))
+	dev := newDevice("", "", take(&p.agents))
 	at := p.g.w.abroad(p.d, victim.city.lat, victim.city.lon, 500)
 	var from []*source
 	for range p.d.from(1, 4) {
@@ -134,7 +134,7 @@ func (p *planner) targets(n int) []*account {
 	for _, i := range p.d.Perm(len(p.g.people))[:min(n, len(p.g.people)*2/3)] {
 		who := p.g.people[i].account
 		if p.d.chance(1.0 / 12) {
-			who = newAccount(fmt.Sprintf("former.%d", i), "", "")
+			who = newAccount(fmt.Sprintf("former.%d", i), "")
 		}
 		out = append(out, who)
 	}
@@ -160,7 +160,7 @@ func (p *planner) knock(a *Attack, targets []*account, most int, from, to int64,
 // spray tries few passwords on many users from one source over days (T1110.003).
 func (p *planner) spray(loud float64) {
 	a := p.open(KindSpray, "T1110.003", loud)
-	src, dev := p.rented(take(&p.nets)), newDevice("", "", "", take(&p.agents))
+	src, dev := p.rented(take(&p.nets)), newDevice("", "", take(&p.agents))
 	targets := p.targets(int(scale(loud, 50, 160)))
 	days := p.span(5, 11)
 	from := p.during(0.15, 0.55)
@@ -190,7 +190,7 @@ func (p *planner) distributedSpray(loud float64) {
 	if loud < 0.7 && loud > 0.3 {
 		nets = append(nets, take(&p.nets), take(&p.nets))
 	}
-	dev := newDevice("", "", "", take(&p.agents))
+	dev := newDevice("", "", take(&p.agents))
 	var from []*source
 	for i := range p.d.from(20, 60) {
 		from = append(from, p.rented(nets[i%len(nets)]))
@@ -236,12 +236,12 @@ func (p *planner) travel(loud float64) {
 	src := at.atHome(p.d)
 	dev := victim.laptop // a replayed session has its owner's user agent
 	if loud > 0.5 {
-		dev = newDevice("", "", "", take(&p.agents))
+		dev = newDevice("", "", take(&p.agents))
 		a.Keys.UserAgents = []string{dev.ua}
 	}
 	a.from(src)
 	a.Keys.Users = []string{victim.name}
-	a.Story = fmt.Sprintf("%s's session, of %s, was used from %s the same hour", victim.name, victim.city.name, at.name)
+	a.Story = fmt.Sprintf("%s's session, of %s, was used from %s while they worked", victim.name, victim.city.name, at.name)
 	p.g.hooks[hookKey{victim.index, day}] = func(own []event) {
 		for _, t := range p.anchors(own, src, 1, scale(loud, 2500, 30_000)) {
 			p.use(a, victim, src, dev, t, p.d.from(1, 5))
@@ -277,12 +277,12 @@ func (p *planner) takeover() {
 	a := p.open(KindTakeover, "T1078", 1)
 	victim := take(&p.victims)
 	end := int(p.g.end / dayMS)
-	days := weekdays(end-8, end-2)
+	days := weekdays(end-7, end-2)
 	first := p.d.IntN(len(days) - 1)
 	at := p.g.w.abroad(p.d, victim.city.lat, victim.city.lon, 3000)
 	n := take(&p.nets)
 	src := newSource(n.address(p.d), n, at, at.lat, at.lon)
-	dev := newDevice("", "", "", take(&p.agents))
+	dev := newDevice("", "", take(&p.agents))
 	targets := p.targets(p.d.from(40, 90))
 	begin := int64(days[first])*dayMS - 4*dayMS
 	p.knock(a, targets, 2, begin, begin+3*dayMS, func() *source { return src }, dev)

@@ -68,18 +68,18 @@ func (e *event) append(b []byte, id string) []byte {
 		b = append(b, e.who.json...)
 		b = append(b, `,"metadata":{"uid":"`...)
 		b = append(b, id...)
-		return append(b, `","product":"directory"}}`...)
+		return append(b, `"}}`...)
 	default:
 		return e.appendSignin(b, id)
 	}
 }
 
 func (e *event) appendSignin(b []byte, id string) []byte {
-	b = append(b, `","class_uid":3002,"activity_id":1,"severity_id":`...)
+	b = append(b, `","class_uid":3002,"status":`...)
 	if e.failure == "" {
-		b = append(b, `1,"status":"Success",`...)
+		b = append(b, `"Success",`...)
 	} else {
-		b = append(b, `2,"status":"Failure","status_detail":"`...)
+		b = append(b, `"Failure","status_detail":"`...)
 		b = append(b, e.failure...)
 		b = append(b, `",`...)
 	}
@@ -91,20 +91,20 @@ func (e *event) appendSignin(b []byte, id string) []byte {
 	b = append(b, `,"service":{"name":"`...)
 	b = append(b, e.service...)
 	if e.batch {
-		b = append(b, `"},"auth_protocol":"OAuth2","logon_type":"Batch","is_mfa":`...)
+		b = append(b, `"},"auth_protocol":"OAuth2","is_mfa":`...)
 	} else {
-		b = append(b, `"},"auth_protocol":"OIDC","logon_type":"Interactive","is_mfa":`...)
+		b = append(b, `"},"auth_protocol":"OIDC","is_mfa":`...)
 	}
 	b = strconv.AppendBool(b, e.mfa)
 	b = append(b, `,"session":{"uid":"`...)
 	b = appendHex(b, e.session)
 	b = append(b, `"},"metadata":{"uid":"`...)
 	b = append(b, id...)
-	return append(b, `","version":"1.6","product":"idp"}}`...)
+	return append(b, `"}}`...)
 }
 
 func (e *event) appendFile(b []byte, id string) []byte {
-	b = append(b, `","class_uid":1001,"activity_id":2,"severity_id":1,"status":"Success","actor":{`...)
+	b = append(b, `","class_uid":1001,"status":"Success","actor":{`...)
 	b = append(b, e.who.json...)
 	b = append(b, `},`...)
 	b = append(b, e.src.json...)
@@ -114,7 +114,7 @@ func (e *event) appendFile(b []byte, id string) []byte {
 	b = strconv.AppendUint(b, e.session>>44, 10)
 	b = append(b, `},"metadata":{"uid":"`...)
 	b = append(b, id...)
-	return append(b, `","version":"1.6","product":"drive"}}`...)
+	return append(b, `"}}`...)
 }
 
 func (e *event) subject() string {
@@ -135,21 +135,23 @@ func appendHex(b []byte, v uint64) []byte {
 	return b
 }
 
-func newAccount(name, uid, kind string) *account {
+// newAccount takes the type of a user that exists, or none.
+func newAccount(name, kind string) *account {
 	b := []byte(`"user":{"name":` + strconv.Quote(name))
-	if uid != "" {
-		b = append(b, `,"uid":"`+uid+`","type":"`+kind+`"`...)
+	if kind != "" {
+		b = append(b, `,"type":"`+kind+`"`...)
 	}
-	return &account{name: name, json: append(b, `,"domain":"fjordline"}`...)}
+	return &account{name: name, json: append(b, '}')}
 }
 
-func newDevice(uid, os, kind, ua string) *device {
+// newDevice takes no uid for a client without a device.
+func newDevice(uid, os, ua string) *device {
 	var b []byte
 	if uid != "" {
-		b = []byte(`"device":{"uid":"` + uid + `","os":"` + os + `","type":"` + kind + `"},`)
+		b = []byte(`"device":{"uid":"` + uid + `","os":"` + os + `"},`)
 	}
 	b = append(b, `"http_request":{"user_agent":`+strconv.Quote(ua)+`}`...)
-	return &device{ua: ua, phone: kind == "Mobile", json: b}
+	return &device{ua: ua, json: b}
 }
 
 func newSource(ip uint32, n *network, at *city, lat, lon float64) *source {

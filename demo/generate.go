@@ -72,7 +72,9 @@ func Generate(o Options, emit Emit) (Truth, error) {
 	if err != nil {
 		return Truth{}, fmt.Errorf("demo options: %w", err)
 	}
-	g := newGenerator(o, emit)
+	innocent := o
+	innocent.Events -= 3500 // what the attacks and identities come to, about
+	g := newGenerator(innocent, emit)
 	g.files = true
 	p := newPlanner(g, newDice(o.Seed, 0xA77AC4))
 	p.plan()
@@ -120,12 +122,12 @@ func newGenerator(o Options, emit Emit) *generator {
 		g.robots = append(g.robots, newRobot(g.d, g.w, i))
 	}
 	for _, name := range []string{"admin", "root", "test", "guest", "oracle", "backup", "ftp", "user"} {
-		g.strangers = append(g.strangers, newAccount(name, "", ""))
+		g.strangers = append(g.strangers, newAccount(name, ""))
 	}
 	nuisance := g.w.hosting[0]
 	at := pick(g.d, g.w.cities)
 	g.scanner = newSource(nuisance.address(g.d), nuisance, at, at.lat, at.lon)
-	g.scannerDev = newDevice("", "", "", "masscan/1.3")
+	g.scannerDev = newDevice("", "", "masscan/1.3")
 	g.perDay = g.calibrate(o.Events)
 	return g
 }
@@ -136,7 +138,7 @@ func (g *generator) calibrate(events int) float64 {
 	var shares, extras float64
 	for day := g.first + 2; day <= g.last-1; day++ {
 		if day == g.last-1 && weekend(g.first+1) {
-			continue
+			continue // the part of a full day that is left may be small
 		}
 		for _, p := range g.people {
 			chance, share := p.attendance(day)

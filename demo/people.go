@@ -60,7 +60,7 @@ var (
 
 func newPerson(d dice, w *world, i, first, last int) *person {
 	name := pick(d, firstNames[:]) + "." + pick(d, lastNames[:]) + strconv.Itoa(i)
-	p := &person{account: newAccount(name, fmt.Sprintf("u%05d", i), "User"), index: i, city: pick(d, w.offices), joins: first}
+	p := &person{account: newAccount(name, "User"), index: i, city: pick(d, w.offices), joins: first}
 	p.role, p.criticality = rank(d)
 	p.devices(d, i)
 	p.home = p.city.atHome(d)
@@ -113,17 +113,17 @@ func (p *person) devices(d dice, i int) {
 	major := d.from(138, 142)
 	id := fmt.Sprintf("d%05d", i)
 	if d.chance(0.7) {
-		p.laptop = newDevice(id+"a", "Windows 11", "Laptop", fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0) Edg/%d", major))
+		p.laptop = newDevice(id+"a", "Windows 11", fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0) Edg/%d", major))
 	} else {
-		p.laptop = newDevice(id+"a", "macOS 15", "Laptop", fmt.Sprintf("Mozilla/5.0 (Macintosh) Chrome/%d", major))
+		p.laptop = newDevice(id+"a", "macOS 15", fmt.Sprintf("Mozilla/5.0 (Macintosh) Chrome/%d", major))
 	}
 	if d.chance(0.5) {
-		p.phone = newDevice(id+"b", "iOS 19", "Mobile", "Mozilla/5.0 (iPhone; iOS 19) Safari/605")
+		p.phone = newDevice(id+"b", "iOS 19", "Mozilla/5.0 (iPhone; iOS 19) Safari/605")
 	} else {
-		p.phone = newDevice(id+"b", "Android 16", "Mobile", fmt.Sprintf("Mozilla/5.0 (Android 16) Chrome/%d", major))
+		p.phone = newDevice(id+"b", "Android 16", fmt.Sprintf("Mozilla/5.0 (Android 16) Chrome/%d", major))
 	}
 	if d.chance(0.15) {
-		p.spare = newDevice(id+"c", "Windows 11", "Desktop", fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0) Firefox/%d", major))
+		p.spare = newDevice(id+"c", "Windows 11", fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0) Firefox/%d", major))
 	}
 }
 
@@ -170,8 +170,8 @@ func weekend(day int) bool { return weekday(day) == 0 || weekday(day) == 6 }
 
 func newRobot(d dice, w *world, i int) *robot {
 	name := "svc-" + pick(d, services[:]) + "-" + strconv.Itoa(i)
-	r := &robot{account: newAccount(name, fmt.Sprintf("s%05d", i), "Service"), src: pick(d, w.clouds), storms: -1, service: pick(d, services[:])}
-	r.dev = newDevice("", "", "", "svc-client/"+strconv.Itoa(d.from(2, 6)))
+	r := &robot{account: newAccount(name, "Service"), src: pick(d, w.clouds), storms: -1, service: pick(d, services[:])}
+	r.dev = newDevice("", "", "svc-client/"+strconv.Itoa(d.from(2, 6)))
 	r.every = pick(d, []int{15, 30, 60})
 	r.phase = d.IntN(r.every)
 	switch {

@@ -55,9 +55,8 @@ type source struct {
 
 // device is what a user signs in with, rendered once.
 type device struct {
-	ua    string
-	phone bool
-	json  []byte
+	ua   string
+	json []byte
 }
 
 // world is everything that exists before anybody signs in.
