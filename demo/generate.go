@@ -238,5 +238,8 @@ func (g *generator) truth(o Options, attacks []*Attack) Truth {
 	for _, c := range g.w.offices {
 		t.Known = append(t.Known, KnownNetwork{c.egress.net.asn, c.egress.net.name, "office"})
 	}
+	for _, c := range g.w.cities {
+		t.Known = append(t.Known, KnownNetwork{c.mobile.asn, c.mobile.name, "mobile carrier, whose gateways may be far from its customers"})
+	}
 	return t
 }
