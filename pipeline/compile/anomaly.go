@@ -28,6 +28,9 @@ const (
 	// An entity that has no spread of its own says less than one that has: its
 	// score stays below critical (ours).
 	noSpreadCap = 89.0
+	// Where the season's slot has too few values, an hour below this many times
+	// what the same hour of a day has had before is not unusual (ours).
+	routine     = 2
 	earthKm     = 6371.0088 // mean radius, IUGG
 	halfEarthKm = math.Pi * earthKm
 )
@@ -105,6 +108,10 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 			fmt.Sprintf("%s - %s AS d%d", ident(m), centre, i))
 		ratio := fmt.Sprintf("%s / %s", directed(fmt.Sprintf("z%d", i), f.direction), num(f.threshold))
 		delta := directed(fmt.Sprintf("d%d", i), f.direction)
+		if f.direction != "down" {
+			delta = fmt.Sprintf("CASE WHEN NOT (%s) THEN %s END", routineSQL(m), delta)
+			ratio = fmt.Sprintf("CASE WHEN NOT (%s) THEN %s END", routineSQL(m), ratio)
+		}
 		d := "NULL"
 		if f.minDelta > 0 {
 			ratio = fmt.Sprintf("CASE WHEN %s >= %s THEN %s END", delta, num(f.minDelta), ratio)
@@ -143,6 +150,12 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 		[2]string{"threshold", num(f.threshold)},
 		[2]string{"degenerate", pick(func(i int, _ string) string { return fmt.Sprintf("z%d IS NULL", i) })})
 	return c.findingSQL(s.name, r.ID, sh)
+}
+
+// routineSQL holds for what the same hour has had before, at the levels that
+// do not know the hour.
+func routineSQL(m string) string {
+	return fmt.Sprintf("level IN ('all hours', 'peers') AND coalesce(%s < %d * %s, false)", ident(m), routine, ident(m+"_peak"))
 }
 
 // flagging lists the measures that may raise a finding.
@@ -217,9 +230,9 @@ func (c *Compiled) poisson(s *step, r Run) (string, error) {
 	for i, m := range names {
 		rate = append(rate, fmt.Sprintf("CASE WHEN level <> 'learning' THEN greatest(%s, 0.5 / greatest(support, 1)) END AS l%d, greatest(round(%s), 0) AS k%d", ident(m+"_mean"), i, ident(m), i))
 		tail = append(tail, fmt.Sprintf("%s AS lp%d", logTail(fmt.Sprintf("k%d", i), fmt.Sprintf("l%d", i)), i))
-		cond := ""
+		cond := "WHEN " + routineSQL(m) + " THEN NULL "
 		if f.minDelta > 0 {
-			cond = fmt.Sprintf("WHEN k%d - l%d < %s THEN NULL ", i, i, num(f.minDelta))
+			cond += fmt.Sprintf("WHEN k%d - l%d < %s THEN NULL ", i, i, num(f.minDelta))
 		}
 		strength = append(strength, fmt.Sprintf("CASE %sWHEN lp%d IS NULL THEN NULL ELSE lp%d / %s END AS r%d", cond, i, i, limit, i))
 	}

@@ -189,7 +189,7 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 		out = append(out, c.refreshStmts(s, r)...)
 	}
 	if f.skipFlagged && !r.Stateless {
-		work("skip", "SELECT DISTINCT entity, bucket, "+f.slots("bucket")+" FROM "+flagged+" WHERE "+f.inBuckets([]Range{hist}))
+		work("skip", f.skipSQL(flagged, hist))
 	} else {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
@@ -203,4 +203,18 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
 		SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + fs.result()})
 	return out
+}
+
+// skipSQL lists the flagged windows of the history, which the fit leaves out
+// so that an attacker cannot teach it. What was flagged at the same hour of as
+// many days as a baseline needs is a routine that began or moved (a job, the
+// clocks): by then raised often enough, it is learned (ours).
+func (f *baselineForm) skipSQL(flagged string, hist Range) string {
+	q := "SELECT DISTINCT entity, bucket, " + f.slots("bucket") + " FROM " + flagged + " WHERE " + f.inBuckets([]Range{hist})
+	if f.season != seasonHourOfDay && f.season != seasonHourOfWeek {
+		return q
+	}
+	hour := *f
+	hour.season = seasonHourOfDay
+	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(*) OVER (PARTITION BY entity, %s) < %d", q, hour.slot("bucket", 0), f.minSupport)
 }

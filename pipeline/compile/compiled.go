@@ -58,8 +58,11 @@ func (c *Compiled) stepStmts(s *step, r Run) ([]Stmt, error) {
 	case kindRisk:
 		return c.riskStmts(s, r)
 	}
-	if s.anomaly.method == methodSpray {
+	switch s.anomaly.method {
+	case methodSpray:
 		return c.sprayStmts(s, r)
+	case methodTravel:
+		return c.travelStmts(s, r)
 	}
 	q, err := c.anomalySQL(s, r)
 	if err != nil {
@@ -78,8 +81,6 @@ func (c *Compiled) anomalySQL(s *step, r Run) (string, error) {
 		return c.firstSeen(s, r)
 	case methodRare:
 		return c.rare(s, r)
-	case methodTravel:
-		return c.travel(s, r)
 	case methodGuessing:
 		return c.guessing(s, r)
 	default:
@@ -147,7 +148,11 @@ func (c *Compiled) lookback(f *anomalyForm, r Run) Range {
 	case methodFirst, methodRare:
 		return Range{w.Start.Add(-f.lookback), w.End}
 	case methodTravel:
-		return Range{floorTo(w.Start, day).Add(-hours(f.travel.lookbackHours() - 24)), w.End}
+		back := hours(f.travel.lookbackHours() - 24)
+		if f.travel.network != "" {
+			back = max(back, f.travel.habitBack)
+		}
+		return Range{floorTo(w.Start, day).Add(-back), w.End}
 	case methodSpray:
 		return Range{w.Start.Add(-f.spray.lookback), w.End}
 	case methodGuessing:

@@ -141,11 +141,12 @@ func quantile(p string) string {
 // result: the step's table. Its columns are entity, bucket, bucket_end, level,
 // support, own, and for each measure NAME, NAME_median, NAME_mad, NAME_aad
 // (mean absolute deviation from the median), NAME_mean, NAME_sd, NAME_p10 and
-// NAME_p90.
+// NAME_p90, and NAME_peak.
 func (q fitSQL) result() string {
 	var cols []string
 	for i, m := range q.form.measures {
 		cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(m.name)))
+		cols = append(cols, fmt.Sprintf("%s AS %s", q.peak(i), ident(m.name+"_peak")))
 		for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
 			cols = append(cols, fmt.Sprintf("f.%s%d AS %s", s, i, ident(m.name+"_"+s)))
 		}
@@ -160,5 +161,28 @@ func (q fitSQL) result() string {
   %[3]s
 FROM %[4]s AS o
 JOIN (SELECT *, CASE WHEN level = 3 THEN min(id) OVER (PARTITION BY level, peer, s0) ELSE id END AS fit FROM %[5]s) AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
-LEFT JOIN %[6]s AS f ON f.id = k.fit`, us, list(names), list(cols), q.t("obs"), q.t("keys"), q.t("fit"))
+LEFT JOIN %[6]s AS f ON f.id = k.fit%[7]s`, us, list(names), list(cols), q.t("obs"), q.t("keys"), q.t("fit"), q.peaks())
+}
+
+// peak is the most that an entity has had in the same hour of any day. Where
+// the season's slots are not yet filled, it keeps what is routine at this hour
+// from looking unusual beside quieter hours.
+func (q fitSQL) peak(i int) string {
+	if q.form.season != seasonHourOfWeek {
+		return "NULL::DOUBLE"
+	}
+	return fmt.Sprintf("p.m%d", i)
+}
+
+func (q fitSQL) peaks() string {
+	if q.form.season != seasonHourOfWeek {
+		return ""
+	}
+	var maxes []string
+	for i := range q.form.measures {
+		maxes = append(maxes, fmt.Sprintf("max(h.m%d) AS m%[1]d", i))
+	}
+	hour := func(b string) string { h := *q.form; h.season = seasonHourOfDay; return h.slot(b, 0) }
+	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND %s = %s GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
+		list(maxes), q.t("obs"), q.t("hist"), hour("h.bucket"), hour("o.bucket"))
 }

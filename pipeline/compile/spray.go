@@ -124,8 +124,9 @@ FROM %s WINDOW w AS (PARTITION BY o, source ORDER BY "time" RANGE BETWEEN %s PRE
 		sprayGap, t("attempts"), "INTERVAL '"+fmt.Sprint(int64(p.short.Seconds()))+" seconds'")
 }
 
-// hits are the campaigns that the rules raise and the window adds to; where a
-// narrow source accounts for a wide one's users, only the narrow is kept.
+// hits are the campaigns that the rules raise and the window adds to. One
+// campaign is one finding: where a narrow source accounts for a wide one's
+// users the narrow is kept, and where it is only a part of it the wide.
 func (p *sprayForm) hits(t func(string) string, w Range) string {
 	return fmt.Sprintf(`WITH users AS (SELECT o, source, campaign, account, count(*) AS n, max(successes) AS successes FROM %[1]s GROUP BY ALL),
 u AS (SELECT o, source, campaign, count(*) AS users, sum(n) AS failures, sum(successes) AS successes,
@@ -139,9 +140,12 @@ m AS (SELECT *, failures + successes AS attempts, least(1.0, ln(1 + users) / ln(
 v AS (SELECT *, %[4]v * spread + %[5]v * (1 - rate) + %[6]v * evenness AS slow,
     users >= %[7]d AND attempts <= %[8]s * users AND days >= %[9]d AND slow >= %[10]s AS is_slow,
     coalesce(burst_users >= %[11]d, false) AS is_short FROM m),
-raised AS (SELECT * FROM v WHERE (is_slow OR is_short) AND last >= %[12]s AND last < %[13]s)
-SELECT r.* FROM raised AS r WHERE NOT EXISTS (SELECT 1 FROM raised AS n WHERE n.o < r.o AND n.first <= r.last AND n.last >= r.first
-  AND len(list_intersect(n.everyone, r.everyone)) >= %[14]v * r.users)`,
+raised AS (SELECT * FROM v WHERE (is_slow OR is_short) AND last >= %[12]s AND last < %[13]s),
+pairs AS (SELECT n.o AS no, n.source AS ns, n.campaign AS nc, r.o AS wo, r.source AS ws, r.campaign AS wc, len(list_intersect(n.everyone, r.everyone)) AS common, n.users AS nu, r.users AS wu
+  FROM raised AS n JOIN raised AS r ON n.o < r.o AND n.first <= r.last AND n.last >= r.first),
+gone AS (SELECT wo AS o, ws AS source, wc AS campaign FROM pairs WHERE common >= %[14]v * wu
+  UNION SELECT no, ns, nc FROM pairs WHERE common < %[14]v * wu AND common >= %[14]v * nu)
+SELECT * FROM raised ANTI JOIN gone USING (o, source, campaign)`,
 		t("campaigns"), p.shortAttempts, spraySaturation, sprayUsers, spraySuccess, sprayEntropy, p.minUsers, num(p.perUser), p.minDays, num(p.score),
 		p.shortUsers, instant(w.Start), instant(w.End), sprayCover)
 }
