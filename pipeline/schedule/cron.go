@@ -1,0 +1,138 @@
+// Package schedule decides when pipelines run. Planning is pure: given the
+// time, what has been completed and the bounds, Due lists what to run. The
+// Scheduler around it owns the goroutines.
+//
+// Logical times follow the wall clock of the schedule's zone (default UTC).
+// Where a zone changes its clocks, a time that the spring skips is not run,
+// and a time that the autumn repeats is run twice, an hour apart: a run is
+// known by its instant, so neither is lost or mistaken for the other.
+package schedule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Cron is a parsed five-field schedule in a time zone. It is immutable.
+type Cron struct {
+	expr string
+	next cron.Schedule
+	zone *time.Location
+}
+
+// searchBack bounds how far Prev looks for a time: leap days are 8 years apart
+// at most.
+const searchBack = 9 * 366 * 24 * time.Hour
+
+// Parse reads a five-field cron expression. An empty zone is UTC.
+func Parse(expr, zone string) (c *Cron, err error) {
+	// The parser panics on some malformed input.
+	defer func() {
+		if r := recover(); r != nil {
+			c, err = nil, fmt.Errorf("parse schedule %q: %v", expr, r)
+		}
+	}()
+	loc := time.UTC
+	if zone != "" {
+		if loc, err = time.LoadLocation(zone); err != nil {
+			return nil, fmt.Errorf("parse schedule %q: time zone %q is not known: %w", expr, zone, err)
+		}
+	}
+	p := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	if len(expr) > 0 && (expr[0] == 'T' || expr[0] == 'C' || expr[0] == '@') {
+		return nil, fmt.Errorf("parse schedule %q: give five fields (minute hour day month weekday); the zone goes in timezone", expr)
+	}
+	s, err := p.Parse(expr)
+	if err != nil {
+		return nil, fmt.Errorf("parse schedule %q: %w", expr, err)
+	}
+	out := &Cron{expr: expr, next: s, zone: loc}
+	if out.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("parse schedule %q: no date ever matches", expr)
+	}
+	return out, nil
+}
+
+// String returns the expression.
+func (c *Cron) String() string { return c.expr }
+
+// Next is the first logical time after t, in UTC; zero if there is none.
+func (c *Cron) Next(t time.Time) (next time.Time) {
+	defer func() {
+		if recover() != nil {
+			next = time.Time{}
+		}
+	}()
+	n := c.next.Next(t.In(c.zone))
+	if n.IsZero() {
+		return n
+	}
+	return n.UTC()
+}
+
+// Prev is the last logical time before t, in UTC; zero if there is none.
+func (c *Cron) Prev(t time.Time) time.Time {
+	for back := time.Hour; back < searchBack; back *= 4 {
+		if last := c.last(t.Add(-back), t); !last.IsZero() {
+			return last
+		}
+	}
+	return c.last(t.Add(-searchBack), t)
+}
+
+// At is the last logical time not after t.
+func (c *Cron) At(t time.Time) time.Time { return c.Prev(t.Add(time.Nanosecond)) }
+
+// last is the last logical time in [from, to), or zero.
+func (c *Cron) last(from, to time.Time) time.Time {
+	var last time.Time
+	for n := c.Next(from.Add(-time.Nanosecond)); !n.IsZero() && n.Before(to); n = c.Next(n) {
+		last = n
+	}
+	return last
+}
+
+// Between lists the logical times in (after, until], newest last, and at most
+// max of them: the newest. dropped counts the older ones.
+func (c *Cron) Between(after, until time.Time, max int) (times []time.Time, dropped int) {
+	for n := c.Next(after); !n.IsZero() && !n.After(until); n = c.Next(n) {
+		times = append(times, n)
+		if len(times) > 2*max {
+			cut := len(times) - max
+			dropped += cut
+			times = append(times[:0], times[cut:]...)
+		}
+	}
+	if cut := len(times) - max; cut > 0 {
+		dropped += cut
+		times = times[cut:]
+	}
+	return times, dropped
+}
+
+// Window is the half-open interval that the run at logical time t covers: from
+// the previous logical time to this one, both less settle and rounded down to
+// the bucket. ok is false if t has no predecessor or the window is empty.
+func (c *Cron) Window(t time.Time, settle, bucket time.Duration) (start, end time.Time, ok bool) {
+	prev := c.Prev(t)
+	if prev.IsZero() {
+		return start, end, false
+	}
+	start, end = floor(prev.Add(-settle), bucket), floor(t.Add(-settle), bucket)
+	return start, end, start.Before(end)
+}
+
+// floor rounds down to a multiple of d since 1970-01-01 UTC.
+func floor(t time.Time, d time.Duration) time.Time {
+	if d <= 0 {
+		d = time.Minute
+	}
+	us, w := t.UnixMicro(), d.Microseconds()
+	n := us / w
+	if us%w < 0 {
+		n--
+	}
+	return time.UnixMicro(n * w).UTC()
+}

@@ -1,0 +1,159 @@
+package schedule
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Retries of a failed logical time: after that it is given up (and in the
+// history), and the next one's turn comes.
+const (
+	maxAttempts = 3
+	retryDelay  = time.Minute
+)
+
+// Options wire a Scheduler.
+type Options struct {
+	// Jobs returns the active jobs; called at each look.
+	Jobs func() []Job
+	// Run executes one logical time. It is never called twice at once for a job.
+	Run     func(ctx context.Context, d Due) error
+	Workers int // runs at the same time; 0: 1
+	// Done is where each job stood when the process last ended.
+	Done map[string]time.Time
+	// Now is the clock; nil: time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger // nil: discard
+}
+
+// Scheduler runs jobs at their logical times. Create it with New, call Run
+// once.
+type Scheduler struct {
+	o     Options
+	poke  chan struct{}
+	ended chan ended
+	state State
+	// warned holds what was last said of a job, so that it is said once.
+	warned map[string]string
+}
+
+type ended struct {
+	due Due
+	err error
+}
+
+// New returns a scheduler.
+func New(o Options) *Scheduler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Workers = max(1, o.Workers)
+	s := &Scheduler{
+		o: o, poke: make(chan struct{}, 1), ended: make(chan ended, o.Workers),
+		state:  State{Done: map[string]time.Time{}, Failed: map[string]Failure{}, Running: map[string]bool{}},
+		warned: map[string]string{},
+	}
+	for k, v := range o.Done {
+		s.state.Done[k] = v
+	}
+	return s
+}
+
+// Poke asks for a look now: the jobs have changed.
+func (s *Scheduler) Poke() {
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// idle bounds the sleep, so that a changed wall clock is noticed.
+const idle = time.Minute
+
+// Run schedules until ctx ends, then waits for the runs that are under way:
+// they see the ended context and decide how to finish. It returns nil.
+func (s *Scheduler) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		wake := s.start(ctx, &wg)
+		timer := time.NewTimer(wake)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case e := <-s.ended:
+			s.finish(e)
+		case <-s.poke:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// start begins what is due, as far as workers are free, and says how long to
+// sleep.
+func (s *Scheduler) start(ctx context.Context, wg *sync.WaitGroup) time.Duration {
+	now := s.o.Now()
+	jobs, errs := Resolve(s.o.Jobs())
+	for _, err := range errs {
+		s.warn("resolve "+err.Error(), err.Error())
+	}
+	p := PlanAt(now, jobs, s.state)
+	for job, n := range p.Skipped {
+		s.warn(job, "missed runs are beyond the catch-up bound; backfill them", "pipeline", job, "runs", n)
+	}
+	for _, d := range p.Due {
+		if len(s.state.Running) >= s.o.Workers || ctx.Err() != nil {
+			break
+		}
+		s.state.Running[d.Job] = true
+		wg.Go(func() { s.ended <- ended{d, s.o.Run(ctx, d)} })
+	}
+	if p.Wake.IsZero() {
+		return idle
+	}
+	return min(idle, max(0, p.Wake.Sub(now)))
+}
+
+func (s *Scheduler) warn(key, msg string, args ...any) {
+	if s.warned[key] == msg {
+		return
+	}
+	s.warned[key] = msg
+	s.o.Logger.Warn(msg, args...)
+}
+
+// finish notes how a run ended.
+func (s *Scheduler) finish(e ended) {
+	job := e.due.Job
+	delete(s.state.Running, job)
+	if e.err == nil {
+		s.complete(e.due)
+		return
+	}
+	f := s.state.Failed[job]
+	if !f.At.Equal(e.due.At) {
+		f = Failure{At: e.due.At}
+	}
+	f.Attempts++
+	if f.Attempts >= maxAttempts {
+		s.o.Logger.Error("run given up", "pipeline", job, "logical_time", e.due.At, "attempts", f.Attempts, "error", e.err)
+		s.complete(e.due)
+		return
+	}
+	f.Retry = s.o.Now().Add(retryDelay)
+	s.state.Failed[job] = f
+	s.o.Logger.Warn("run will be repeated", "pipeline", job, "logical_time", e.due.At, "retry", f.Retry, "error", e.err)
+}
+
+func (s *Scheduler) complete(d Due) {
+	delete(s.state.Failed, d.Job)
+	delete(s.warned, d.Job)
+	s.state.Done[d.Job] = d.At
+}
