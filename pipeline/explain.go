@@ -1,0 +1,158 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/query"
+)
+
+// FindingReport shows where a finding came from.
+type FindingReport struct {
+	Finding  Row
+	Run      Record
+	Step     string
+	Rows     []Row // what it rests on
+	Baseline []Row // what they were compared with
+	Formula  string
+	SQL      []string // the statements of the rows and of the baseline
+	Notes    []string // where this differs from the run itself
+}
+
+// ErrNoFinding is a finding that the table does not hold.
+var ErrNoFinding = errors.New("no such finding")
+
+const explainLimit = 100
+
+// ExplainFinding computes again, on the snapshots of its run, what led to a
+// finding. find returns the definition of a pipeline by name.
+func (r *Runner) ExplainFinding(ctx context.Context, id string, find func(name string) (*Definition, bool)) (FindingReport, error) {
+	rep, err := r.explainFinding(ctx, id, find)
+	if err != nil {
+		return rep, fmt.Errorf("explain finding %s: %w", id, err)
+	}
+	return rep, nil
+}
+
+func (r *Runner) explainFinding(ctx context.Context, id string, find func(string) (*Definition, bool)) (FindingReport, error) {
+	var rep FindingReport
+	finding, err := r.finding(ctx, id)
+	if err != nil {
+		return rep, err
+	}
+	rep.Finding = finding
+	runs, err := r.History(ctx, HistoryFilter{RunID: text(finding, "run_id"), Limit: 1})
+	if err != nil {
+		return rep, err
+	}
+	if len(runs) == 0 {
+		return rep, fmt.Errorf("its run %q is not in %s", text(finding, "run_id"), RunsTable)
+	}
+	rep.Run = runs[0]
+	d, ok := find(rep.Run.Pipeline)
+	if !ok {
+		return rep, fmt.Errorf("its pipeline %s is not active; put its file back", rep.Run.Pipeline)
+	}
+	if d.Hash != rep.Run.Hash {
+		rep.Notes = append(rep.Notes, "the pipeline has changed since: this is its present version")
+	}
+	return rep, r.derive(ctx, d, &rep)
+}
+
+// finding looks in every analytics table of findings.
+func (r *Runner) finding(ctx context.Context, id string) (Row, error) {
+	infos, err := r.o.Sinks.Analytics.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list analytics tables: %w", err)
+	}
+	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
+	if err != nil {
+		return nil, err
+	}
+	defer r.closing(s)
+	for _, t := range infos {
+		if _, ok := t.Schema.Lookup("finding_id"); !ok {
+			continue
+		}
+		rows, err := queryRows(ctx, s, 1, "SELECT * FROM analytics."+quote(t.Name)+" WHERE finding_id = ?", id)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 {
+			return rows[0], nil
+		}
+	}
+	return nil, ErrNoFinding
+}
+
+// derive runs the pipeline again, statelessly, and asks the step that made the
+// finding for its inputs.
+func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) error {
+	e := &execution{r: r, d: d, window: rep.Run.Window,
+		o: RunOptions{Stateless: true, DryRun: true, Snapshots: rep.Run.Snapshots}}
+	e.res.RunID = rep.Run.RunID
+	ok, err := e.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errors.New(e.res.Error)
+	}
+	run := compile.Run{ID: rep.Run.RunID, Window: rep.Run.Window, Stateless: true}
+	s, err := e.open(ctx, run)
+	if err != nil {
+		return fmt.Errorf("read the run's snapshots (they may have expired): %w", err)
+	}
+	defer r.closing(s)
+	if err := execute(ctx, s, e.program, run); err != nil {
+		return err
+	}
+	if len(e.bases) > 0 {
+		rep.Notes = append(rep.Notes, "baselines are computed from raw history; windows that earlier runs flagged are not left out")
+	}
+	return e.ask(ctx, s, rep)
+}
+
+func (e *execution) ask(ctx context.Context, s query.Session, rep *FindingReport) error {
+	id := text(rep.Finding, "finding_id")
+	start, end := moment(rep.Finding, "window_start"), moment(rep.Finding, "window_end")
+	fallback := ""
+	for _, step := range e.program.Steps() {
+		if _, ok := e.program.FindingQuery(step, text(rep.Finding, "entity"), start, end); !ok {
+			continue
+		}
+		fallback = step
+		n, err := count(ctx, s, quote(step)+" WHERE finding_id = ?", id)
+		if err == nil && n > 0 {
+			rep.Step = step
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if rep.Step == "" {
+		if rep.Step = fallback; fallback == "" {
+			return errors.New("no step of the pipeline makes findings")
+		}
+		rep.Notes = append(rep.Notes, "computed again, the finding does not arise: what it rests on has changed, or flagged windows made the difference")
+	}
+	q, _ := e.program.FindingQuery(rep.Step, text(rep.Finding, "entity"), start, end)
+	rep.Formula = q.Formula
+	var err error
+	if rep.Rows, err = queryRows(ctx, s, explainLimit, q.Rows); err != nil {
+		return fmt.Errorf("its input rows: %w", err)
+	}
+	rep.SQL = append(rep.SQL, q.Rows)
+	if strings.TrimSpace(q.Baseline) == "" {
+		return nil
+	}
+	if rep.Baseline, err = queryRows(ctx, s, explainLimit, q.Baseline); err != nil {
+		return fmt.Errorf("its baseline: %w", err)
+	}
+	rep.SQL = append(rep.SQL, q.Baseline)
+	return nil
+}

@@ -1,0 +1,246 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/query"
+)
+
+// PlanReport is what a pipeline would have found.
+type PlanReport struct {
+	Pipeline string
+	From, To time.Time
+	Windows  int
+	Findings []Row
+	ByDay    map[string]int // day of the finding's time, UTC
+	Top      []EntityCount
+	Rows     int64 // of the files that would be read
+	Bytes    int64
+	Duration time.Duration
+	// Against the live version over the same windows, if there is one.
+	Compared       bool
+	Added, Removed []Row
+}
+
+// EntityCount is an entity and its findings.
+type EntityCount struct {
+	Entity string
+	Count  int
+}
+
+// maxPlanWindows bounds a plan: a year of hours.
+const maxPlanWindows = 366 * 24
+
+const topEntities = 10
+
+// Plan evaluates a definition at its logical times in (from, to], and the live
+// one if given, without keeping anything. Runs that share its baselines wait
+// meanwhile.
+func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
+	rep, err := r.rehearse(ctx, d, clock, from, to)
+	if err != nil {
+		return rep, fmt.Errorf("plan %s: %w", d.Name, err)
+	}
+	if live == nil {
+		return rep, nil
+	}
+	old := PlanReport{}
+	if old, err = r.rehearse(ctx, live, clock, from, to); err != nil {
+		return rep, fmt.Errorf("plan the live version of %s: %w", d.Name, err)
+	}
+	rep.Compared = true
+	rep.Added, rep.Removed = without(rep.Findings, old.Findings), without(old.Findings, rep.Findings)
+	return rep, nil
+}
+
+func without(rows, others []Row) []Row {
+	known := map[string]bool{}
+	for _, o := range others {
+		known[text(o, "finding_id")] = true
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(f Row) bool { return known[text(f, "finding_id")] })
+}
+
+func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
+	began := r.o.Now()
+	rep := PlanReport{Pipeline: d.Name, From: from, To: to, ByDay: map[string]int{}}
+	times, dropped := d.times(clock, from, to, maxPlanWindows)
+	if dropped > 0 {
+		return rep, fmt.Errorf("%d runs are more than %d; plan over fewer days", len(times)+dropped, maxPlanWindows)
+	}
+	e := &execution{r: r, d: d}
+	ok, err := e.prepare(ctx)
+	if err != nil {
+		return rep, err
+	}
+	if !ok {
+		return rep, fmt.Errorf("%s", e.res.Error)
+	}
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer unlock()
+	runs := e.rehearsals(times, clock)
+	rep.Windows = len(runs)
+	if len(runs) == 0 {
+		return rep, nil
+	}
+	found, err := e.rehearse(ctx, runs, &rep)
+	if err != nil {
+		return rep, err
+	}
+	rep.Findings = found
+	rep.ByDay, rep.Top = tally(found)
+	rep.Duration = r.o.Now().Sub(began)
+	return rep, nil
+}
+
+// times are the logical times in (from, to], newest max of them.
+func (d *Definition) times(clock *schedule.Cron, from, to time.Time, max int) ([]time.Time, int) {
+	c := d.Cron
+	if c == nil {
+		c = clock
+	}
+	if c == nil {
+		return nil, 0
+	}
+	return c.Between(from, to, max)
+}
+
+// rehearsals are the runs of a plan: the first computes each baseline's whole
+// history, the others what is new.
+func (e *execution) rehearsals(times []time.Time, clock *schedule.Cron) []compile.Run {
+	var runs []compile.Run
+	have := map[string]coverage{}
+	for _, t := range times {
+		w, err := e.d.WindowAt(t, clock)
+		if err != nil {
+			continue // no whole bucket has settled
+		}
+		run := compile.Run{ID: RunID(RunKey(e.d.Name, e.d.Hash, w), 0), Window: w, Refresh: map[string][]compile.Range{}}
+		for _, b := range e.bases {
+			refresh, covered := extend(have[b.Step], needed(b, w), nil)
+			run.Refresh[b.Step] = refresh
+			have[b.Step] = coverage{known: true, buckets: covered}
+		}
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// rehearse executes the runs in one transaction that is never committed.
+func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanReport) ([]Row, error) {
+	needs := map[string][]compile.Range{}
+	for _, run := range runs {
+		for table, rs := range e.program.Needs(run) {
+			needs[table] = mergeRanges(append(needs[table], rs...))
+		}
+	}
+	v, err := e.pins.view(ctx, needs)
+	if err != nil {
+		return nil, err
+	}
+	rep.Rows, rep.Bytes = size(v)
+	s, err := e.r.o.Engine.Open(ctx, v, query.Options{Trusted: true})
+	if err != nil {
+		return nil, err
+	}
+	defer e.r.closing(s)
+	if _, err := s.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	byID := map[string]Row{} // a later run replaces what it finds again
+	for _, run := range runs {
+		if err := execute(ctx, s, e.program, run); err != nil {
+			return nil, fmt.Errorf("window [%s, %s): %w", stamp(run.Window.Start), stamp(run.Window.End), err)
+		}
+		for _, out := range e.d.Outputs {
+			rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+quote(out.From))
+			if err != nil {
+				return nil, fmt.Errorf("read step %s: %w", out.From, err)
+			}
+			for _, row := range rows {
+				if id := text(row, "finding_id"); id != "" {
+					byID[id] = row
+				}
+			}
+		}
+	}
+	found := make([]Row, 0, len(byID))
+	for _, id := range sortedKeys(byID) {
+		found = append(found, byID[id])
+	}
+	slices.SortStableFunc(found, func(a, b Row) int { return moment(a, "time").Compare(moment(b, "time")) })
+	return found, nil
+}
+
+func tally(found []Row) (map[string]int, []EntityCount) {
+	days, entities := map[string]int{}, map[string]int{}
+	for _, f := range found {
+		days[moment(f, "time").Format(time.DateOnly)]++
+		entities[text(f, "entity")]++
+	}
+	var top []EntityCount
+	for _, e := range sortedKeys(entities) {
+		top = append(top, EntityCount{e, entities[e]})
+	}
+	slices.SortStableFunc(top, func(a, b EntityCount) int { return cmp.Compare(b.Count, a.Count) })
+	return days, top[:min(len(top), topEntities)]
+}
+
+// mergeRanges joins ranges that touch or overlap. A zero bound is unbounded.
+func mergeRanges(rs []compile.Range) []compile.Range {
+	slices.SortFunc(rs, func(a, b compile.Range) int { return a.Start.Compare(b.Start) })
+	var out []compile.Range
+	for _, r := range rs {
+		if r.Empty() {
+			continue
+		}
+		n := len(out) - 1
+		if n < 0 || (!out[n].End.IsZero() && r.Start.After(out[n].End)) {
+			out = append(out, r)
+			continue
+		}
+		if r.End.IsZero() || (!out[n].End.IsZero() && r.End.After(out[n].End)) {
+			out[n].End = r.End
+		}
+	}
+	return out
+}
+
+// Explain is the SQL of a run at logical time t, in order.
+func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (string, error) {
+	w, err := d.WindowAt(t, clock)
+	if err != nil {
+		return "", err
+	}
+	e := &execution{r: r, d: d}
+	ok, err := e.prepare(ctx)
+	if err != nil {
+		return "", fmt.Errorf("explain %s: %w", d.Name, err)
+	}
+	if !ok {
+		return "", fmt.Errorf("explain %s: %s", d.Name, e.res.Error)
+	}
+	stmts, err := e.program.Statements(e.rehearsals([]time.Time{t}, clock)[0])
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- %s over [%s, %s), as its first run\n", d.Name, stamp(w.Start), stamp(w.End))
+	for _, st := range stmts {
+		fmt.Fprintf(&b, "\n-- step %s (%s)\n%s;\n", st.Step, st.Purpose, st.SQL)
+		if len(st.Args) > 0 {
+			fmt.Fprintf(&b, "-- bound: %v\n", st.Args)
+		}
+	}
+	return b.String(), nil
+}
