@@ -29,6 +29,7 @@ type Definition struct {
 
 	Cron     *schedule.Cron // nil: After decides
 	After    []string
+	Window   time.Duration // how far a run looks back from its end; 0: to the run before
 	Settle   time.Duration
 	Lateness time.Duration // how far back late rows re-open windows
 	CatchUp  int
@@ -130,6 +131,9 @@ func (d *Definition) WindowAt(t time.Time, clock *schedule.Cron) (compile.Range,
 	start, end, ok := c.Window(t, d.Settle, d.Bucket)
 	if !ok {
 		return compile.Range{}, fmt.Errorf("window of %s at %s: %w", d.Name, stamp(t), ErrNoWindow)
+	}
+	if d.Window > 0 {
+		start = end.Add(-d.Window)
 	}
 	return compile.Range{Start: start, End: end}, nil
 }

@@ -71,6 +71,17 @@ func TestTheDesignsExampleWindow(t *testing.T) {
 	}
 }
 
+func TestAWindowOfItsOwnEndsWhereTheScheduleSays(t *testing.T) {
+	c, err := schedule.Parse("0 * * * *", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Definition{Cron: c, Bucket: time.Hour, Window: 24 * time.Hour}
+	if w, err := d.WindowAt(hour(10), nil); err != nil || w != span(-14, 10) {
+		t.Errorf("%v %v", w, err)
+	}
+}
+
 func TestDiffMatchesRowsOneToOne(t *testing.T) {
 	a, b := Row{"entity": "ada", "score": 80.0, "n": int64(3)}, Row{"entity": "ada", "score": 20.0}
 	for _, c := range []struct {
@@ -83,6 +94,7 @@ func TestDiffMatchesRowsOneToOne(t *testing.T) {
 		{"a vague row does not steal the only partner", []Row{{"entity": "ada"}, {"score": 80}}, []Row{a, b}, ""},
 		{"missing", []Row{{"entity": "bob"}}, nil, "  - expected {entity: bob}\n"},
 		{"unexpected", nil, []Row{b}, "  + found    {entity: ada, score: 20}\n"},
+		{"a member of a struct", []Row{{"src.ip": "::1"}}, []Row{{"src": map[string]any{"ip": "::1"}}}, ""},
 		{"same instant", []Row{{"time": "2026-11-24T10:00:00+01:00"}}, []Row{{"time": "2026-11-24T09:00:00Z"}}, ""},
 	} {
 		if got := Diff(c.want, c.got); got != c.diff {

@@ -131,12 +131,31 @@ func assign(i int, want, got []Row, taken []int, tried []bool) bool {
 
 func matches(want, got Row) bool {
 	for k, w := range want {
-		g, ok := got[k]
+		g, ok := member(got, k)
 		if !ok || !same(w, g) {
 			return false
 		}
 	}
 	return true
+}
+
+// member is a column's value, or that of a member of a struct by dotted path.
+func member(r Row, path string) (any, bool) {
+	if v, ok := r[path]; ok {
+		return v, true
+	}
+	head, rest, dotted := strings.Cut(path, ".")
+	if !dotted {
+		return nil, false
+	}
+	inner, ok := r[head].(map[string]any)
+	if !ok {
+		data, err := json.Marshal(r[head])
+		if err != nil || json.Unmarshal(data, &inner) != nil {
+			return nil, false
+		}
+	}
+	return member(inner, rest)
 }
 
 // same compares values as a reader would: 1 is 1.0, and an instant is the same
