@@ -350,7 +350,7 @@ type Case struct {
 type Given struct {
 	Table Text     // lake.x or analytics.x
 	File  Text     // NDJSON, relative to the test file; empty if rows are given
-	Rows  [][]byte // one JSON object each, in the keys' own order
+	Rows  []string // one JSON object each, its keys in the file's order
 }
 
 // Expect is what a step must give.
@@ -359,14 +359,12 @@ type Expect struct {
 	Rows []ExpectRow // in any order; none: the step must be empty
 }
 
-// ExpectRow names some columns of one row; other columns may have any value.
-type ExpectRow struct {
-	Pos     Pos
-	Columns []ExpectColumn
-}
+// ExpectRow names some columns of one row, in order; other columns may have
+// any value.
+type ExpectRow = strict.At[[]ExpectColumn]
 
-// ExpectColumn is a column's expected value, as JSON.
+// ExpectColumn is a column's expected value.
 type ExpectColumn struct {
-	Path  string
-	Value string
+	Path  Text   // dotted for members of structs
+	Value string // JSON
 }

@@ -1,0 +1,293 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// linter checks what no single value shows, and fills in the defaults that
+// depend on other values.
+type linter struct {
+	p        *Pipeline
+	root     Pos
+	problems strict.Problems
+}
+
+func (l *linter) report(at Pos, what, remedy string) {
+	if at.Line == 0 && at.File == "" {
+		at = l.root
+	}
+	l.problems = append(l.problems, Problem{Pos: at, What: what, Remedy: remedy})
+}
+
+func (l *linter) lint() {
+	l.schedule()
+	seen := map[string]Pos{}
+	for i := range l.p.Steps {
+		s := &l.p.Steps[i]
+		if first, again := seen[strings.ToLower(s.Name.Value)]; again {
+			l.report(s.Name.Pos, "the step `"+s.Name.Value+"` comes twice", fmt.Sprintf("rename it; the first is on line %d", first.Line))
+		}
+		seen[strings.ToLower(s.Name.Value)] = s.Name.Pos
+		l.step(s, l.p.Steps[:i])
+	}
+	for i := range l.p.Write {
+		l.write(&l.p.Write[i])
+	}
+	if len(l.p.Steps) == 0 && len(l.problems) == 0 {
+		l.report(l.root, "there are no steps", "begin with a `read` step")
+	}
+	if len(l.p.Write) == 0 && len(l.problems) == 0 {
+		l.report(l.root, "nothing is written", "name a step and a table under `write`")
+	}
+	l.cases(l.p.Tests)
+}
+
+// neverFires is when a schedule is asked for its next time: a time of no
+// meaning, so that lint is the same every day.
+func neverFires() time.Time { return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// isUnknownKey holds for a key that may be the misspelt one that is missing.
+func isUnknownKey(p Problem) bool { return strings.HasPrefix(p.What, "unknown key") }
+
+func (l *linter) schedule() {
+	p := l.p
+	switch {
+	case p.Schedule.Value != "" && len(p.After) > 0:
+		l.report(p.After[0].Pos, "both `schedule` and `after` are given", "keep one of them")
+	case p.Schedule.Value == "" && len(p.After) == 0 && !slices.ContainsFunc(l.problems, isUnknownKey):
+		l.report(l.root, "neither `schedule` nor `after` is given", "add `schedule` with five cron fields, such as `5 * * * *`")
+	}
+	seen := map[string]bool{}
+	for _, a := range p.After {
+		switch {
+		case a.Value == p.Name.Value:
+			l.report(a.Pos, "the pipeline runs after itself", "name another one")
+		case seen[a.Value]:
+			l.report(a.Pos, "`"+a.Value+"` is named twice", "keep one of them")
+		}
+		seen[a.Value] = true
+	}
+	if p.Schedule.Value == "" {
+		return
+	}
+	if what, _ := zoneProblem(p.Timezone); what != "" {
+		return // reported where it stands
+	}
+	t, err := p.Timetable()
+	switch {
+	case err != nil:
+		l.report(p.Schedule.Pos, strings.TrimPrefix(err.Error(), "read "), "write minute, hour, day of month, month and day of week, such as `5 * * * *`")
+	case t.Next(neverFires()).IsZero():
+		l.report(p.Schedule.Pos, "the schedule never comes", "check day of month and month")
+	}
+}
+
+// ref checks a reference to an earlier step of one of the kinds (none: any).
+func (l *linter) ref(r Text, earlier []Step, kinds ...Kind) *Step {
+	if r.Value == "" {
+		return nil
+	}
+	names := make([]string, len(earlier))
+	for i := range earlier {
+		s := &earlier[i]
+		names[i] = s.Name.Value
+		if s.Name.Value != r.Value {
+			continue
+		}
+		if s.Kind != "" && len(kinds) > 0 && !slices.Contains(kinds, s.Kind) {
+			l.report(r.Pos, fmt.Sprintf("`%s` is a step of kind %s", r.Value, s.Kind), "name one of kind "+joinKinds(kinds))
+			return nil
+		}
+		return s
+	}
+	switch {
+	case isTable(r.Value):
+		l.report(r.Pos, "`"+r.Value+"` is a table, and a step is needed", "read it in a step of its own first")
+	case slices.ContainsFunc(l.p.Steps, func(s Step) bool { return s.Name.Value == r.Value }):
+		l.report(r.Pos, "the step `"+r.Value+"` does not come before this one", "move it up, or name an earlier one")
+	case len(names) == 0:
+		l.report(r.Pos, "unknown step `"+r.Value+"`", "no step comes before this one; begin with a `read` step")
+	default:
+		l.report(r.Pos, "unknown step `"+r.Value+"`", strict.Suggest(r.Value, names))
+	}
+	return nil
+}
+
+func joinKinds(kinds []Kind) string {
+	parts := make([]string, len(kinds))
+	for i, k := range kinds {
+		parts[i] = string(k)
+	}
+	return strings.Join(parts, " or ")
+}
+
+func (l *linter) step(s *Step, earlier []Step) {
+	switch {
+	case s.Read != nil:
+		l.read(s.Read, earlier)
+	case s.SQL != nil:
+		l.sql(s.SQL, earlier)
+	case s.Baseline != nil:
+		l.baseline(s, earlier)
+	case s.Anomaly != nil:
+		l.anomaly(s.Anomaly, earlier)
+	case s.Risk != nil:
+		l.risk(s, earlier)
+	}
+}
+
+func (l *linter) read(r *Read, earlier []Step) {
+	seen := map[string]bool{}
+	for _, j := range r.Join {
+		if isTable(j.Table.Value) {
+			if what, remedy := tableProblem(j.Table.Value); what != "" {
+				l.report(j.Table.Pos, what, remedy)
+			}
+		} else {
+			l.ref(j.Table, earlier)
+		}
+		if name := strings.ToLower(j.As.Value); name != "" && seen[name] {
+			l.report(j.As.Pos, "the name `"+j.As.Value+"` is given twice", "choose another")
+		}
+		seen[strings.ToLower(j.As.Value)] = true
+	}
+}
+
+func (l *linter) sql(q *SQL, earlier []Step) {
+	if len(q.Inputs) > 0 {
+		for _, in := range q.Inputs {
+			l.ref(in, earlier)
+		}
+		return
+	}
+	words := sqlWords(q.Query.Value)
+	for _, s := range earlier {
+		if words[s.Name.Value] {
+			q.Inputs = append(q.Inputs, Text{Value: s.Name.Value, Pos: q.Query.Pos})
+		}
+	}
+	if len(q.Inputs) == 0 && q.Query.Value != "" {
+		l.report(q.Query.Pos, "the SQL names no earlier step", "select from a step; read tables in `read` steps first")
+	}
+}
+
+// sqlWords are the names in a statement, in lower case, those in text
+// constants too: as inputs they do no harm.
+func sqlWords(q string) map[string]bool {
+	out := map[string]bool{}
+	for w := range strings.FieldsFuncSeq(strings.ToLower(q), func(r rune) bool {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		out[w] = true
+	}
+	return out
+}
+
+func (l *linter) baseline(s *Step, earlier []Step) {
+	b := s.Baseline
+	l.ref(b.Of, earlier, KindRead, KindSQL)
+	if len(b.Entity) > 0 && b.EntityType == "" {
+		b.EntityType = EntityType(b.Entity[0].Value)
+	}
+	if len(b.Measures) == 0 && b.Of.Value != "" {
+		l.report(s.Name.Pos, "the baseline has no measures", "add one, such as `events: count(*)`")
+	}
+	if b.Bucket == 0 {
+		return
+	}
+	hourly := b.Bucket <= time.Hour && time.Hour%b.Bucket == 0
+	switch {
+	case b.Season == "" && hourly:
+		b.Season = SeasonHourOfWeek
+	case b.Season == "" && b.Bucket == day:
+		b.Season = SeasonDayOfWeek
+	case b.Season == "":
+		b.Season = SeasonNone
+	case (b.Season == SeasonHourOfDay || b.Season == SeasonHourOfWeek) && !hourly:
+		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide an hour, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1h`, or another season")
+	case b.Season == SeasonDayOfWeek && (b.Bucket > day || day%b.Bucket != 0):
+		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide a day, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1d`, or another season")
+	}
+	if b.History > 0 && b.History < 2*b.Bucket {
+		l.report(s.Name.Pos, fmt.Sprintf("a history of %s holds fewer than two buckets of %s", strict.FormatDuration(b.History), strict.FormatDuration(b.Bucket)), "lengthen `history`")
+	}
+}
+
+// findingSteps give rows in the findings' shape.
+func (s *Step) givesFindings() bool { return s.Kind == KindAnomaly || s.Kind == KindRisk }
+
+func (l *linter) risk(s *Step, earlier []Step) {
+	r := s.Risk
+	for _, of := range r.Of {
+		in := l.ref(of, earlier, KindAnomaly, KindRead, KindSQL)
+		if in != nil && in.Read != nil && !in.Read.Whole && in.Read.Window < r.Lookback {
+			l.report(of.Pos, fmt.Sprintf("`%s` reads less than the lookback of %s", of.Value, strict.FormatDuration(r.Lookback)), fmt.Sprintf("set its `window` to %s, or shorten `lookback`", strict.FormatDuration(r.Lookback)))
+		}
+	}
+}
+
+// system tables are written by Lakeward itself.
+func systemTables() []string {
+	return []string{"lake.quarantine", "lake.ingest_skipped", "analytics.pipeline_runs"}
+}
+
+func (l *linter) write(w *Write) {
+	from := l.ref(w.From, l.p.Steps)
+	if slices.Contains(systemTables(), w.To.Value) {
+		l.report(w.To.Pos, "`"+w.To.Value+"` is Lakeward's own", "choose another table")
+	}
+	if from == nil {
+		return
+	}
+	findings := from.givesFindings()
+	if w.Mode == "" {
+		w.Mode = tiers.ReplaceWindow
+		if findings || len(w.Key) > 0 {
+			w.Mode = tiers.Merge
+		}
+	}
+	switch {
+	case w.Mode != tiers.Merge && len(w.Key) > 0:
+		l.report(w.Key[0].Pos, fmt.Sprintf("mode %s has no key", w.Mode), "use mode `merge`, or remove `key`")
+	case w.Mode == tiers.Merge && len(w.Key) == 0 && findings:
+		w.Key = []Text{{Value: "finding_id", Pos: w.From.Pos}}
+	case w.Mode == tiers.Merge && len(w.Key) == 0:
+		l.report(w.From.Pos, "mode merge needs a key", "name the columns that make a row the same under `key`")
+	}
+	if w.Publish != "" && !findings && from.Kind != KindSQL && from.Kind != KindRead {
+		l.report(w.From.Pos, "`"+w.From.Value+"` gives no findings to publish", "remove `publish`")
+	}
+	if w.Tier() == "lake" && slices.ContainsFunc(l.p.Steps, func(s Step) bool { return s.Read != nil && s.Read.Table.Value == w.To.Value }) {
+		l.report(w.To.Pos, "the pipeline reads the table that it writes", "write to another table")
+	}
+}
+
+func (l *linter) cases(cs []Case) {
+	names := map[string]bool{}
+	for _, c := range cs {
+		if c.Name.Value != "" && names[c.Name.Value] {
+			l.report(c.Name.Pos, "the case `"+c.Name.Value+"` comes twice", "rename it")
+		}
+		names[c.Name.Value] = true
+		for _, g := range c.Given {
+			if (g.File.Value == "") == (len(g.Rows) == 0) {
+				l.report(g.Table.Pos, "`"+g.Table.Value+"` needs `file` or `rows`, and not both", "give one")
+			}
+			for _, r := range g.Rows {
+				if !strings.HasPrefix(r, "{") {
+					l.report(g.Table.Pos, "a row of `"+g.Table.Value+"` is no mapping", "write `{column: value}`")
+				}
+			}
+		}
+		for _, e := range c.Expect {
+			l.ref(e.Step, l.p.Steps)
+		}
+	}
+}
