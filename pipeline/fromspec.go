@@ -1,0 +1,197 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// SpecOptions turn a specification into a Definition.
+type SpecOptions struct {
+	Hash  string      // of the specification
+	Base  string      // directory of the tests' data files
+	Tests []spec.Case // of the test file; the specification's own come first
+	// Compile makes the program; its problems are positioned in the file.
+	Compile func(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem)
+	// What the file leaves open.
+	Settle, Lateness time.Duration
+	CatchUp          int
+}
+
+// maxTestFile bounds a test's data file.
+const maxTestFile = 16 << 20
+
+// FromSpec makes the definition of a checked specification. Its problems are
+// those of the schedule and of the tests' data files.
+func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
+	d := &Definition{
+		Name: p.Name.Value, Description: p.Description, Hash: o.Hash, File: p.File, Disabled: !p.Enabled,
+		After: values(p.After), Window: p.Window, Settle: o.Settle, Lateness: o.Lateness, CatchUp: o.CatchUp,
+		Budget: Budget{Rows: p.Budget.Rows, Bytes: p.Budget.Bytes, Time: p.Budget.Time},
+	}
+	if p.Settle != nil {
+		d.Settle = *p.Settle
+	}
+	if p.Lateness != nil {
+		d.Lateness = *p.Lateness
+	}
+	var problems []Problem
+	if p.Schedule.Value != "" {
+		var err error
+		if d.Cron, err = schedule.Parse(p.Schedule.Value, p.Timezone); err != nil {
+			problems = append(problems, problemAt(p.Schedule.Pos, err.Error(), "give five cron fields"))
+		}
+	}
+	d.Reads, d.Optional, d.Bucket = lakeTables(p)
+	for _, w := range p.Write {
+		d.Outputs = append(d.Outputs, Output{From: w.From.Value, Tier: w.Tier(), Table: w.Table(), Mode: w.Mode, Key: values(w.Key), Publish: w.Publish})
+	}
+	for _, c := range append(append([]spec.Case(nil), p.Tests...), o.Tests...) {
+		tc, ps := caseOf(c, o.Base)
+		d.Tests, problems = append(d.Tests, tc), append(problems, ps...)
+	}
+	d.Compile = func(schemas func(string) (tiers.Schema, bool)) (Program, []compile.Baseline, error) {
+		c, ps := o.Compile(p, schemas)
+		if len(ps) > 0 {
+			return nil, nil, problemsError(ps)
+		}
+		return c, c.Baselines, nil
+	}
+	return d, problems
+}
+
+func problemsError(ps []spec.Problem) error {
+	var errs []error
+	for _, p := range ps {
+		errs = append(errs, errors.New(p.String()))
+	}
+	return fmt.Errorf("compile: %w", errors.Join(errs...))
+}
+
+func problemAt(pos spec.Pos, message, remedy string) Problem {
+	return Problem{File: pos.File, Line: pos.Line, Column: pos.Column, Message: message, Remedy: remedy}
+}
+
+// FromProblems are the problems of a parse or compilation.
+func FromProblems(ps []spec.Problem) []Problem {
+	var out []Problem
+	for _, p := range ps {
+		out = append(out, problemAt(p.Pos, p.What, p.Remedy))
+	}
+	return out
+}
+
+func values(ts []spec.Text) []string {
+	var out []string
+	for _, t := range ts {
+		out = append(out, t.Value)
+	}
+	return out
+}
+
+// lakeTables are the lake tables that the steps read, those of them that only
+// add context, and the largest bucket of the baselines.
+func lakeTables(p *spec.Pipeline) (reads, optional []string, bucket time.Duration) {
+	required := map[string]bool{} // table to whether it must exist
+	add := func(t spec.Text, must bool) {
+		if strings.HasPrefix(t.Value, "lake.") {
+			required[t.Value] = required[t.Value] || must
+		}
+	}
+	for _, s := range p.Steps {
+		switch s.Kind {
+		case spec.KindRead:
+			add(s.Read.Table, true)
+			for _, j := range s.Read.Join {
+				add(j.Table, true)
+			}
+		case spec.KindBaseline:
+			bucket = max(bucket, s.Baseline.Bucket)
+		case spec.KindRisk:
+			if s.Risk.Criticality != nil {
+				add(s.Risk.Criticality.Table, false)
+			}
+		}
+	}
+	for _, t := range sortedKeys(required) {
+		reads = append(reads, t)
+		if !required[t] {
+			optional = append(optional, t)
+		}
+	}
+	return reads, optional, bucket
+}
+
+func caseOf(c spec.Case, base string) (Case, []Problem) {
+	out := Case{Name: c.Name.Value, At: c.At, Given: map[string][]byte{}, Expect: map[string][]Row{}}
+	var problems []Problem
+	for _, g := range c.Given {
+		rows := []byte(strings.Join(g.Rows, "\n"))
+		if g.File.Value != "" {
+			var err error
+			if rows, err = readUnder(base, g.File.Value); err != nil {
+				problems = append(problems, problemAt(g.File.Pos, err.Error(), "give a file beside the pipeline, of at most 16 MiB"))
+			}
+		}
+		out.Given[g.Table.Value] = append(append(out.Given[g.Table.Value], rows...), '\n')
+	}
+	for _, e := range c.Expect {
+		rows := []Row{}
+		for _, r := range e.Rows {
+			row, err := expected(r.Value)
+			if err != nil {
+				problems = append(problems, problemAt(r.Pos, err.Error(), "give a JSON value"))
+			}
+			rows = append(rows, row)
+		}
+		out.Expect[e.Step.Value] = rows
+	}
+	return out, problems
+}
+
+func expected(cols []spec.ExpectColumn) (Row, error) {
+	row := Row{}
+	for _, c := range cols {
+		d := json.NewDecoder(bytes.NewReader([]byte(c.Value)))
+		d.UseNumber()
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return nil, fmt.Errorf("expected value of %s: %w", c.Path.Value, err)
+		}
+		row[c.Path.Value] = v
+	}
+	return row, nil
+}
+
+// readUnder reads a file that does not leave the directory, through links
+// either.
+func readUnder(base, name string) (data []byte, err error) {
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxTestFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > maxTestFile {
+		return nil, fmt.Errorf("read %s: more than %d bytes", name, maxTestFile)
+	}
+	return data, nil
+}
