@@ -88,14 +88,15 @@ func parseNode(file string, data []byte) (root *yaml.Node, ps Problems) {
 var lineOf = regexp.MustCompile(`line (\d+): `)
 
 func syntaxProblem(file string, err error) Problem {
-	p := Problem{Pos: Pos{File: file}, Remedy: "check quotes, brackets and indentation"}
+	// The library leaves the line out of its message if it is the first.
+	p := Problem{Pos: Pos{file, 1, 1}, Remedy: "check quotes, brackets and indentation"}
 	msg := err.Error()
 	if len(msg) > 6 && msg[:6] == "yaml: " {
 		msg = msg[6:]
 	}
 	if m := lineOf.FindStringSubmatchIndex(msg); m != nil {
 		if n, err := strconv.Atoi(msg[m[2]:m[3]]); err == nil {
-			p.Pos.Line, p.Pos.Column = n, 1
+			p.Pos.Line = n
 			msg = msg[:m[0]] + msg[m[1]:]
 		}
 	}
@@ -223,4 +224,17 @@ func child(m *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// At is where the value at a path stands, or the nearest mapping around it.
+func (d *Document) At(path ...string) Pos {
+	n := d.root
+	for _, key := range path {
+		next := child(n, key)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return d.pos(n)
 }

@@ -315,6 +315,9 @@ func URL(schemes ...string) Type[string] {
 	return t
 }
 
+// maskedPart is the mask within an address, where asterisks would be escaped.
+const maskedPart = "xxxxx"
+
 // Redact masks the credentials in addresses separated by commas: a password,
 // or a name alone, which may be a token.
 func Redact(s string) string {
@@ -329,9 +332,9 @@ func Redact(s string) string {
 			continue
 		}
 		if _, has := u.User.Password(); has {
-			u.User = url.UserPassword(u.User.Username(), Masked)
+			u.User = url.UserPassword(u.User.Username(), maskedPart)
 		} else {
-			u.User = url.User(Masked)
+			u.User = url.User(maskedPart)
 		}
 		parts[i] = u.String()
 	}

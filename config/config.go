@@ -1,0 +1,276 @@
+// Package config turns a YAML file and the environment into a typed Config.
+// It reports every mistake at once, each with its position and a remedy.
+package config
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Problems are mistakes, as an error of one line each.
+type Problems = strict.Problems
+
+// Secret is text that formatting and logging mask.
+type Secret = strict.Secret
+
+// Config is everything that can be set, with defaults filled in. It is not
+// changed after Load.
+type Config struct {
+	DataDir   string
+	NATS      NATS
+	Sources   []Source // at least one
+	Tables    []Table
+	Ingest    Ingest
+	Lake      Lake
+	Analytics Analytics
+	Pipelines Pipelines
+	HTTP      HTTP
+	Query     Query
+	Memory    Memory
+	Log       Log
+	Shutdown  Shutdown
+}
+
+// NATS says where events come from.
+type NATS struct {
+	URL      string // empty: the embedded server; several are separated by commas
+	Embedded Embedded
+	Creds    string // file
+	NKey     string // file with the seed
+	User     string
+	Password Secret
+	Token    Secret
+	TLS      TLS
+}
+
+// External reports whether a server of one's own is used.
+func (n NATS) External() bool { return n.URL != "" }
+
+// Embedded is the server inside the process.
+type Embedded struct {
+	Host         string
+	Port         int // -1: any free one
+	StoreDir     string
+	Sync         Sync
+	SyncInterval time.Duration // with SyncInterval
+	MaxPayload   int64         // bytes
+	MaxBytes     int64         // of the store; 0: as the disk allows
+	Keep         int64         // messages kept after they are committed
+}
+
+// Sync says when the embedded server's writes reach the disk.
+type Sync string
+
+// The ways to sync.
+const (
+	SyncInterval Sync = "interval"
+	SyncAlways   Sync = "always"
+)
+
+// TLS are the files of a TLS connection.
+type TLS struct{ CA, Cert, Key string }
+
+// Format is how a message is encoded.
+type Format string
+
+// The formats. Auto decides by each message.
+const (
+	FormatAuto   Format = "auto"
+	FormatJSON   Format = "json"
+	FormatNDJSON Format = "ndjson"
+)
+
+// Source is one stream's subjects and the tables that they feed.
+type Source struct {
+	Name    string
+	Stream  string
+	Subject string // filter
+	Format  Format
+	Table   string // empty: the subject's last token names it
+	Time    EventTime
+}
+
+// EventTime says where an event's time is.
+type EventTime struct {
+	Path   string // dotted; empty: the usual names
+	Format string // rfc3339, unix, unix_ms, unix_us, unix_ns, or a layout; empty: by what it looks like
+}
+
+// Table is what is declared about one lake table.
+type Table struct {
+	Name      strict.At[string]
+	Columns   []Column
+	Bloom     []string
+	Retention *time.Duration // nil: Lake.Retention; 0: for ever
+}
+
+// Column is a declared column.
+type Column struct {
+	Path strict.At[string] // dotted for members of structs
+	Type tiers.Type
+}
+
+// Ingest bounds events and batches.
+type Ingest struct {
+	Flush         Flush
+	MaxColumns    int // leaves of a table
+	MaxDepth      int // of structs
+	MaxEventBytes int64
+	Bloom         []string
+}
+
+// Flush says when a batch is committed; whichever is first.
+type Flush struct {
+	Rows  int
+	Bytes int64
+	Age   time.Duration
+}
+
+// Lake is the lake tier.
+type Lake struct {
+	Warehouse string // directory
+	Catalog   string // sqlite:FILE
+	Retention time.Duration
+}
+
+// CatalogFile is the catalog's SQLite file.
+func (l Lake) CatalogFile() string { return strings.TrimPrefix(l.Catalog, "sqlite:") }
+
+// Analytics is the analytics tier.
+type Analytics struct {
+	URL       string // duckdb:FILE
+	Retention time.Duration
+}
+
+// File is the DuckDB file.
+func (a Analytics) File() string { return strings.TrimPrefix(a.URL, "duckdb:") }
+
+// Pipelines says how pipelines are found and run.
+type Pipelines struct {
+	Dir      string
+	Poll     time.Duration
+	Settle   time.Duration
+	Lateness time.Duration
+	CatchUp  time.Duration
+	MaxRuns  int
+	Budget   Budget
+}
+
+// Budget bounds a run. Zero is no limit.
+type Budget struct {
+	Rows   int64
+	Bytes  int64
+	Memory int64
+	Time   time.Duration
+}
+
+// HTTP is the server.
+type HTTP struct {
+	Listen   string
+	Insecure bool
+}
+
+// Query bounds ad-hoc SQL.
+type Query struct {
+	MaxRows int64
+	Timeout time.Duration
+}
+
+// Memory is what the process may use.
+type Memory struct{ Budget int64 } // bytes; never 0 after Load
+
+// Log says what is logged.
+type Log struct {
+	Level  Level
+	Format LogFormat
+}
+
+// Level is a level of slog by name.
+type Level string
+
+// The levels.
+const (
+	Debug Level = "debug"
+	Info  Level = "info"
+	Warn  Level = "warn"
+	Error Level = "error"
+)
+
+// Slog returns the level for slog.
+func (l Level) Slog() slog.Level {
+	switch l {
+	case Debug:
+		return slog.LevelDebug
+	case Warn:
+		return slog.LevelWarn
+	case Error:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// LogFormat is text or JSON lines.
+type LogFormat string
+
+// The formats of logs.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Shutdown bounds the end.
+type Shutdown struct{ Grace time.Duration }
+
+// Table returns what is declared about a lake table.
+func (c Config) Table(name string) (Table, bool) {
+	for _, t := range c.Tables {
+		if t.Name.Value == name {
+			return t, true
+		}
+	}
+	return Table{}, false
+}
+
+// BloomColumns are the columns of a lake table that get a bloom filter.
+func (c Config) BloomColumns(table string) []string {
+	if t, ok := c.Table(table); ok && len(t.Bloom) > 0 {
+		return t.Bloom
+	}
+	return c.Ingest.Bloom
+}
+
+// Retention is how long a lake table keeps rows; 0 is for ever.
+func (c Config) Retention(table string) time.Duration {
+	if t, ok := c.Table(table); ok && t.Retention != nil {
+		return *t.Retention
+	}
+	return c.Lake.Retention
+}
+
+// StateFile is where pipelines keep their baselines.
+func (c Config) StateFile() string { return filepath.Join(c.DataDir, "state.duckdb") }
+
+// TempDir is where large intermediate results spill.
+func (c Config) TempDir() string { return filepath.Join(c.DataDir, "tmp") }
+
+// place fills in the paths that follow from the data directory.
+func (c *Config) place() {
+	fill := func(p *string, value string) {
+		if *p == "" {
+			*p = value
+		}
+	}
+	fill(&c.NATS.Embedded.StoreDir, filepath.Join(c.DataDir, "nats"))
+	fill(&c.Lake.Warehouse, filepath.Join(c.DataDir, "lake"))
+	fill(&c.Lake.Catalog, "sqlite:"+filepath.Join(c.Lake.Warehouse, "catalog.db"))
+	fill(&c.Analytics.URL, "duckdb:"+filepath.Join(c.DataDir, "analytics.duckdb"))
+	if len(c.Sources) == 0 {
+		c.Sources = []Source{{Name: "events", Stream: "EVENTS", Subject: "events.>", Format: FormatAuto}}
+	}
+}

@@ -1,0 +1,162 @@
+package config
+
+import (
+	"time"
+
+	"github.com/lakeward/lakeward/config/strict"
+)
+
+const (
+	day  = 24 * time.Hour
+	most = 1 << 50
+)
+
+// Type is the specification of the configuration's keys.
+func Type() strict.Type[Config] {
+	type C = Config
+	return strict.Object(
+		strict.F("data_dir", strict.NonEmpty(), func(c *C) *string { return &c.DataDir }, "Directory of everything that is kept. Relative paths here and below are from the working directory.").Default("./data"),
+		strict.F("nats", natsType(), func(c *C) *NATS { return &c.NATS }, "Where events come from."),
+		strict.F("sources", strict.List(sourceType()), func(c *C) *[]Source { return &c.Sources }, "What is read. Without any: stream `EVENTS`, subjects `events.>`, the subject's last token naming the table."),
+		strict.F("tables", strict.Keyed(tableType(), func(t *Table) *strict.At[string] { return &t.Name }, tableNameProblem), func(c *C) *[]Table { return &c.Tables }, "What is declared about lake tables. Tables that are not named here are inferred from their events."),
+		strict.F("ingest", ingestType(), func(c *C) *Ingest { return &c.Ingest }, "Limits of events and batches."),
+		strict.F("lake", lakeType(), func(c *C) *Lake { return &c.Lake }, "The lake tier: Iceberg tables of Parquet files."),
+		strict.F("analytics", analyticsType(), func(c *C) *Analytics { return &c.Analytics }, "The analytics tier: small results."),
+		strict.F("pipelines", pipelinesType(), func(c *C) *Pipelines { return &c.Pipelines }, "Where pipelines are, and how they run."),
+		strict.F("http", httpType(), func(c *C) *HTTP { return &c.HTTP }, "What listens."),
+		strict.F("query", queryType(), func(c *C) *Query { return &c.Query }, "Bounds of ad-hoc SQL."),
+		strict.F("memory", strict.Object(
+			strict.F("budget", autoSize(), func(m *Memory) *int64 { return &m.Budget }, "Memory of the whole process, shared by ingest, engine and caches. `auto`: the container's limit, or half of the host's memory.").Default("auto"),
+		), func(c *C) *Memory { return &c.Memory }, "Memory."),
+		strict.F("log", strict.Object(
+			strict.F("level", strict.Enum(Debug, Info, Warn, Error), func(l *Log) *Level { return &l.Level }, "Least level that is logged.").Default("info"),
+			strict.F("format", strict.Enum(LogText, LogJSON), func(l *Log) *LogFormat { return &l.Format }, "Form of a log line.").Default("text"),
+		), func(c *C) *Log { return &c.Log }, "Logs, on standard error."),
+		strict.F("shutdown", strict.Object(
+			strict.F("grace", strict.Duration(0, time.Hour), func(s *Shutdown) *time.Duration { return &s.Grace }, "How long SIGTERM waits for batches to be committed and runs to end. A second signal leaves at once; neither loses anything.").Default("30s"),
+		), func(c *C) *Shutdown { return &c.Shutdown }, "The end."),
+	)
+}
+
+func natsType() strict.Type[NATS] {
+	type N = NATS
+	return strict.Object(
+		strict.F("url", strict.URL("nats", "tls", "ws", "wss"), func(n *N) *string { return &n.URL }, "Address of a NATS server, or several separated by commas. Without it a server with JetStream runs inside the process."),
+		strict.F("embedded", embeddedType(), func(n *N) *Embedded { return &n.Embedded }, "The server inside the process; without effect if `nats.url` is set."),
+		strict.F("creds", strict.NonEmpty(), func(n *N) *string { return &n.Creds }, "Credentials file (JWT and seed)."),
+		strict.F("nkey", strict.NonEmpty(), func(n *N) *string { return &n.NKey }, "File with an NKey seed."),
+		strict.F("user", strict.NonEmpty(), func(n *N) *string { return &n.User }, "User name."),
+		strict.F("password", strict.Hidden(), func(n *N) *Secret { return &n.Password }, "Password of `nats.user`."),
+		strict.F("token", strict.Hidden(), func(n *N) *Secret { return &n.Token }, "Token."),
+		strict.F("tls", strict.Object(
+			strict.F("ca", strict.NonEmpty(), func(t *TLS) *string { return &t.CA }, "File with the authorities that sign the server's certificate. Without it: the host's."),
+			strict.F("cert", strict.NonEmpty(), func(t *TLS) *string { return &t.Cert }, "File with the client's certificate."),
+			strict.F("key", strict.NonEmpty(), func(t *TLS) *string { return &t.Key }, "File with the client's key."),
+		), func(n *N) *TLS { return &n.TLS }, "TLS of the connection."),
+	)
+}
+
+func embeddedType() strict.Type[Embedded] {
+	type E = Embedded
+	return strict.Object(
+		strict.F("host", strict.NonEmpty(), func(e *E) *string { return &e.Host }, "Address that the embedded server listens on. It asks for no credentials, so keep it on loopback or in a network that is trusted.").Default("127.0.0.1"),
+		strict.F("port", strict.Int(-1, 65535), func(e *E) *int { return &e.Port }, "Port; -1 is any free one.").Default("4222"),
+		strict.F("store_dir", strict.NonEmpty(), func(e *E) *string { return &e.StoreDir }, "Directory of its streams. Without it: `nats` in `data_dir`."),
+		strict.F("sync", strict.Enum(SyncInterval, SyncAlways), func(e *E) *Sync { return &e.Sync }, "`interval`: what was acknowledged within the last `sync_interval` is lost if the machine loses power (a killed process loses nothing). `always`: nothing is, at about a thirtieth of the rate.").Default("interval"),
+		strict.F("sync_interval", strict.Duration(10*time.Millisecond, time.Hour), func(e *E) *time.Duration { return &e.SyncInterval }, "How often writes reach the disk with `sync: interval`. NATS's own default is 2m.").Default("1s"),
+		strict.F("max_payload", strict.Size(1<<10, 64<<20), func(e *E) *int64 { return &e.MaxPayload }, "Largest message.").Default("8MiB"),
+		strict.F("max_bytes", strict.Size(0, most), func(e *E) *int64 { return &e.MaxBytes }, "Most that the stream holds; beyond it publishing fails rather than that events are dropped. `0B`: as the disk allows.").Default("0B"),
+		strict.F("keep", strict.Int[int64](0, most), func(e *E) *int64 { return &e.Keep }, "Messages that the stream keeps after they are committed to the lake.").Default("100000"),
+	)
+}
+
+func sourceType() strict.Type[Source] {
+	type S = Source
+	return strict.Object(
+		strict.F("name", nameText(), func(s *S) *string { return &s.Name }, "Name, unique, for logs and metrics.").Needed(),
+		strict.F("stream", strict.NonEmpty(), func(s *S) *string { return &s.Stream }, "JetStream stream.").Default("EVENTS"),
+		strict.F("subject", filterText(), func(s *S) *string { return &s.Subject }, "Subject filter; `*` is one token, `>` the rest.").Default("events.>"),
+		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON), func(s *S) *Format { return &s.Format }, "How messages are encoded: one JSON event, or one a line. `auto` decides by each message.").Default("auto"),
+		strict.F("table", tableText(), func(s *S) *string { return &s.Table }, "Lake table. Without it the subject's last token names it."),
+		strict.F("time", strict.Object(
+			strict.F("path", strict.NonEmpty(), func(t *EventTime) *string { return &t.Path }, "Dotted path of the event's time. Without it: `time`, `timestamp`, `@timestamp` and other usual names, then the time of publishing."),
+			strict.F("format", strict.NonEmpty(), func(t *EventTime) *string { return &t.Format }, "`rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, or a layout of Go's package time (`2006-01-02 15:04:05`). Without it: by what the value looks like. A time without an offset is UTC."),
+		), func(s *S) *EventTime { return &s.Time }, "Where an event's time is."),
+	)
+}
+
+func tableType() strict.Type[Table] {
+	type T = Table
+	return strict.Object(
+		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
+		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
+		strict.F("retention", strict.Pointer(retention()), func(t *T) **time.Duration { return &t.Retention }, "How long rows are kept, in place of `lake.retention`."),
+	)
+}
+
+func ingestType() strict.Type[Ingest] {
+	type I = Ingest
+	return strict.Object(
+		strict.F("flush", strict.Object(
+			strict.F("rows", strict.Int(1, 10_000_000), func(f *Flush) *int { return &f.Rows }, "Rows of a batch.").Default("500000"),
+			strict.F("bytes", strict.Size(1<<10, 1<<32), func(f *Flush) *int64 { return &f.Bytes }, "Bytes of a batch in memory.").Default("128MiB"),
+			strict.F("age", strict.Duration(100*time.Millisecond, time.Hour), func(f *Flush) *time.Duration { return &f.Age }, "Age of a batch's first event: how long until an event can be queried.").Default("5s"),
+		), func(i *I) *Flush { return &i.Flush }, "When a batch is committed; whichever is first. Memory pressure flushes earlier."),
+		strict.F("max_columns", strict.Int(8, 10_000), func(i *I) *int { return &i.MaxColumns }, "Columns of a table, members of structs counted; what is beyond goes to the column `unmapped`.").Default("1000"),
+		strict.F("max_depth", strict.Int(1, 64), func(i *I) *int { return &i.MaxDepth }, "Nesting of structs; what is deeper goes to the column `unmapped`.").Default("16"),
+		strict.F("max_event_bytes", strict.Size(1<<10, 64<<20), func(i *I) *int64 { return &i.MaxEventBytes }, "Largest event; a larger one goes to `lake.quarantine`.").Default("8MiB"),
+		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(i *I) *[]string { return &i.Bloom }, "Columns with a bloom filter, for looking up single values, such as `src_endpoint.ip`."),
+	)
+}
+
+func lakeType() strict.Type[Lake] {
+	type L = Lake
+	return strict.Object(
+		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
+		strict.F("catalog", fileURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog, `sqlite:FILE`. Without it: `catalog.db` in the warehouse."),
+		strict.F("retention", retention(), func(l *L) *time.Duration { return &l.Retention }, "How long rows are kept, by `time`, or `forever`.").Default("forever"),
+	)
+}
+
+func analyticsType() strict.Type[Analytics] {
+	type A = Analytics
+	return strict.Object(
+		strict.F("url", fileURL("duckdb"), func(a *A) *string { return &a.URL }, "Database, `duckdb:FILE`. Without it: `analytics.duckdb` in `data_dir`."),
+		strict.F("retention", retention(), func(a *A) *time.Duration { return &a.Retention }, "How long rows are kept, by `time`, or `forever`.").Default("forever"),
+	)
+}
+
+func pipelinesType() strict.Type[Pipelines] {
+	type P = Pipelines
+	budget := strict.Object(
+		strict.F("rows", strict.Int[int64](0, most), func(b *Budget) *int64 { return &b.Rows }, "Rows of the lake that a run reads; 0 is no limit.").Default("2000000000"),
+		strict.F("bytes", strict.Size(0, most), func(b *Budget) *int64 { return &b.Bytes }, "Bytes of data files that a run reads; `0B` is no limit.").Default("256GiB"),
+		strict.F("memory", strict.Size(0, most), func(b *Budget) *int64 { return &b.Memory }, "Memory of the engine while a run lasts; `0B`: its share of `memory.budget`.").Default("0B"),
+		strict.F("time", strict.Duration(0, 7*day), func(b *Budget) *time.Duration { return &b.Time }, "How long a run takes; `0s` is no limit.").Default("30m"),
+	)
+	return strict.Object(
+		strict.F("dir", strict.NonEmpty(), func(p *P) *string { return &p.Dir }, "Folder of pipelines. It is watched; a broken file leaves the others, and its own last good version, alone.").Default("./pipelines.d"),
+		strict.F("poll", strict.Duration(time.Second, time.Hour), func(p *P) *time.Duration { return &p.Poll }, "How often the folder is read again even if nothing was signalled.").Default("10s"),
+		strict.F("settle", strict.Duration(0, 7*day), func(p *P) *time.Duration { return &p.Settle }, "How long before its logical time a run's window ends, because data arrives late (ours).").Default("15m"),
+		strict.F("lateness", strict.Duration(0, 31*day), func(p *P) *time.Duration { return &p.Lateness }, "How long late events re-open the windows that they belong to (ours).").Default("48h"),
+		strict.F("catch_up", strict.Duration(0, 366*day), func(p *P) *time.Duration { return &p.CatchUp }, "How far back missed runs are made after downtime. Older ones: `lakeward pipeline backfill`.").Default("24h"),
+		strict.F("max_runs", strict.Int(1, 64), func(p *P) *int { return &p.MaxRuns }, "Runs at the same time, of different pipelines.").Default("1"),
+		strict.F("budget", budget, func(p *P) *Budget { return &p.Budget }, "What one run may use, unless its pipeline says otherwise. A run beyond it writes nothing and says so."),
+	)
+}
+
+func httpType() strict.Type[HTTP] {
+	type H = HTTP
+	return strict.Object(
+		strict.F("listen", hostPort(), func(h *H) *string { return &h.Listen }, "Address of the HTTP server.").Default("127.0.0.1:8321"),
+		strict.F("insecure", strict.Bool(), func(h *H) *bool { return &h.Insecure }, "Allow an address that is not loopback: whoever reaches it can read the lake.").Default("false"),
+	)
+}
+
+func queryType() strict.Type[Query] {
+	type Q = Query
+	return strict.Object(
+		strict.F("max_rows", strict.Int[int64](1, most), func(q *Q) *int64 { return &q.MaxRows }, "Rows of a result; more is an error.").Default("10000000"),
+		strict.F("timeout", strict.Duration(time.Second, day), func(q *Q) *time.Duration { return &q.Timeout }, "How long a query takes.").Default("5m"),
+	)
+}

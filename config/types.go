@@ -1,0 +1,167 @@
+package config
+
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+func matches(s, pattern string) bool {
+	ok, err := regexp.MatchString("^(?:"+pattern+")$", s)
+	return err == nil && ok && len(s) <= 63
+}
+
+func nameText() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		if !matches(s, `[a-z0-9][a-z0-9_-]*`) {
+			return "`" + s + "` is no name", "use lower-case letters, digits, `-` and `_`, at most 63"
+		}
+		return "", ""
+	}), "name")
+}
+
+func tableNameProblem(s string) (what, remedy string) {
+	if strings.HasPrefix(s, "lake.") {
+		return "`" + s + "` names its tier, which is the lake here anyway", "write `" + strings.TrimPrefix(s, "lake.") + "`"
+	}
+	if !matches(s, `[A-Za-z_][A-Za-z0-9_]*`) {
+		return "`" + s + "` is no table", "use letters, digits and `_`, at most 63, not beginning with a digit"
+	}
+	if s == "quarantine" || s == "ingest_skipped" {
+		return "the table `" + s + "` is Lakeward's own", "choose another name"
+	}
+	return "", ""
+}
+
+func tableText() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), tableNameProblem), "table")
+}
+
+func filterText() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		tokens := strings.Split(s, ".")
+		for i, t := range tokens {
+			wild := strings.ContainsAny(t, "*>")
+			if t == "" || strings.ContainsAny(t, " \t\r\n") || (wild && len(t) > 1) || (t == ">" && i < len(tokens)-1) {
+				return "`" + s + "` is no subject filter", "write tokens joined by dots, such as `events.>` or `logs.*.signin`"
+			}
+		}
+		return "", ""
+	}), "subject")
+}
+
+func pathProblem(s string) (what, remedy string) {
+	if slices.Contains(strings.Split(s, "."), "") {
+		return "`" + s + "` has an empty part", "write a column such as `user.name`"
+	}
+	return "", ""
+}
+
+// columnType is a column's type by its Iceberg name.
+func columnType() strict.Type[Column] {
+	kinds := "boolean, long, double, string, binary, date, timestamptz, list<TYPE>"
+	return strict.Plain("column type", strict.Schema{"type": "string"}, func(s string, c *Column) (string, string) {
+		t, ok := parseType(s, 0)
+		if !ok {
+			return "unknown type `" + s + "`", strict.Suggest(s, strings.Split(kinds, ", "))
+		}
+		c.Type = t
+		return "", ""
+	}, func(c *Column) string { return c.Type.String() })
+}
+
+func parseType(s string, depth int) (tiers.Type, bool) {
+	if inner, ok := strings.CutPrefix(s, "list<"); ok && depth < 8 {
+		inner, ok = strings.CutSuffix(inner, ">")
+		t, known := parseType(inner, depth+1)
+		if !ok || !known {
+			return tiers.Type{}, false
+		}
+		return tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{Name: "element", Type: t}}, true
+	}
+	k, ok := tiers.ParseKind(s)
+	return tiers.Type{Kind: k}, ok
+}
+
+// retention is a duration in whole days, or forever: zero.
+func retention() strict.Type[time.Duration] {
+	d := strict.Duration(day, 36500*day)
+	schema := strict.Schema{"type": "string", "pattern": `^(forever|([0-9]+(ms|s|m|h|d))+)$`}
+	return strict.Plain("duration, or forever", schema, func(s string, out *time.Duration) (string, string) {
+		if s == "forever" {
+			*out = 0
+			return "", ""
+		}
+		v, what, remedy := strict.ParseText(d, s)
+		*out = v
+		return what, remedy
+	}, func(v *time.Duration) string {
+		if *v == 0 {
+			return "forever"
+		}
+		return strict.FormatDuration(*v)
+	})
+}
+
+// autoSize is a size, or auto: zero until Load resolves it.
+func autoSize() strict.Type[int64] {
+	size := strict.Size(256<<20, most)
+	schema := strict.Schema{"type": "string", "pattern": `^(auto|[0-9]+ ?([KMGT]iB|[kMGT]?B))$`}
+	return strict.Plain("size, or auto", schema, func(s string, out *int64) (string, string) {
+		if s == "auto" {
+			*out = 0
+			return "", ""
+		}
+		v, what, remedy := strict.ParseText(size, s)
+		*out = v
+		return what, remedy
+	}, func(v *int64) string {
+		if *v == 0 {
+			return "auto"
+		}
+		return strict.FormatSize(*v)
+	})
+}
+
+func dirText() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		if i := strings.Index(s, "://"); i > 0 {
+			return "the warehouse `" + strict.Redact(s) + "` is no directory", "object stores are not supported yet; write a path"
+		}
+		return "", ""
+	}), "directory")
+}
+
+func fileURL(scheme string) strict.Type[string] {
+	t := strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		file, ok := strings.CutPrefix(s, scheme+":")
+		if !ok || file == "" || strings.HasPrefix(file, "//") {
+			return "`" + strict.Redact(s) + "` is not supported", "write `" + scheme + ":FILE`, with a path"
+		}
+		return "", ""
+	}), scheme+":FILE")
+	return t
+}
+
+func hostPort() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		_, port, err := net.SplitHostPort(s)
+		n, perr := strconv.Atoi(port)
+		if err != nil || perr != nil || n < 0 || n > 65535 {
+			return "`" + s + "` is no address to listen on", "write host and port, such as `127.0.0.1:8321`; port 0 is any free one"
+		}
+		return "", ""
+	}), "host:port")
+}
+
+// isLoopback reports whether only this machine reaches the host.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
