@@ -4,6 +4,8 @@ package query
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -56,4 +58,46 @@ type Session interface {
 	// Progress of the running query; may be called from another goroutine.
 	Progress() Progress
 	Close() error
+}
+
+// The errors of a session that a caller may branch on.
+var (
+	// ErrTooManyRows ends a reader whose result has more than Options.MaxRows.
+	ErrTooManyRows = errors.New("result has more rows than allowed")
+	// ErrRefused is a statement that an untrusted session may not run, or an
+	// expression that reaches beyond its inputs.
+	ErrRefused = errors.New("not allowed")
+)
+
+// ParseError is SQL that the engine could not parse or bind.
+type ParseError struct {
+	Line    int // from 1; 0 if unknown
+	Column  int // in bytes, from 1; 0 if unknown
+	Message string
+}
+
+// Error gives the position first, when it is known.
+func (e *ParseError) Error() string {
+	if e.Line == 0 {
+		return e.Message
+	}
+	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
+}
+
+// Confiner checks SQL by its syntax tree, without running it. Its errors are
+// a *ParseError or wrap ErrRefused. Safe for concurrent use.
+type Confiner interface {
+	// Confine accepts one scalar or aggregate expression over the given columns
+	// (nil: any): no subquery, no parameter, no file, setting or host function.
+	Confine(expr string, columns []string) error
+	// ConfineSelect accepts one SELECT whose tables are among the inputs, its
+	// own CTEs and subqueries. An input is NAME or SCHEMA.NAME; SCHEMA.*
+	// stands for every table of a schema.
+	ConfineSelect(sql string, inputs []string) error
+}
+
+// Loader is implemented by trusted sessions: Load creates the temporary table
+// and fills it. It returns the number of rows. The caller releases rows.
+type Loader interface {
+	Load(ctx context.Context, table string, rows array.RecordReader) (int64, error)
 }

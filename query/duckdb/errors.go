@@ -1,0 +1,100 @@
+package duckdb
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/lakeward/lakeward/query"
+)
+
+// parseError turns DuckDB's message about text that it could not parse or bind
+// into a query.ParseError. The message ends with "LINE n: text" and a caret
+// below the column.
+func parseError(sql, msg string) error {
+	head, rest, found := strings.Cut(msg, "\n\nLINE ")
+	e := &query.ParseError{Message: strings.TrimSpace(head)}
+	if !found {
+		return e
+	}
+	num, tail, ok := strings.Cut(rest, ":")
+	line, err := strconv.Atoi(num)
+	if !ok || err != nil {
+		return e
+	}
+	e.Line = line
+	text, caret, ok := strings.Cut(tail, "\n")
+	if !ok || strings.HasPrefix(strings.TrimSpace(text), "...") {
+		// A long line is shown as a part of itself: find the part again.
+		e.Column = shortenedColumn(sql, line, text, caret)
+		return e
+	}
+	if at := strings.IndexByte(caret, '^'); at >= 0 {
+		e.Column = max(1, at-len("LINE ")-len(num)-len(":"))
+	}
+	return e
+}
+
+func shortenedColumn(sql string, line int, text, caret string) int {
+	lines := strings.Split(sql, "\n")
+	part := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "..."), "...")
+	at := strings.IndexByte(caret, '^')
+	if line > len(lines) || part == "" || at < 0 {
+		return 0
+	}
+	from := strings.Index(lines[line-1], part)
+	lead := strings.Index(text, part) + len("LINE :") + len(strconv.Itoa(line))
+	if from < 0 || at < lead {
+		return 0
+	}
+	return from + at - lead + 1
+}
+
+// positioned gives the line and column of a byte offset.
+func positioned(sql string, offset int, msg string) *query.ParseError {
+	if offset < 0 || offset > len(sql) {
+		return &query.ParseError{Message: msg}
+	}
+	before := sql[:offset]
+	return &query.ParseError{
+		Line:    strings.Count(before, "\n") + 1,
+		Column:  offset - strings.LastIndexByte(before, '\n'),
+		Message: msg,
+	}
+}
+
+// runError classifies an error of execution. Binding happens at the start of
+// execution when parameters are untyped, so that it may be a ParseError too.
+func runError(sql, msg string) error {
+	for _, p := range []string{"Parser Error", "Binder Error", "Catalog Error"} {
+		if strings.HasPrefix(msg, p) {
+			return parseError(sql, msg)
+		}
+	}
+	return errors.New(strings.TrimSpace(msg))
+}
+
+var pathInMessage = regexp.MustCompile(`(?:[a-z0-9]+://|/)[^\s"',:]+`)
+
+// withoutPaths removes file names from an error shown to untrusted callers.
+func withoutPaths(err error) error {
+	var pe *query.ParseError
+	if errors.As(err, &pe) {
+		c := *pe
+		c.Message = pathInMessage.ReplaceAllString(c.Message, "<file>")
+		return &c
+	}
+	if s := err.Error(); strings.Contains(s, "/") {
+		return &redactedError{text: pathInMessage.ReplaceAllString(s, "<file>"), err: err}
+	}
+	return err
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
