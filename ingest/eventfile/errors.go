@@ -1,0 +1,58 @@
+package eventfile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error says what is wrong with a file, where, and what helps.
+type Error struct {
+	File   string // as given to Open
+	Member string // empty: the file itself
+	Line   int    // from 1; 0: the file or member as a whole
+	What   string
+	Remedy string
+	Err    error // the cause, or nil
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File == Stdin {
+		b.WriteString("standard input")
+	} else {
+		b.WriteString(e.File)
+	}
+	if e.Member != "" {
+		fmt.Fprintf(&b, ", member %s", e.Member)
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ", line %d", e.Line)
+	}
+	fmt.Fprintf(&b, ": %s", e.What)
+	if e.Remedy != "" {
+		fmt.Fprintf(&b, "; %s", e.Remedy)
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// problem is an Error whose place is filled in by Reader.at.
+func problem(what, remedy string) *Error { return &Error{What: what, Remedy: remedy} }
+
+func damaged(err error) *Error {
+	return &Error{What: "read: " + err.Error(), Remedy: "the file may be damaged or cut short: fetch it again", Err: err}
+}
+
+// at gives an error its place; line 0 is none.
+func (r *Reader) at(line int, err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		e = damaged(err)
+	}
+	e.File, e.Member = r.path, r.member
+	if e.Line == 0 {
+		e.Line = line
+	}
+	return e
+}

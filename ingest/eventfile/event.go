@@ -1,0 +1,56 @@
+package eventfile
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"strconv"
+)
+
+// Event is one event of a file.
+type Event struct {
+	JSON   []byte // one object without line breaks; valid until the next call of Next
+	Member string // the file in a zip; empty otherwise
+	Line   int    // at which it begins in the member, from 1
+	Index  int    // its number in the member, from 1
+
+	hash       digest
+	occurrence uint32
+}
+
+type digest [sha256.Size]byte
+
+func hashOf(text []byte) digest { return sha256.Sum256(text) }
+
+// ID is a message id for publishing the event on a subject: a hash of the
+// subject and the event's bytes, and which occurrence of those bytes in the
+// file it is. So equal events in one file are all kept, while publishing the
+// file again repeats nothing, whatever its name, its compression or the order
+// of files.
+func (e Event) ID(subject string) string {
+	h := sha256.New()
+	writeString(h, subject)
+	h.Write(e.hash[:])
+	id := hex.EncodeToString(h.Sum(nil)[:16])
+	if e.occurrence > 1 {
+		id += "." + strconv.FormatUint(uint64(e.occurrence), 10)
+	}
+	return id
+}
+
+func writeString(h hash.Hash, s string) {
+	h.Write(binary.AppendUvarint(nil, uint64(len(s))))
+	h.Write([]byte(s))
+}
+
+// occurrences counts equal events by 64 bits of their hash. Two different
+// events that share them only get a higher occurrence than they need: the id
+// has 128 bits of the hash itself.
+type occurrences map[uint64]uint32
+
+func (o occurrences) count(d digest) uint32 {
+	k := binary.LittleEndian.Uint64(d[:])
+	o[k]++
+	return o[k]
+}

@@ -1,0 +1,94 @@
+package eventfile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+)
+
+const sniffed = 4096
+
+// newDecoder looks at the beginning of a member to decide what it holds.
+func newDecoder(b *buffer, name string) (decoder, error) {
+	head, err := firstLine(b)
+	if err != nil {
+		return nil, err
+	}
+	if isUTF16(head) {
+		return nil, problem("it is not UTF-8 but UTF-16 or UTF-32", "convert it: iconv -f UTF-16 -t UTF-8 FILE | lakeward publish -")
+	}
+	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
+		b.pos += 3
+		head = head[3:]
+	}
+	text := bytes.TrimLeft(head, " \t\r\n")
+	switch {
+	case looksLikeJSON(text):
+		return &jsonDecoder{b: b}, nil
+	case len(text) == 0 && errors.Is(b.err, io.EOF):
+		return empty{}, nil
+	case looksLikeCSV(head, name):
+		return &csvDecoder{b: b}, nil
+	default:
+		return nil, problem("it holds neither JSON objects nor CSV with a header", "convert it to one JSON object a line")
+	}
+}
+
+// firstLine peeks as far as the first line that is not blank, or as far as is
+// needed to judge it. A pipe is not waited for longer.
+func firstLine(b *buffer) ([]byte, error) {
+	for n := 2; ; {
+		head, err := b.peek(n)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		head = b.data[b.pos:]
+		if err != nil || len(head) >= sniffed || bytes.IndexByte(bytes.TrimLeft(head, " \t\r\n"), '\n') >= 0 {
+			return head, nil
+		}
+		n = len(head) + 1
+	}
+}
+
+// empty is a member without events.
+type empty struct{}
+
+func (empty) next() ([]byte, int, error) { return nil, 0, io.EOF }
+
+func looksLikeJSON(text []byte) bool {
+	if len(text) == 0 || (text[0] != '{' && text[0] != '[') {
+		return false
+	}
+	rest := bytes.TrimLeft(text[1:], " \t\r\n")
+	if len(rest) == 0 {
+		return true
+	}
+	if text[0] == '{' {
+		return rest[0] == '"' || rest[0] == '}'
+	}
+	return rest[0] == '{' || rest[0] == ']'
+}
+
+// looksLikeCSV wants text whose first line has two columns; the name is asked
+// only for a single column.
+func looksLikeCSV(head []byte, name string) bool {
+	if bytes.IndexByte(head, 0) >= 0 || bytes.IndexByte([]byte("{[<"), head[0]) >= 0 {
+		return false
+	}
+	first, _, _ := bytes.Cut(head, []byte("\n"))
+	lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
+	return bytes.IndexByte(first, ',') >= 0 || strings.HasSuffix(lower, ".csv")
+}
+
+func isUTF16(head []byte) bool {
+	if len(head) < 2 {
+		return false
+	}
+	bom := [2]byte{head[0], head[1]}
+	if bom == [2]byte{0xff, 0xfe} || bom == [2]byte{0xfe, 0xff} {
+		return true
+	}
+	// Without a mark, ASCII in UTF-16 has a zero in every other byte.
+	return len(head) >= 4 && (head[0] == 0) != (head[1] == 0) && bytes.Count(head, []byte{0}) >= len(head)/3
+}
