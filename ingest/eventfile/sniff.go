@@ -39,11 +39,11 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 // needed to judge it. A pipe is not waited for longer.
 func firstLine(b *buffer) ([]byte, error) {
 	for n := 2; ; {
-		head, err := b.peek(n)
+		_, err := b.peek(n)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		head = b.data[b.pos:]
+		head := b.data[b.pos:]
 		if err != nil || len(head) >= sniffed || bytes.IndexByte(bytes.TrimLeft(head, " \t\r\n"), '\n') >= 0 {
 			return head, nil
 		}
