@@ -16,6 +16,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	text := e.position() + ": " + e.What
+	if e.Remedy != "" {
+		text += "; " + e.Remedy
+	}
+	return text
+}
+
+func (e *Error) position() string {
 	var b strings.Builder
 	if e.File == Stdin {
 		b.WriteString("standard input")
@@ -27,10 +35,6 @@ func (e *Error) Error() string {
 	}
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ", line %d", e.Line)
-	}
-	fmt.Fprintf(&b, ": %s", e.What)
-	if e.Remedy != "" {
-		fmt.Fprintf(&b, "; %s", e.Remedy)
 	}
 	return b.String()
 }

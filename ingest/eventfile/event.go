@@ -11,6 +11,7 @@ import (
 // Event is one event of a file.
 type Event struct {
 	JSON   []byte // one object without line breaks; valid until the next call of Next
+	File   string // as given to Open
 	Member string // the file in a zip; empty otherwise
 	Line   int    // at which it begins in the member, from 1
 	Index  int    // its number in the member, from 1
@@ -22,6 +23,11 @@ type Event struct {
 type digest [sha256.Size]byte
 
 func hashOf(text []byte) digest { return sha256.Sum256(text) }
+
+// Position says where the event stands, for people.
+func (e Event) Position() string {
+	return (&Error{File: e.File, Member: e.Member, Line: e.Line}).position()
+}
 
 // ID is a message id for publishing the event on a subject: a hash of the
 // subject and the event's bytes, and which occurrence of those bytes in the

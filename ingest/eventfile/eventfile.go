@@ -180,7 +180,7 @@ func (r *Reader) Next() (Event, error) {
 		text, line, err := r.decode.next()
 		if err == nil {
 			r.index++
-			e := Event{JSON: text, Member: r.member, Line: line, Index: r.index, hash: hashOf(text)}
+			e := Event{JSON: text, File: r.path, Member: r.member, Line: line, Index: r.index, hash: hashOf(text)}
 			e.occurrence = r.seen.count(e.hash)
 			return e, nil
 		}
