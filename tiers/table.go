@@ -66,8 +66,12 @@ type Commit struct {
 	Remove  []DataFile // by path
 	From    *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
 	To      *Mark      // nil for commits that are not ingest's; marks are then untouched
-	Base    int64      // snapshot the removal was planned on; 0 for pure appends
+	Base    int64      // snapshot the change was planned on; 0 for pure appends
 	Summary map[string]string
+	// SameRows says that Add holds exactly the rows of Remove (compaction):
+	// the commit may then land on a later snapshot than Base, as long as the
+	// files to remove are still there. Without it a moved head is ErrConflict.
+	SameRows bool
 }
 
 // Table is one lake table. Its methods are safe for concurrent use; what they
@@ -84,15 +88,19 @@ type Table interface {
 	// Evolve adds the fields of want that the table lacks (by path) and
 	// returns the schema with every id assigned. Existing fields keep type.
 	Evolve(ctx context.Context, want Schema) (Schema, error)
-	// Commit applies c. Its error is ErrConflict, ErrUnknown or ErrHalt.
+	// Commit applies c. Its error is ErrConflict, ErrUnknown or ErrHalt; an
+	// error of no class changed nothing, and the commit can be tried again.
 	Commit(ctx context.Context, c Commit) (Snapshot, error)
 	// Committed reports whether the commit with this id took effect.
 	Committed(ctx context.Context, id string) (bool, error)
 	// Files lists the data files of a snapshot (0: the current one) whose time
-	// range intersects [from, to); zero times mean unbounded.
+	// range intersects [from, to); zero times mean unbounded. Column statistics,
+	// checksum and stream ranges are not kept in the listing.
 	Files(ctx context.Context, snapshot int64, from, to time.Time) ([]DataFile, error)
 	// Added lists files that appends added after snapshot since, up to and
-	// including until (0: current). ok is false if since is not an ancestor.
+	// including until (0: current). ok is false if since is not an ancestor, or
+	// if rows were changed or deleted in between, so that the files of appends
+	// alone do not tell what is new.
 	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
 	// NewFilePath returns a fresh location for a data file of the given day.
 	NewFilePath(day int32) string

@@ -1,0 +1,221 @@
+package lake
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// The name of the catalog, part of every key in its tables, and the namespace
+// that holds the lake's tables. PyIceberg and Spark must use the same.
+const (
+	CatalogName = "lakeward"
+	Namespace   = "lake"
+)
+
+// swapTimeout bounds the compare-and-swap itself, which a caller's
+// cancellation does not interrupt: its outcome must be known.
+const swapTimeout = 30 * time.Second
+
+// Step is a moment of the catalog's commit at which a test can fail.
+type Step string
+
+// The steps of a commit.
+const (
+	StepBegin     Step = "begin"
+	StepUpdate    Step = "update"
+	StepCommit    Step = "commit"
+	StepCommitted Step = "committed" // after the database has committed: a lost reply
+)
+
+// pointers is the row that each table has in Iceberg's SQL catalog: where its
+// metadata is. iceberg-go's own CommitTable does the same swap but returns one
+// class of error for what was refused, what failed and what is unknown; here
+// they are told apart, and the metadata goes through our own durable IO.
+type pointers struct {
+	db    *sql.DB
+	fault func(Step) error
+}
+
+func (p pointers) at(s Step) error {
+	if p.fault == nil {
+		return nil
+	}
+	return p.fault(s)
+}
+
+// get returns the location of a table's metadata.
+func (p pointers) get(ctx context.Context, name string) (string, error) {
+	var loc sql.NullString
+	err := p.db.QueryRowContext(ctx, `SELECT metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`,
+		CatalogName, Namespace, name).Scan(&loc)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && !loc.Valid) {
+		return "", fmt.Errorf("%w: lake.%s", tiers.ErrNoTable, name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up lake.%s in the catalog: %w", name, err)
+	}
+	return loc.String, nil
+}
+
+// list returns the names of all tables in order.
+func (p pointers) list(ctx context.Context) ([]string, error) {
+	rows, err := p.db.QueryContext(ctx, `SELECT table_name FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)
+		ORDER BY table_name`, CatalogName, Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var n string
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("list tables: %w", err)
+		}
+		names = append(names, n)
+	}
+	return names, rows.Err()
+}
+
+// swap points a table at new metadata if it still points at old.
+func (p pointers) swap(ctx context.Context, name, old, new string) error {
+	return p.change(ctx, `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?, iceberg_type = 'TABLE'
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`,
+		new, old, CatalogName, Namespace, name, old)
+}
+
+// insert makes a table that must not exist.
+func (p pointers) insert(ctx context.Context, name, loc string) error {
+	return p.change(ctx, `INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, iceberg_type, metadata_location)
+		VALUES (?, ?, ?, 'TABLE', ?) ON CONFLICT DO NOTHING`, CatalogName, Namespace, name, loc)
+}
+
+// drop forgets a table.
+func (p pointers) drop(ctx context.Context, name string) error {
+	return p.change(ctx, `DELETE FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`, CatalogName, Namespace, name)
+}
+
+// change runs one statement that must change one row. No row is ErrConflict;
+// a failed COMMIT is ErrUnknown; any other error changed nothing.
+func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), swapTimeout)
+	defer cancel()
+	if err := p.at(StepBegin); err != nil {
+		return err
+	}
+	tx, err := p.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	n, err := p.exec(ctx, tx, stmt, args)
+	if err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if n == 0 {
+		return errors.Join(fmt.Errorf("%w: the catalog's entry has changed", tiers.ErrConflict), tx.Rollback())
+	}
+	if err := p.at(StepCommit); err != nil {
+		return errors.Join(fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err), tx.Rollback())
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err)
+	}
+	if err := p.at(StepCommitted); err != nil {
+		return fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err)
+	}
+	return nil
+}
+
+func (p pointers) exec(ctx context.Context, tx *sql.Tx, stmt string, args []any) (int64, error) {
+	if err := p.at(StepUpdate); err != nil {
+		return 0, err
+	}
+	res, err := tx.ExecContext(ctx, stmt, args...)
+	if err != nil {
+		return 0, fmt.Errorf("update the catalog: %w", err)
+	}
+	return res.RowsAffected()
+}
+
+// fenced is the catalog of one commit: it accepts the commit only on the very
+// metadata that the commit was built on. Its refusals do not wrap
+// table.ErrCommitFailed, so iceberg-go never rebases and retries on its own,
+// whatever the table's properties say.
+type fenced struct {
+	lake *Lake
+	base *version
+}
+
+var _ table.CatalogIO = fenced{}
+
+// LoadTable is asked for only by iceberg-go's retry, which must not happen.
+func (f fenced) LoadTable(context.Context, table.Identifier) (*table.Table, error) {
+	return nil, fmt.Errorf("%w: lake.%s has changed", tiers.ErrConflict, f.base.name)
+}
+
+// CommitTable writes the new metadata durably, then swaps the pointer to it.
+func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
+	for _, r := range reqs {
+		if err := r.Validate(f.base.meta); err != nil {
+			return nil, "", fmt.Errorf("%w: %w", tiers.ErrConflict, err)
+		}
+	}
+	meta, err := table.UpdateTableMetadata(f.base.meta, updates, f.base.location)
+	if err != nil {
+		return nil, "", fmt.Errorf("build metadata: %w", err)
+	}
+	loc := metadataLocation(meta, metadataNumber(f.base.location)+1)
+	if err := f.lake.writeMetadata(loc, meta); err != nil {
+		return nil, "", err
+	}
+	err = f.lake.pointers.swap(ctx, f.base.name, f.base.location, loc)
+	if err == nil {
+		return meta, loc, nil
+	}
+	if !errors.Is(err, tiers.ErrUnknown) { // nothing names it
+		err = errors.Join(err, f.lake.io.Remove(loc))
+	}
+	return nil, "", err
+}
+
+func (l *Lake) writeMetadata(loc string, meta table.Metadata) error {
+	b, err := json.Marshal(meta)
+	if err != nil {
+		return fmt.Errorf("encode metadata: %w", err)
+	}
+	if err := l.io.WriteFile(loc, b); err != nil {
+		return fmt.Errorf("write metadata: %w", err)
+	}
+	return nil
+}
+
+func metadataLocation(meta table.Metadata, n int) string {
+	return fmt.Sprintf("%s/metadata/%05d-%s.metadata.json", meta.Location(), n, uuid.NewString())
+}
+
+// metadataNumber is the version in a metadata file's name.
+func metadataNumber(loc string) int {
+	base := loc[strings.LastIndexByte(loc, '/')+1:]
+	head, _, _ := strings.Cut(base, "-")
+	n, err := strconv.Atoi(head)
+	if err != nil {
+		return 0
+	}
+	return n
+}

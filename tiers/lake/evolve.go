@@ -1,0 +1,123 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Evolve adds the fields of want that the table lacks, by path, all optional:
+// the files that exist have no value for them. Concurrent evolutions are
+// merged; the schema returned has both.
+func (t *Table) Evolve(ctx context.Context, want tiers.Schema) (tiers.Schema, error) {
+	for attempt := 0; ; attempt++ {
+		v, err := t.evolve(ctx, want)
+		if err == nil {
+			return v.schema, nil
+		}
+		if attempt < 3 && errors.Is(err, tiers.ErrConflict) {
+			continue
+		}
+		return tiers.Schema{}, fmt.Errorf("evolve lake.%s: %w", t.name, err)
+	}
+}
+
+// addition is one field that a table lacks, under the path of its parent.
+type addition struct {
+	parent []string
+	field  tiers.Field
+}
+
+// missing lists the fields of want that have lacks, outermost first. The path
+// of a list's element is the list's own: Iceberg names the struct through it.
+func missing(path []string, have, want []tiers.Field) []addition {
+	known := make(map[string]tiers.Field, len(have))
+	for _, f := range have {
+		known[f.Name] = f
+	}
+	var out []addition
+	for _, w := range want {
+		h, ok := known[w.Name]
+		if !ok {
+			out = append(out, addition{path, w})
+			continue
+		}
+		out = append(out, missingWithin(append(path[:len(path):len(path)], w.Name), h.Type, w.Type)...)
+	}
+	return out
+}
+
+func missingWithin(path []string, have, want tiers.Type) []addition {
+	if have.Kind != want.Kind {
+		return nil // an existing field keeps its type
+	}
+	switch have.Kind {
+	case tiers.KindStruct:
+		return missing(path, have.Fields, want.Fields)
+	case tiers.KindList:
+		if have.Elem == nil || want.Elem == nil {
+			return nil
+		}
+		elem := append(path[:len(path):len(path)], "element")
+		return missingWithin(elem, have.Elem.Type, want.Elem.Type)
+	}
+	return nil
+}
+
+func (t *Table) evolve(ctx context.Context, want tiers.Schema) (*version, error) {
+	base, err := t.refresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	adds := missing(nil, base.schema.Fields, want.Fields)
+	if len(adds) == 0 {
+		return base, nil
+	}
+	if t.lake.readOnly {
+		return nil, errReadOnly
+	}
+	txn, err := t.transaction(base)
+	if err != nil {
+		return nil, err
+	}
+	if err := addColumns(txn, adds); err != nil {
+		return nil, err
+	}
+	return t.land(ctx, txn)
+}
+
+func addColumns(txn *table.Transaction, adds []addition) error {
+	u := txn.UpdateSchema(true, false)
+	c := converter{}
+	for _, a := range adds {
+		typ, err := c.typ(optional(a.field.Type))
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.field.Name, err)
+		}
+		u.AddColumn(append(a.parent[:len(a.parent):len(a.parent)], a.field.Name), typ, a.field.Doc, false, nil)
+	}
+	if err := u.Commit(); err != nil {
+		return fmt.Errorf("add columns: %w", err)
+	}
+	return nil
+}
+
+// optional is the type with no required field in it.
+func optional(t tiers.Type) tiers.Type {
+	fields := make([]tiers.Field, len(t.Fields))
+	for i, f := range t.Fields {
+		f.Required, f.Type = false, optional(f.Type)
+		fields[i] = f
+	}
+	t.Fields = fields
+	if t.Elem != nil {
+		e := *t.Elem
+		e.Required, e.Type = false, optional(e.Type)
+		t.Elem = &e
+	}
+	return t
+}

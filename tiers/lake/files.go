@@ -1,0 +1,303 @@
+package lake
+
+import (
+	"container/list"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// maxCachedFiles bounds the listing cache: about 300 bytes a file.
+const maxCachedFiles = 100_000
+
+// listed is a file as a manifest has it.
+type listed struct {
+	tiers.DataFile
+	snapshot int64 // that added it
+	added    bool  // by the very snapshot that wrote the manifest
+}
+
+// manifestCache keeps decoded manifests. They are immutable, so an entry is
+// never stale; the least recently used go first.
+type manifestCache struct {
+	mu    sync.Mutex
+	max   int
+	files int
+	byKey map[manifestKey]*list.Element
+	order *list.List // of *cachedManifest, most recent first
+}
+
+// manifestKey: the id of the time column is part of it because the bounds
+// that become TimeMin and TimeMax are that column's.
+type manifestKey struct {
+	path   string
+	timeID int
+}
+
+type cachedManifest struct {
+	key   manifestKey
+	files []listed
+}
+
+func newManifestCache(max int) *manifestCache {
+	return &manifestCache{max: max, byKey: map[manifestKey]*list.Element{}, order: list.New()}
+}
+
+func (c *manifestCache) get(k manifestKey) ([]listed, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byKey[k]
+	if !ok {
+		return nil, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*cachedManifest).files, true
+}
+
+func (c *manifestCache) put(k manifestKey, files []listed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byKey[k]; ok {
+		return
+	}
+	c.byKey[k] = c.order.PushFront(&cachedManifest{k, files})
+	c.files += len(files) + 1
+	for c.files > c.max && c.order.Len() > 1 {
+		last := c.order.Remove(c.order.Back()).(*cachedManifest)
+		delete(c.byKey, last.key)
+		c.files -= len(last.files) + 1
+	}
+}
+
+// manifest lists the live files of a manifest. The caller must not change it.
+func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
+	k := manifestKey{m.FilePath(), timeID}
+	if files, ok := l.cache.get(k); ok {
+		return files, nil
+	}
+	files := make([]listed, 0, m.AddedDataFiles()+m.ExistingDataFiles())
+	for e, err := range m.Entries(l.io, true) {
+		if err != nil {
+			return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+		}
+		files = append(files, listed{
+			DataFile: describe(e.DataFile(), timeID),
+			snapshot: e.SnapshotID(),
+			added:    e.Status() == iceberg.EntryStatusADDED,
+		})
+	}
+	l.cache.put(k, files)
+	return files, nil
+}
+
+// describe is the part of a file's description that a listing keeps.
+func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
+	f := tiers.DataFile{Path: d.FilePath(), Size: d.FileSizeBytes(), Rows: d.Count()}
+	for _, v := range d.Partition() {
+		switch v := v.(type) {
+		case iceberg.Date:
+			f.Day = int32(v)
+		case int32:
+			f.Day = v
+		}
+	}
+	if timeID != 0 {
+		lo, okLo := bound(d.LowerBoundValues()[timeID])
+		hi, okHi := bound(d.UpperBoundValues()[timeID])
+		if okLo && okHi {
+			f.TimeMin, f.TimeMax = time.UnixMicro(lo).UTC(), time.UnixMicro(hi).UTC()
+		}
+	}
+	return f
+}
+
+// bound decodes Iceberg's single-value form of a long or timestamp.
+func bound(b []byte) (int64, bool) {
+	if len(b) != 8 {
+		return 0, false
+	}
+	return int64(binary.LittleEndian.Uint64(b)), true
+}
+
+func (v *version) timeID() int {
+	f, ok := v.schema.Lookup(tiers.ColTime)
+	if !ok || f.Type.Kind != tiers.KindTimestamp {
+		return 0
+	}
+	return f.ID
+}
+
+// manifests lists the manifests of a snapshot.
+func (l *Lake) manifests(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
+	if s == nil {
+		return nil, nil
+	}
+	ms, err := s.Manifests(l.io)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest list of snapshot %d: %w", s.SnapshotID, err)
+	}
+	for _, m := range ms {
+		if m.ManifestContent() != iceberg.ManifestContentData {
+			return nil, fmt.Errorf("%w: snapshot %d has delete files, which the lake does not write", tiers.ErrHalt, s.SnapshotID)
+		}
+	}
+	return ms, nil
+}
+
+// eachFile visits the live files of a snapshot with all their statistics.
+func (l *Lake) eachFile(s *table.Snapshot, visit func(iceberg.DataFile)) error {
+	ms, err := l.manifests(s)
+	if err != nil {
+		return err
+	}
+	for _, m := range ms {
+		for e, err := range m.Entries(l.io, true) {
+			if err != nil {
+				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+			}
+			visit(e.DataFile())
+		}
+	}
+	return nil
+}
+
+// find returns the snapshot with this id, or the current one for 0, which is
+// nil if there is none. A snapshot that this version does not know may be newer
+// than it.
+func (t *Table) find(ctx context.Context, id int64) (*version, *table.Snapshot, error) {
+	v := t.version()
+	if id == 0 {
+		return v, v.meta.CurrentSnapshot(), nil
+	}
+	if s := v.meta.SnapshotByID(id); s != nil {
+		return v, s, nil
+	}
+	v, err := t.refresh(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s := v.meta.SnapshotByID(id); s != nil {
+		return v, s, nil
+	}
+	return nil, nil, fmt.Errorf("lake.%s has no snapshot %d: it has expired, or never was", t.name, id)
+}
+
+// Files lists the data files of a snapshot whose bounds of time meet
+// [from, to), ordered by time. A file without bounds is always listed.
+func (t *Table) Files(ctx context.Context, id int64, from, to time.Time) ([]tiers.DataFile, error) {
+	v, s, err := t.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ms, err := t.lake.manifests(s)
+	if err != nil {
+		return nil, err
+	}
+	var out []tiers.DataFile
+	for _, m := range ms {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		files, err := t.lake.manifest(m, v.timeID())
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if meets(f.DataFile, from, to) {
+				out = append(out, f.DataFile)
+			}
+		}
+	}
+	slices.SortFunc(out, byTime)
+	return out, nil
+}
+
+func meets(f tiers.DataFile, from, to time.Time) bool {
+	if f.TimeMin.IsZero() && f.TimeMax.IsZero() {
+		return true
+	}
+	return (from.IsZero() || !f.TimeMax.Before(from)) && (to.IsZero() || f.TimeMin.Before(to))
+}
+
+func byTime(a, b tiers.DataFile) int {
+	if c := a.TimeMin.Compare(b.TimeMin); c != 0 {
+		return c
+	}
+	if a.Path < b.Path {
+		return -1
+	}
+	return 1
+}
+
+// Added lists the files of the appends after since. Compactions in between
+// change no rows and are passed over; the files that they replaced are still
+// listed, since those hold exactly the new rows.
+func (t *Table) Added(ctx context.Context, since, until int64) ([]tiers.DataFile, bool, error) {
+	v, s, err := t.find(ctx, until)
+	if err != nil {
+		return nil, false, err
+	}
+	appends, ok := v.appends(s, since)
+	if !ok {
+		return nil, false, nil
+	}
+	var out []tiers.DataFile
+	for _, a := range appends {
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		ms, err := t.lake.manifests(a)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, m := range ms {
+			if m.SnapshotID() != a.SnapshotID {
+				continue
+			}
+			files, err := t.lake.manifest(m, v.timeID())
+			if err != nil {
+				return nil, false, err
+			}
+			for _, f := range files {
+				if f.added && f.snapshot == a.SnapshotID {
+					out = append(out, f.DataFile)
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, byTime)
+	return out, true, nil
+}
+
+// appends walks from s back to since (0: the first) and returns the appends.
+func (v *version) appends(s *table.Snapshot, since int64) ([]*table.Snapshot, bool) {
+	var out []*table.Snapshot
+	for s != nil && s.SnapshotID != since {
+		if s.Summary == nil {
+			return nil, false
+		}
+		switch s.Summary.Operation {
+		case table.OpAppend:
+			out = append(out, s)
+		case table.OpReplace:
+		default:
+			return nil, false
+		}
+		if s.ParentSnapshotID == nil {
+			return out, since == 0
+		}
+		s = v.meta.SnapshotByID(*s.ParentSnapshotID)
+		if s == nil {
+			return nil, false
+		}
+	}
+	return out, s != nil || since == 0
+}

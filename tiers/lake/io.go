@@ -1,0 +1,66 @@
+package lake
+
+import (
+	"context"
+	"io"
+
+	icebergio "github.com/apache/iceberg-go/io"
+)
+
+// fileIO gives iceberg-go durable files: its own local IO never syncs.
+type fileIO struct{ d *durable }
+
+var _ icebergio.WriteFileIO = fileIO{}
+var _ icebergio.ReadFileIO = fileIO{}
+
+// load is the table.FSysF of every table of the lake.
+func (i fileIO) load(context.Context) (icebergio.IO, error) { return i, nil }
+
+// Open opens a file for reading.
+func (i fileIO) Open(name string) (icebergio.File, error) {
+	p, err := localPath(name)
+	if err != nil {
+		return nil, err
+	}
+	return i.d.fs.Open(p)
+}
+
+// ReadFile reads a whole file.
+func (i fileIO) ReadFile(name string) ([]byte, error) {
+	f, err := i.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return b, err
+}
+
+// Create begins a file that appears, synced, when it is closed.
+func (i fileIO) Create(name string) (icebergio.FileWriter, error) {
+	p, err := localPath(name)
+	if err != nil {
+		return nil, err
+	}
+	return i.d.create(p)
+}
+
+// WriteFile stores a whole file durably.
+func (i fileIO) WriteFile(name string, data []byte) error {
+	p, err := localPath(name)
+	if err != nil {
+		return err
+	}
+	return i.d.write(p, data)
+}
+
+// Remove deletes a file.
+func (i fileIO) Remove(name string) error {
+	p, err := localPath(name)
+	if err != nil {
+		return err
+	}
+	return i.d.fs.Remove(p)
+}

@@ -1,0 +1,302 @@
+// Package lake is the lake tier: Iceberg tables of Parquet files in a
+// directory, named by Iceberg's SQL catalog in a SQLite file. It is the only
+// importer of iceberg-go.
+//
+// The invariant: what a commit names is complete and synced before the
+// catalog's pointer moves, the pointer moves by compare-and-swap from the very
+// metadata that the commit was built on, and the files and the mark are in that
+// one metadata. Retries belong to the caller; iceberg-go's own would move the
+// commit to a head that nobody had compared the mark with.
+package lake
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"regexp"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/catalog"
+	icebergsql "github.com/apache/iceberg-go/catalog/sql"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Options say where the lake is.
+type Options struct {
+	Warehouse string // directory of the tables
+	Catalog   string // path of the SQLite file
+	Logger    *slog.Logger
+	ReadOnly  bool // the lake must exist; nothing of it is written
+
+	FS           FS               // nil: the operating system's
+	CatalogFault func(Step) error // nil: none; lets a test fail the catalog's commit
+}
+
+// Lake implements tiers.Lake. Safe for concurrent use, also by several
+// processes on the same files.
+type Lake struct {
+	warehouse string
+	log       *slog.Logger
+	readOnly  bool
+	db        *sql.DB
+	pointers  pointers
+	files     *durable
+	io        fileIO
+	cache     *manifestCache
+}
+
+var _ tiers.Lake = (*Lake)(nil)
+
+// Open opens the lake, and makes it unless it exists or o.ReadOnly is set.
+func Open(ctx context.Context, o Options) (*Lake, error) {
+	warehouse, err := filepath.Abs(o.Warehouse)
+	if err != nil {
+		return nil, fmt.Errorf("locate warehouse: %w", err)
+	}
+	catalogPath, err := filepath.Abs(o.Catalog)
+	if err != nil {
+		return nil, fmt.Errorf("locate catalog: %w", err)
+	}
+	if o.FS == nil {
+		o.FS = OS{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Lake{warehouse: warehouse, log: o.Logger, readOnly: o.ReadOnly,
+		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles)}
+	l.io = fileIO{l.files}
+	if err := l.prepare(o.FS, catalogPath); err != nil {
+		return nil, err
+	}
+	if l.db, err = openCatalog(ctx, catalogPath, o.ReadOnly); err != nil {
+		return nil, err
+	}
+	l.pointers = pointers{db: l.db, fault: o.CatalogFault}
+	return l, nil
+}
+
+func (l *Lake) prepare(f FS, catalogPath string) error {
+	if l.readOnly {
+		if _, err := f.Stat(catalogPath); err != nil {
+			return fmt.Errorf("find catalog: %w", err)
+		}
+		return nil
+	}
+	for _, dir := range []string{l.warehouse, filepath.Dir(catalogPath)} {
+		if err := l.files.ensureDir(dir); err != nil {
+			return fmt.Errorf("make directory %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// openCatalog opens the SQLite file. WAL lets PyIceberg and other processes
+// read while a commit is made, without either waiting for the other; FULL
+// syncs the log at every commit.
+func openCatalog(ctx context.Context, path string, readOnly bool) (*sql.DB, error) {
+	q := url.Values{"_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
+	if readOnly {
+		q.Set("mode", "ro")
+		q.Add("_pragma", "query_only(true)")
+	} else {
+		q.Add("_pragma", "journal_mode(WAL)")
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open catalog: %w", err)
+	}
+	db.SetMaxOpenConns(4)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
+	}
+	if readOnly {
+		return db, nil
+	}
+	if err := initCatalog(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare catalog %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// initCatalog makes iceberg-go's own catalog tables, and the namespace.
+func initCatalog(ctx context.Context, db *sql.DB) error {
+	cat, err := icebergsql.NewCatalog(CatalogName, db, icebergsql.SQLite, iceberg.Properties{})
+	if err != nil {
+		return err
+	}
+	ns := table.Identifier{Namespace}
+	if ok, err := cat.CheckNamespaceExists(ctx, ns); err != nil || ok {
+		return err
+	}
+	err = cat.CreateNamespace(ctx, ns, nil)
+	if errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
+		return nil
+	}
+	return err
+}
+
+// Close releases the catalog. Tables are not usable afterwards.
+func (l *Lake) Close() error { return l.db.Close() }
+
+// Tables lists the names of the lake's tables, in order.
+func (l *Lake) Tables(ctx context.Context) ([]string, error) { return l.pointers.list(ctx) }
+
+// Open loads a table. The error wraps tiers.ErrNoTable if there is none.
+func (l *Lake) Open(ctx context.Context, name string) (tiers.Table, error) {
+	return l.open(ctx, name)
+}
+
+func (l *Lake) open(ctx context.Context, name string) (*Table, error) {
+	v, err := l.version(ctx, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Table{lake: l, name: name, uuid: v.meta.TableUUID(), cur: v}, nil
+}
+
+// validName keeps a name usable as a directory and in every engine.
+var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
+
+// Create makes a table. Its ids in s are ignored. The error wraps
+// tiers.ErrConflict if the table exists.
+func (l *Lake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.Options) (tiers.Table, error) {
+	if l.readOnly {
+		return nil, errReadOnly
+	}
+	if !validName.MatchString(name) {
+		return nil, fmt.Errorf("table name %q: use letters, digits, _ and -", name)
+	}
+	if _, err := l.pointers.get(ctx, name); !errors.Is(err, tiers.ErrNoTable) {
+		if err == nil {
+			err = fmt.Errorf("%w: lake.%s exists", tiers.ErrConflict, name)
+		}
+		return nil, err
+	}
+	loc, err := l.newLocation(name)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := newMetadata(s, o, loc)
+	if err != nil {
+		return nil, fmt.Errorf("create lake.%s: %w", name, err)
+	}
+	at := metadataLocation(meta, 0)
+	if err := l.writeMetadata(at, meta); err != nil {
+		return nil, fmt.Errorf("create lake.%s: %w", name, err)
+	}
+	if err := l.pointers.insert(ctx, name, at); err != nil {
+		return nil, fmt.Errorf("create lake.%s: %w", name, err)
+	}
+	return l.open(ctx, name)
+}
+
+// newLocation is a directory that no earlier table of the name used: files of
+// a dropped table stay until they are removed as orphans.
+func (l *Lake) newLocation(name string) (string, error) {
+	dir := filepath.Join(l.warehouse, Namespace, name)
+	_, err := l.files.fs.Stat(dir)
+	if err == nil {
+		return location(dir + "-" + uuid.NewString()[:8]), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("look for directory of lake.%s: %w", name, err)
+	}
+	return location(dir), nil
+}
+
+// newMetadata is the first version of a table.
+func newMetadata(s tiers.Schema, o tiers.Options, loc string) (table.Metadata, error) {
+	sc, err := toIceberg(s)
+	if err != nil {
+		return nil, err
+	}
+	props := defaultProperties()
+	for k, v := range o.Properties {
+		props[k] = v
+	}
+	spec, order := iceberg.UnpartitionedSpec, table.UnsortedSortOrder
+	tf, hasTime := s.Lookup(tiers.ColTime)
+	hasTime = hasTime && tf.Type.Kind == tiers.KindTimestamp
+	if !o.Unpartitioned && !hasTime {
+		return nil, fmt.Errorf("a partitioned table needs a timestamp column %q", tiers.ColTime)
+	}
+	if hasTime {
+		f, _ := sc.FindFieldByName(tiers.ColTime)
+		if order, err = table.NewSortOrder(1, []table.SortField{{SourceIDs: []int{f.ID},
+			Transform: iceberg.IdentityTransform{}, Direction: table.SortASC, NullOrder: table.NullsFirst}}); err != nil {
+			return nil, err
+		}
+		if !o.Unpartitioned {
+			day := iceberg.NewPartitionSpec(iceberg.PartitionField{SourceIDs: []int{f.ID}, FieldID: 1000,
+				Name: tiers.ColTime + "_day", Transform: iceberg.DayTransform{}})
+			spec = &day
+		}
+	}
+	return table.NewMetadata(sc, spec, order, loc, props)
+}
+
+// defaultProperties keep metadata small whatever the number of commits. Old
+// metadata files stay a while for readers that are about to open them.
+func defaultProperties() iceberg.Properties {
+	return iceberg.Properties{
+		table.PropertyFormatVersion:               "2",
+		table.CommitNumRetriesKey:                 "0",
+		table.MetadataDeleteAfterCommitEnabledKey: "true",
+		table.MetadataPreviousVersionsMaxKey:      "30",
+		table.ManifestMergeEnabledKey:             "true",
+		table.ManifestMinMergeCountKey:            "50",
+		table.ParquetCompressionKey:               "zstd",
+	}
+}
+
+var errReadOnly = errors.New("the lake is open for reading only")
+
+// Drop removes a table from the catalog; its files stay for queries that read
+// them, until they are removed as orphans. The error wraps tiers.ErrNoTable
+// if there is none.
+func (l *Lake) Drop(ctx context.Context, name string) error {
+	if l.readOnly {
+		return errReadOnly
+	}
+	if _, err := l.pointers.get(ctx, name); err != nil {
+		return err
+	}
+	if err := l.pointers.drop(ctx, name); err != nil {
+		return fmt.Errorf("drop lake.%s: %w", name, err)
+	}
+	return nil
+}
+
+// WriteFile stores data durably at path, a file:// URL or an absolute path:
+// when it returns, the file and the directories on its way survive power loss.
+func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
+	if l.readOnly {
+		return errReadOnly
+	}
+	if err := l.io.WriteFile(path, data); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// RemoveFile deletes a file that no commit ever named. It is no error if the
+// file does not exist.
+func (l *Lake) RemoveFile(_ context.Context, path string) error {
+	if l.readOnly {
+		return errReadOnly
+	}
+	if err := l.io.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
+}
