@@ -38,8 +38,10 @@ type Definition struct {
 	Budget   Budget
 	Reads    []string // lake tables, as "lake.NAME"
 	Optional []string // those of Reads that need not exist
-	Outputs  []Output
-	Tests    []Case
+	// ReadsAnalytics are the analytics tables that must exist, as "analytics.NAME".
+	ReadsAnalytics []string
+	Outputs        []Output
+	Tests          []Case
 
 	// Compile makes the program for the tables as they are now.
 	Compile func(schemas func(table string) (tiers.Schema, bool)) (Program, []compile.Baseline, error)

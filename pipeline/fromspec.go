@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
@@ -53,6 +54,11 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 		}
 	}
 	d.Reads, d.Optional, d.Bucket = lakeTables(p)
+	for _, s := range p.Steps {
+		if s.Read != nil && strings.HasPrefix(s.Read.Table.Value, "analytics.") {
+			d.ReadsAnalytics = append(d.ReadsAnalytics, s.Read.Table.Value)
+		}
+	}
 	for _, w := range p.Write {
 		d.Outputs = append(d.Outputs, Output{From: w.From.Value, Tier: w.Tier(), Table: w.Table(), Mode: w.Mode, Key: values(w.Key), Publish: w.Publish})
 	}
@@ -60,14 +66,58 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 		tc, ps := caseOf(c, o.Base)
 		d.Tests, problems = append(d.Tests, tc), append(problems, ps...)
 	}
-	d.Compile = func(schemas func(string) (tiers.Schema, bool)) (Program, []compile.Baseline, error) {
-		c, ps := o.Compile(p, schemas)
+	if o.Compile != nil {
+		_, ps := o.Compile(p, nil) // what is wrong whatever the lake holds
+		problems = append(problems, FromProblems(ps)...)
+	}
+	d.Compile = (&compiler{spec: p, compile: o.Compile, reads: d.Reads}).program
+	return d, problems
+}
+
+// compiler keeps the last program: schemas change far more seldom than runs
+// come.
+type compiler struct {
+	spec    *spec.Pipeline
+	compile func(*spec.Pipeline, func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem)
+	reads   []string
+
+	mu   sync.Mutex
+	of   string // the schemas that last was compiled for
+	last *compile.Compiled
+}
+
+func (c *compiler) program(schemas func(string) (tiers.Schema, bool)) (Program, []compile.Baseline, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if of := c.fingerprint(schemas); c.last == nil || c.of != of {
+		got, ps := c.compile(c.spec, schemas)
 		if len(ps) > 0 {
 			return nil, nil, problemsError(ps)
 		}
-		return c, c.Baselines, nil
+		c.last, c.of = got, of
 	}
-	return d, problems
+	if len(c.last.Missing) > 0 {
+		return nil, nil, &MissingError{c.last.Missing}
+	}
+	return c.last, c.last.Baselines, nil
+}
+
+func (c *compiler) fingerprint(schemas func(string) (tiers.Schema, bool)) string {
+	var b strings.Builder
+	for _, t := range c.reads {
+		s, ok := schemas(t)
+		fmt.Fprintf(&b, "%s %t %s\n", t, ok, tiers.Type{Kind: tiers.KindStruct, Fields: s.Fields})
+	}
+	return b.String()
+}
+
+// MissingError says which columns a pipeline needs that the lake does not have
+// yet. The run is skipped: columns appear with the first event that has them.
+type MissingError struct{ Columns []string }
+
+// Error lists them.
+func (e *MissingError) Error() string {
+	return strings.Join(e.Columns, "; ") + " yet; columns appear with the first event that has them"
 }
 
 func problemsError(ps []spec.Problem) error {

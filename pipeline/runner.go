@@ -192,12 +192,37 @@ func (e *execution) prepare(ctx context.Context) (bool, error) {
 	e.res.Snapshots = e.pins.at
 	required := slices.DeleteFunc(slices.Clone(e.d.Reads), func(t string) bool { return slices.Contains(e.d.Optional, t) })
 	if gone := e.pins.missing(required); len(gone) > 0 {
-		e.res.Status = StatusSkipped
-		e.res.Error = fmt.Sprintf("%s does not exist yet; it appears with its first event", strings.Join(gone, ", "))
-		return false, nil
+		return e.skip("%s does not exist yet; it appears with its first event", strings.Join(gone, ", "))
+	}
+	if gone, err := e.r.absent(ctx, e.d.ReadsAnalytics); err != nil || len(gone) > 0 {
+		if err != nil {
+			return false, err
+		}
+		return e.skip("%s does not exist yet; it appears when a pipeline first writes it", strings.Join(gone, ", "))
 	}
 	e.program, e.bases, err = e.d.Compile(e.pins.schema)
+	if lacks := (*MissingError)(nil); errors.As(err, &lacks) {
+		return e.skip("%s", lacks.Error())
+	}
 	return err == nil, err
+}
+
+// skip ends the run because what it reads is not there yet.
+func (e *execution) skip(format string, args ...any) (bool, error) {
+	e.res.Status, e.res.Error = StatusSkipped, fmt.Sprintf(format, args...)
+	return false, nil
+}
+
+// absent lists those analytics tables that do not exist.
+func (r *Runner) absent(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	have, err := r.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return have[strings.TrimPrefix(n, "analytics.")] }), nil
 }
 
 // lock takes the aggregates of the run's baselines, in a fixed order.

@@ -8,6 +8,11 @@ import (
 // Compiled is a pipeline ready to run. It is immutable.
 type Compiled struct {
 	Baselines []Baseline
+	// Missing says which columns a run needs and the lake does not have yet.
+	Missing []string
+	// Dropped says which columns of optional keys are not there: the keys were
+	// left out.
+	Dropped []string
 
 	name  string
 	order []string

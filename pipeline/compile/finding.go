@@ -65,7 +65,7 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 		"entity_type":  s.entityType,
 		"entity":       s.entity,
 		"detector":     str(s.detector),
-		"score":        "round(greatest(0.0, least(100.0, " + s.score + ")), 2)",
+		"score":        "round(greatest(0.0, least(" + c.ceiling(step) + ", " + s.score + ")), 2)",
 		"severity":     severitySQL("score"),
 		"observed":     s.observed,
 		"expected":     s.expected,
@@ -88,6 +88,14 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 		q += "\nWHERE " + s.where
 	}
 	return q, nil
+}
+
+// ceiling is the highest score that a step's findings have.
+func (c *Compiled) ceiling(step string) string {
+	if s := c.steps[step]; s != nil && s.anomaly != nil && s.anomaly.ceiling > 0 {
+		return num(s.anomaly.ceiling)
+	}
+	return "100.0"
 }
 
 func duckType(k tiers.Kind) string {

@@ -1,0 +1,217 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"time"
+
+	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Compile makes the program of a checked specification. schemas resolves
+// "lake.NAME" to the table's columns; nil, or a table that it does not know,
+// leaves columns unchecked. Problems are the author's mistakes; a column that
+// the lake does not have yet is none: it is in Missing if a run needs it, and
+// in Dropped if the run does without.
+func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confiner Confiner) (*Compiled, []spec.Problem) {
+	if schemas == nil {
+		schemas = func(string) (tiers.Schema, bool) { return tiers.Schema{}, false }
+	}
+	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{},
+		c: &Compiled{name: p.Name.Value, steps: map[string]*step{}, keys: map[string]string{}, cols: map[string][]string{}}}
+	for _, s := range p.Steps {
+		b.step(s)
+	}
+	if len(b.problems) == 0 {
+		b.tryStatements(p)
+	}
+	if len(b.problems) > 0 {
+		return nil, b.problems
+	}
+	return b.c, nil
+}
+
+// builder turns a specification's steps into forms.
+type builder struct {
+	schemas  func(string) (tiers.Schema, bool)
+	confiner Confiner
+	c        *Compiled
+	known    map[string]columns // by step; absent: any column
+	tables   map[string]string  // by step: what a message names
+	problems []spec.Problem
+}
+
+func (b *builder) step(s spec.Step) {
+	out := &step{name: s.Name.Value}
+	for _, in := range s.Inputs() {
+		out.of = append(out.of, in.Value)
+	}
+	b.c.order, b.c.steps[out.name] = append(b.c.order, out.name), out
+	b.tables[out.name] = "step " + out.name
+	switch s.Kind {
+	case spec.KindRead:
+		out.kind, out.read = kindRead, b.read(out.name, s.Read)
+	case spec.KindSQL:
+		out.kind, out.sql = kindSQL, s.SQL.Query.Value
+		if err := b.confiner.ConfineSelect(out.sql, out.of); err != nil {
+			b.problem(s.SQL.Query, err)
+		}
+	case spec.KindBaseline:
+		out.kind, out.baseline = kindBaseline, b.baseline(s.Baseline)
+		b.keep(out)
+	case spec.KindAnomaly:
+		out.kind, out.anomaly = kindAnomaly, b.anomaly(s.Anomaly)
+	case spec.KindRisk:
+		out.kind, out.risk = kindRisk, b.risk(s.Risk)
+	}
+}
+
+// problem reports an expression that the confiner or the compiler refused.
+func (b *builder) problem(at spec.Text, err error) {
+	b.problems = append(b.problems, spec.Problem{Pos: at.Pos, What: err.Error(), Remedy: "use SQL over the columns of the step's input"})
+}
+
+func (b *builder) baseline(f *spec.Baseline) *baselineForm {
+	out := &baselineForm{
+		of: f.Of.Value, entity: b.paths(f.Of.Value, f.Entity), where: b.expr(f.Of.Value, f.Where), bucket: f.Bucket,
+		season: season(f.Season), zone: f.Timezone, history: f.History, minSupport: f.MinSupport,
+		peers: b.expr(f.Of.Value, f.Peers), zeroFill: f.ZeroFill, skipFlagged: f.ExcludeFlagged, classic: f.Statistic == spec.Classic,
+	}
+	for _, m := range f.Measures {
+		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.expr(f.Of.Value, m.Expr), fill: f.ZeroFill && additive(m.Expr.Value)})
+	}
+	return out
+}
+
+// additive reports whether an aggregate over no rows is zero: a count or sum.
+func additive(expr string) bool {
+	return regexp.MustCompile(`(?i)^\s*(count|count_if|sum|approx_count_distinct)\s*\(`).MatchString(expr)
+}
+
+// keep gives a baseline its state. The key is the SQL of the aggregates, so a
+// pipeline whose threshold is changed keeps what it has learned.
+func (b *builder) keep(s *step) {
+	ranges := map[string][]Range{}
+	b.c.lakeRanges(s.baseline.of, []Range{{}}, ranges)
+	sum := sha256.Sum256([]byte(b.c.name + "\x00" + s.name + "\x00" + b.c.aggregateSQL(s.baseline, []Range{{}})))
+	key := hex.EncodeToString(sum[:8])
+	b.c.keys[s.name] = key
+	b.c.Baselines = append(b.c.Baselines, Baseline{Step: s.name, Key: key, Tables: sortedKeys(ranges), Bucket: s.baseline.bucket, History: s.baseline.history})
+}
+
+func (b *builder) anomaly(a *spec.Anomaly) *anomalyForm {
+	f := &anomalyForm{method: string(a.Method), of: a.Of.Value, entityType: a.EntityType, technique: a.Technique, reason: a.Reason.Value, ceiling: a.MaxScore}
+	switch {
+	case a.Deviation != nil:
+		d := a.Deviation
+		f.threshold, f.direction, f.minDelta = d.Threshold, string(d.Direction), d.MinDelta
+		for _, x := range d.AtLeast {
+			f.atLeast = append(f.atLeast, bound{x.Measure.Value, x.Min})
+		}
+		for _, m := range d.Measures {
+			f.measures = append(f.measures, m.Value)
+		}
+		f.entity = b.c.steps[f.of].baseline.entity
+	case a.Novelty != nil:
+		n := a.Novelty
+		f.entity, f.values = b.paths(f.of, n.Entity), b.paths(f.of, n.Values)
+		f.lookback, f.learning, f.smoothing, f.threshold = n.Lookback, n.Learning, n.Smoothing, n.Threshold
+	case a.Travel != nil:
+		f.entity, f.travel = b.paths(f.of, a.Travel.Entity), b.travel(f.of, a.Travel)
+	case a.Spray != nil:
+		f.spray = b.spray(f.of, a.Spray)
+	case a.BruteForce != nil:
+		f.guess = b.guess(f.of, a.BruteForce)
+	}
+	return f
+}
+
+func (b *builder) travel(of string, t *spec.Travel) *travelForm {
+	return &travelForm{
+		lat: b.path(of, t.Lat), lon: b.path(of, t.Lon), address: b.path(of, t.Address),
+		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
+		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optional(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
+	}
+}
+
+func (b *builder) spray(of string, s *spec.Spray) *sprayForm {
+	f := &sprayForm{
+		account: b.path(of, s.Account), success: b.expr(of, s.Success), failure: b.expr(of, s.Failure),
+		lookback: s.Lookback, minUsers: s.MinUsers, perUser: s.AttemptsPerUser, minDays: s.MinDays, score: s.MinScore, known: s.KnownAccounts,
+		shortUsers: s.Short.Users, shortAttempts: s.Short.Attempts, short: s.Short.Window,
+	}
+	for _, o := range s.Sources {
+		if e := b.optional(of, o.Expr); e != "" {
+			f.origins = append(f.origins, origin{o.Type.Value, e})
+		}
+	}
+	if len(f.origins) == 0 && len(s.Sources) > 0 {
+		b.expr(of, s.Sources[0].Expr) // one is needed
+	}
+	return f
+}
+
+func (b *builder) guess(of string, g *spec.BruteForce) *guessForm {
+	f := &guessForm{account: b.path(of, g.Account), address: b.optional(of, g.Address), group: b.optional(of, g.Group),
+		failure: b.expr(of, g.Failure), attempts: g.Attempts, window: g.Window}
+	if f.address == "" {
+		f.group = ""
+	}
+	return f
+}
+
+func (b *builder) risk(r *spec.Risk) *riskForm {
+	f := &riskForm{entity: r.Entity.Value, types: r.EntityTypes, halfLife: r.HalfLife, method: string(r.Method), lookback: r.Lookback, technique: r.Technique}
+	for _, of := range r.Of {
+		f.of = append(f.of, of.Value)
+	}
+	for _, w := range r.Weights {
+		f.weights = append(f.weights, weight{w.Name.Value, w.Value})
+	}
+	if r.WatchList != nil {
+		f.watch = &watchForm{r.WatchList.Entities, r.WatchList.Factor}
+	}
+	f.critical = b.criticality(r.Criticality)
+	return f
+}
+
+// criticality is nil where the table or its columns do not exist yet: then
+// every entity is medium.
+func (b *builder) criticality(k *spec.Criticality) *criticalForm {
+	if k == nil {
+		return nil
+	}
+	f := &criticalForm{table: k.Table.Value, key: k.Key.Value, value: k.Value.Value}
+	if !isLake(f.table) {
+		return f
+	}
+	schema, ok := b.schemas(f.table)
+	if !ok {
+		return nil
+	}
+	for _, c := range []string{f.key, f.value} {
+		if !columnsOf(schema).has(c) {
+			b.c.Dropped = append(b.c.Dropped, f.table+" has no column "+c)
+			return nil
+		}
+	}
+	return f
+}
+
+// tryStatements finds what only shows in the statements: a reason that names
+// nothing.
+func (b *builder) tryStatements(p *spec.Pipeline) {
+	day0 := time.Unix(0, 0).UTC()
+	run := Run{ID: "check", Window: Range{day0, day0.Add(day)}, Stateless: true}
+	for _, s := range p.Steps {
+		if _, err := b.c.stepStmts(b.c.steps[s.Name.Value], run); err != nil {
+			at := s.Name
+			if s.Anomaly != nil && s.Anomaly.Reason.Value != "" {
+				at = s.Anomaly.Reason
+			}
+			b.problem(at, err)
+		}
+	}
+}
