@@ -351,10 +351,12 @@ func (w *walker) tableFunction(n map[string]any, ctes []string) error {
 	return w.children(fn, ctes)
 }
 
+// unqualified reports whether a function is named without its place. The
+// parser itself puts literals such as [1] in the schema main.
 func unqualified(fn map[string]any) bool {
 	s, _ := fn["schema"].(string)
 	c, _ := fn["catalog"].(string)
-	return s == "" && c == ""
+	return (s == "" || s == "main") && c == ""
 }
 
 func (w *walker) expr(class string, n map[string]any, ctes []string) error {

@@ -94,7 +94,6 @@ func settings(o Options) map[string]string {
 		"preserve_insertion_order":     "true",
 		"default_null_order":           "nulls_last",
 		"enable_external_file_cache":   "true",
-		"TimeZone":                     "UTC",
 	}
 	if o.Threads > 0 {
 		s["threads"] = fmt.Sprint(o.Threads)
@@ -122,6 +121,14 @@ func (e *Engine) prepare(ctx context.Context) error {
 		if err := os.MkdirAll(e.opts.TempDir, 0o700); err != nil {
 			_ = c.Close()
 			return fmt.Errorf("create spill directory: %w", err)
+		}
+	}
+	// The time zone is a setting of the ICU extension, which is linked in: it
+	// exists only after the extension is loaded.
+	for _, sql := range []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'"} {
+		if _, err := c.Exec(ctx, sql); err != nil {
+			_ = c.Close()
+			return fmt.Errorf("set the time zone: %w", err)
 		}
 	}
 	for _, a := range []struct{ name, path string }{{"analytics", e.opts.AnalyticsPath}, {"state", e.opts.StatePath}} {
