@@ -1,0 +1,176 @@
+package realdata
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+)
+
+// own are the columns that every row carries besides the event's.
+var own = []string{"time", "ingest_time", "stream_seq", "event_id", "unmapped"}
+
+func decode(text []byte) (map[string]any, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
+		return nil, fmt.Errorf("decode %.100s: %w", text, err)
+	}
+	return m, nil
+}
+
+// compare puts a row together again and says how it differs from its event.
+func compare(row []byte, want map[string][]byte) (id, problem string, err error) {
+	m, err := decode(row)
+	if err != nil {
+		return "", "", err
+	}
+	id, _ = m["event_id"].(string)
+	original, ok := want[id]
+	if !ok {
+		return id, "it was never published", nil
+	}
+	event, err := decode(original)
+	if err != nil {
+		return id, "", err
+	}
+	rest, _ := m["unmapped"].(map[string]any)
+	if text, ok := m["unmapped"].(string); ok {
+		if rest, err = decode([]byte(text)); err != nil {
+			return id, "", err
+		}
+	}
+	for _, c := range own {
+		if _, ours := event[c]; !ours {
+			delete(m, c)
+		}
+	}
+	got, _ := bare(m).(map[string]any)
+	merge(got, rest)
+	return id, differ("", bare(event), bare(got)), nil
+}
+
+// bare leaves out what a table does not tell apart: null and absent members,
+// objects without members.
+func bare(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, x := range v {
+			if x = bare(x); x != nil {
+				out[k] = x
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		for i, x := range v {
+			v[i] = bare(x)
+		}
+		return v
+	default:
+		return v
+	}
+}
+
+// merge adds what did not fit the columns, at its own path.
+func merge(into, rest map[string]any) {
+	for k, v := range rest {
+		a, ok1 := into[k].(map[string]any)
+		b, ok2 := v.(map[string]any)
+		if ok1 && ok2 {
+			merge(a, b)
+			continue
+		}
+		into[k] = v
+	}
+}
+
+// differ is empty if two values are the same.
+func differ(path string, want, got any) string {
+	switch w := want.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		if !ok {
+			break
+		}
+		for k := range union(w, g) {
+			if p := differ(path+"."+k, w[k], g[k]); p != "" {
+				return p
+			}
+		}
+		return ""
+	case []any:
+		g, ok := got.([]any)
+		if !ok || len(g) != len(w) {
+			break
+		}
+		for i := range w {
+			if p := differ(fmt.Sprintf("%s[%d]", path, i), w[i], g[i]); p != "" {
+				return p
+			}
+		}
+		return ""
+	case json.Number:
+		if g, ok := got.(json.Number); ok && sameNumber(w, g) {
+			return ""
+		}
+	case string:
+		if g, ok := got.(string); ok && (g == w || sameTime(w, g)) {
+			return ""
+		}
+	default:
+		if want == got {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s is %.200v, was %.200v", path, got, want)
+}
+
+func union(a, b map[string]any) map[string]bool {
+	out := map[string]bool{}
+	for k := range a {
+		out[k] = true
+	}
+	for k := range b {
+		out[k] = true
+	}
+	return out
+}
+
+// sameNumber compares integers exactly and fractions as float64.
+func sameNumber(a, b json.Number) bool {
+	x, okx := new(big.Rat).SetString(a.String())
+	y, oky := new(big.Rat).SetString(b.String())
+	if !okx || !oky {
+		return a == b
+	}
+	if x.IsInt() && y.IsInt() {
+		return x.Cmp(y) == 0
+	}
+	f, _ := x.Float64()
+	g, _ := y.Float64()
+	return f == g
+}
+
+// sameTime compares a text that became a time, to the microsecond.
+func sameTime(a, b string) bool {
+	x, okx := parseTime(a)
+	y, oky := parseTime(b)
+	return okx && oky && x.Truncate(time.Microsecond).Equal(y.Truncate(time.Microsecond))
+}
+
+func parseTime(s string) (time.Time, bool) {
+	layouts := []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"}
+	i := slices.IndexFunc(layouts, func(l string) bool { _, err := time.Parse(l, s); return err == nil })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(layouts[i], s)
+	return t, err == nil
+}

@@ -1,0 +1,149 @@
+// Package scripts runs the command line as its users do: text scripts against
+// the binary, with real daemons on free ports.
+package scripts
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lakeward/lakeward/daemon"
+)
+
+const (
+	patience = 90 * time.Second
+	interval = 100 * time.Millisecond
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"lakeward": func() {
+			os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROOT", root)
+			e.Setenv("LAKEWARD_DATA_DIR", filepath.Join(e.WorkDir, "data"))
+			e.Setenv("LAKEWARD_PIPELINES_DIR", filepath.Join(e.WorkDir, "pipelines.d"))
+			e.Setenv("LAKEWARD_NATS_EMBEDDED_PORT", "-1")
+			e.Setenv("LAKEWARD_HTTP_LISTEN", "127.0.0.1:0")
+			e.Setenv("LAKEWARD_INGEST_FLUSH_AGE", "100ms")
+			return os.Mkdir(filepath.Join(e.WorkDir, "pipelines.d"), 0o750)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":   code,
+			"ready":  ready,
+			"until":  until,
+			"setenv": setenv,
+		},
+	})
+}
+
+// code runs a command that must end with an exit code: code 2 lakeward ...
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if neg || err != nil || len(args) < 2 {
+		ts.Fatalf("usage: code N command...")
+	}
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := (*exec.ExitError)(nil); err != nil {
+		if !asExit(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func asExit(err error, exit **exec.ExitError) bool {
+	e, ok := err.(*exec.ExitError)
+	*exit = e
+	return ok
+}
+
+// ready waits until the daemon of a data directory has said where it listens.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: ready [directory]")
+	}
+	dir := ts.Getenv("LAKEWARD_DATA_DIR")
+	if len(args) == 1 {
+		dir = ts.MkAbs(args[0])
+	}
+	wait(ts, "a daemon that listens", func() (string, bool) {
+		data, err := os.ReadFile(filepath.Join(dir, "lakeward.lock"))
+		var at struct{ HTTP, NATS string }
+		if err != nil || json.Unmarshal(data, &at) != nil {
+			return fmt.Sprintf("%s %v", data, err), false
+		}
+		ts.Setenv("HTTP", at.HTTP)
+		ts.Setenv("NATS", at.NATS)
+		return "", at.HTTP != "" && at.NATS != ""
+	})
+}
+
+// until runs a command again and again until its output matches.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP command...")
+	}
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	wait(ts, args[0], func() (string, bool) {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		return fmt.Sprintf("%s%s%v", out, ts.ReadFile("stderr"), err), err == nil && re.MatchString(out)
+	})
+}
+
+func wait(ts *testscript.TestScript, what string, done func() (state string, ok bool)) {
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		state, ok := done()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited in vain for %s; last seen:\n%s", what, state)
+		}
+		<-tick.C
+	}
+}
+
+// setenv sets a variable to the first match in the last output:
+// setenv NAME REGEXP, of which the group is taken.
+func setenv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: setenv NAME REGEXP")
+	}
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match of %s in %s", args[1], bytes.TrimSpace([]byte(ts.ReadFile("stdout"))))
+	}
+	ts.Setenv(args[0], strings.TrimSpace(m[1]))
+}
