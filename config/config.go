@@ -163,10 +163,9 @@ type Pipelines struct {
 
 // Budget bounds a run. Zero is no limit.
 type Budget struct {
-	Rows   int64
-	Bytes  int64
-	Memory int64
-	Time   time.Duration
+	Rows  int64
+	Bytes int64
+	Time  time.Duration
 }
 
 // HTTP is the server.

@@ -131,7 +131,6 @@ func pipelinesType() strict.Type[Pipelines] {
 	budget := strict.Object(
 		strict.F("rows", strict.Int[int64](0, most), func(b *Budget) *int64 { return &b.Rows }, "Rows of the lake that a run reads; 0 is no limit.").Default("2000000000"),
 		strict.F("bytes", strict.Size(0, most), func(b *Budget) *int64 { return &b.Bytes }, "Bytes of data files that a run reads; `0B` is no limit.").Default("256GiB"),
-		strict.F("memory", strict.Size(0, most), func(b *Budget) *int64 { return &b.Memory }, "Memory of the engine while a run lasts; `0B`: its share of `memory.budget`.").Default("0B"),
 		strict.F("time", strict.Duration(0, 7*day), func(b *Budget) *time.Duration { return &b.Time }, "How long a run takes; `0s` is no limit.").Default("30m"),
 	)
 	return strict.Object(
