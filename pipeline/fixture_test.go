@@ -151,7 +151,8 @@ func (m *memTable) Added(_ context.Context, since, until int64) ([]tiers.DataFil
 	return m.files[since:until], !m.broken, nil
 }
 
-// duckSink writes the analytics catalog with replace_window semantics.
+// duckSink writes the analytics catalog: replace_window, merge on one column,
+// and append.
 type duckSink struct{ w *world }
 
 func (d *duckSink) Write(ctx context.Context, wr tiers.Write) (res tiers.WriteResult, err error) {
@@ -172,6 +173,9 @@ func (d *duckSink) Write(ctx context.Context, wr tiers.Write) (res tiers.WriteRe
 	del := fmt.Sprintf("_pipeline = '%s' AND _window_start = TIMESTAMPTZ '%s'", wr.Pipeline, wr.Start.Format("2006-01-02 15:04:05+00"))
 	if wr.Mode == tiers.Append {
 		del = "_run_id = '" + wr.RunID + "'"
+	}
+	if wr.Mode == tiers.Merge {
+		del = "(" + del + ") OR " + wr.Key[0] + " IN (SELECT " + wr.Key[0] + " FROM incoming)"
 	}
 	for _, sql := range []string{
 		"CREATE TABLE IF NOT EXISTS analytics." + wr.Table + " AS " + sel + " LIMIT 0",

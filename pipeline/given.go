@@ -70,6 +70,11 @@ func givenColumns(ndjson []byte) (kinds map[string]string, names []string, err e
 			}
 		}
 	}
+	if _, findings := kinds["finding_id"]; findings { // a finding has all of its columns
+		for name, k := range known {
+			kinds[name] = givenKind(k)
+		}
+	}
 	return kinds, sortedKeys(kinds), lines.Err()
 }
 

@@ -156,8 +156,15 @@ func member(r Row, path string) (any, bool) {
 	}
 	inner, ok := r[head].(map[string]any)
 	if !ok {
-		data, err := json.Marshal(r[head])
-		if err != nil || json.Unmarshal(data, &inner) != nil {
+		data, isText := r[head].(string) // of JSON, such as evidence
+		if !isText {
+			b, err := json.Marshal(r[head])
+			if err != nil {
+				return nil, false
+			}
+			data = string(b)
+		}
+		if json.Unmarshal([]byte(data), &inner) != nil {
 			return nil, false
 		}
 	}
