@@ -226,21 +226,18 @@ func newMetadata(s tiers.Schema, o tiers.Options, loc string) (table.Metadata, e
 	}
 	spec, order := iceberg.UnpartitionedSpec, table.UnsortedSortOrder
 	tf, hasTime := s.Lookup(tiers.ColTime)
-	hasTime = hasTime && tf.Type.Kind == tiers.KindTimestamp
-	if !o.Unpartitioned && !hasTime {
+	if !o.Unpartitioned && (!hasTime || tf.Type.Kind != tiers.KindTimestamp) {
 		return nil, fmt.Errorf("a partitioned table needs a timestamp column %q", tiers.ColTime)
 	}
-	if hasTime {
+	if !o.Unpartitioned {
 		f, _ := sc.FindFieldByName(tiers.ColTime)
 		if order, err = table.NewSortOrder(1, []table.SortField{{SourceIDs: []int{f.ID},
 			Transform: iceberg.IdentityTransform{}, Direction: table.SortASC, NullOrder: table.NullsFirst}}); err != nil {
 			return nil, err
 		}
-		if !o.Unpartitioned {
-			day := iceberg.NewPartitionSpec(iceberg.PartitionField{SourceIDs: []int{f.ID}, FieldID: 1000,
-				Name: tiers.ColTime + "_day", Transform: iceberg.DayTransform{}})
-			spec = &day
-		}
+		day := iceberg.NewPartitionSpec(iceberg.PartitionField{SourceIDs: []int{f.ID}, FieldID: 1000,
+			Name: tiers.ColTime + "_day", Transform: iceberg.DayTransform{}})
+		spec = &day
 	}
 	return table.NewMetadata(sc, spec, order, loc, props)
 }
