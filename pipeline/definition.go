@@ -53,6 +53,8 @@ type Program interface {
 	Needs(compile.Run) map[string][]compile.Range
 	Statements(compile.Run) ([]compile.Stmt, error)
 	BucketProbe(compile.Baseline) string
+	// Learning counts a baseline's entities that still learn, and all.
+	Learning(compile.Baseline) string
 	FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool)
 }
 

@@ -21,7 +21,7 @@ import (
 // world is a real engine over real Parquet files, with a lake and a sink that
 // are small stand-ins.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	engine *duckdb.Engine
 	lake   *memLake
@@ -31,7 +31,7 @@ type world struct {
 	fail   func(table string) error // of the sink
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	e, err := duckdb.Open(t.Context(), duckdb.Options{
@@ -256,6 +256,8 @@ func (p toy) Statements(r compile.Run) ([]compile.Stmt, error) {
 func (p toy) BucketProbe(compile.Baseline) string {
 	return `SELECT DISTINCT time_bucket(INTERVAL 1 HOUR, "time") AS bucket FROM lake.signin ORDER BY 1`
 }
+
+func (p toy) Learning(compile.Baseline) string { return "SELECT 1 AS learning, 3 AS entities" }
 
 func (p toy) FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool) {
 	return compile.Explained{

@@ -34,6 +34,7 @@ type Record struct {
 	Started        time.Time
 	Duration       time.Duration
 	Error          string
+	Note           string           // what a reader should know of a run that went well: who still learns, what was left out
 	Snapshots      map[string]int64 // bare lake table to snapshot
 }
 
@@ -46,7 +47,7 @@ func recordSchema() *arrow.Schema {
 		{Name: "window_start", Type: ts}, {Name: "window_end", Type: ts}, {Name: "logical_time", Type: ts},
 		{Name: "trigger", Type: str}, {Name: "rows_in", Type: num}, {Name: "rows_out", Type: num},
 		{Name: "bytes_in", Type: num}, {Name: "started", Type: ts}, {Name: "duration_ms", Type: num},
-		{Name: "error", Type: str}, {Name: "snapshots", Type: str},
+		{Name: "error", Type: str}, {Name: "snapshots", Type: str}, {Name: "note", Type: str},
 	}
 	for i := range fields {
 		fields[i].Nullable = true
@@ -66,7 +67,7 @@ func recordRows(rec Record) (array.RecordReader, error) {
 	values := []any{
 		rec.RunID, rec.RunKey, int64(rec.Attempt), rec.Pipeline, rec.Hash, rec.Status,
 		rec.Window.Start, rec.Window.End, rec.At, rec.Trigger, rec.RowsIn, rec.RowsOut,
-		rec.BytesIn, rec.Started, rec.Duration.Milliseconds(), rec.Error, string(snaps),
+		rec.BytesIn, rec.Started, rec.Duration.Milliseconds(), rec.Error, string(snaps), rec.Note,
 	}
 	for i, v := range values {
 		switch f := b.Field(i).(type) {
@@ -150,7 +151,7 @@ func parseRecord(r Row) (Record, error) {
 		At:     moment(r, "logical_time"), Trigger: text(r, "trigger"),
 		RowsIn: integer(r, "rows_in"), RowsOut: integer(r, "rows_out"), BytesIn: integer(r, "bytes_in"),
 		Started: moment(r, "started"), Duration: time.Duration(integer(r, "duration_ms")) * time.Millisecond,
-		Error: text(r, "error"),
+		Error: text(r, "error"), Note: text(r, "note"),
 	}
 	if err := json.Unmarshal([]byte(text(r, "snapshots")), &rec.Snapshots); err != nil {
 		return rec, fmt.Errorf("read the snapshots of run %s: %w", rec.RunID, err)

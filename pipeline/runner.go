@@ -290,6 +290,9 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 	if err := execute(ctx, s, e.program, run); err != nil {
 		return err
 	}
+	if err := e.note(ctx, s); err != nil {
+		return err
+	}
 	for _, step := range e.o.Collect {
 		rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+quote(step))
 		if err != nil {
@@ -307,6 +310,30 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 		}
 		e.res.RowsOut += n
 	}
+	return nil
+}
+
+// note says which baselines still learn, and which keys were left out because
+// the lake lacks their columns.
+func (e *execution) note(ctx context.Context, s query.Session) error {
+	var notes []string
+	for _, b := range e.bases {
+		rows, err := queryRows(ctx, s, 1, e.program.Learning(b))
+		if err != nil {
+			return fmt.Errorf("count who still learns in step %s: %w", b.Step, err)
+		}
+		for _, r := range rows {
+			if n := integer(r, "learning"); n > 0 {
+				notes = append(notes, fmt.Sprintf("%s: %d of %d entities are still learning", b.Step, n, integer(r, "entities")))
+			}
+		}
+	}
+	if c, ok := e.program.(*compile.Compiled); ok {
+		for _, d := range c.Dropped {
+			notes = append(notes, "left out: "+d)
+		}
+	}
+	e.res.Note = strings.Join(notes, "; ")
 	return nil
 }
 

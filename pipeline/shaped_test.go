@@ -188,7 +188,7 @@ func shape(t testing.TB, dir, name string, ndjson []byte) tiers.Table {
 }
 
 // shapedWorld is an empty lake of shaped tables beside a real engine.
-func shapedWorld(t *testing.T) (*world, *shapedLake) {
+func shapedWorld(t testing.TB) (*world, *shapedLake) {
 	t.Helper()
 	w := newWorld(t)
 	lake := &shapedLake{tables: map[string]tiers.Table{}}
@@ -197,7 +197,7 @@ func shapedWorld(t *testing.T) (*world, *shapedLake) {
 }
 
 // shipped loads the shipped pipelines the way the daemon does.
-func shipped(t *testing.T, w *world) []*Definition {
+func shipped(t testing.TB, w *world) []*Definition {
 	t.Helper()
 	dir := filepath.Join("..", "pipelines.d")
 	load := Loader(specOptions(w))

@@ -38,10 +38,10 @@ func RenderList(ls []Listing) string {
 // RenderHistory is the history as text.
 func RenderHistory(rs []Record) string {
 	return table(func(w *tabwriter.Writer) {
-		fmt.Fprintln(w, "RUN\tPIPELINE\tSTATUS\tWINDOW\tTRIGGER\tROWS IN\tROWS OUT\tDURATION\tERROR")
+		fmt.Fprintln(w, "RUN\tPIPELINE\tSTATUS\tWINDOW\tTRIGGER\tROWS IN\tROWS OUT\tDURATION\tNOTE")
 		for _, r := range rs {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%d\t%d\t%s\t%s\n", r.RunID, r.Pipeline, r.Status,
-				stamp(r.Window.Start), stamp(r.Window.End), r.Trigger, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond), r.Error)
+				stamp(r.Window.Start), stamp(r.Window.End), r.Trigger, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond), r.Error+r.Note)
 		}
 	})
 }

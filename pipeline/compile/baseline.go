@@ -218,3 +218,11 @@ func (f *baselineForm) skipSQL(flagged string, hist Range) string {
 	hour.season = seasonHourOfDay
 	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(*) OVER (PARTITION BY entity, %s) < %d", q, hour.slot("bucket", 0), f.minSupport)
 }
+
+// Learning is a SELECT of one row: how many of a baseline's entities in the
+// run are still learning (they have too few values of any level, so nothing is
+// raised about them), and how many entities there are. It runs after the
+// statements of the run.
+func (c *Compiled) Learning(b Baseline) string {
+	return "SELECT count(DISTINCT entity) FILTER (level = 'learning') AS learning, count(DISTINCT entity) AS entities FROM " + ident(b.Step)
+}
