@@ -103,10 +103,9 @@ type EventTime struct {
 
 // Table is what is declared about one lake table.
 type Table struct {
-	Name      strict.At[string]
-	Columns   []Column
-	Bloom     []string
-	Retention *time.Duration // nil: Lake.Retention; 0: for ever
+	Name    strict.At[string]
+	Columns []Column
+	Bloom   []string
 }
 
 // Column is a declared column.
@@ -135,7 +134,6 @@ type Flush struct {
 type Lake struct {
 	Warehouse string // directory
 	Catalog   string // sqlite:FILE
-	Retention time.Duration
 }
 
 // CatalogFile is the catalog's SQLite file.
@@ -242,14 +240,6 @@ func (c Config) BloomColumns(table string) []string {
 		return t.Bloom
 	}
 	return c.Ingest.Bloom
-}
-
-// Retention is how long a lake table keeps rows; 0 is for ever.
-func (c Config) Retention(table string) time.Duration {
-	if t, ok := c.Table(table); ok && t.Retention != nil {
-		return *t.Retention
-	}
-	return c.Lake.Retention
 }
 
 // StateFile is where pipelines keep their baselines.

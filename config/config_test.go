@@ -107,8 +107,8 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	if again := printed(t, parse(t, out)); again != out {
 		t.Errorf("printed, read and printed again it is\n%s", again)
 	}
-	if r, s, o := c.Retention("windows"), c.Retention("signin"), c.Retention("other"); r != 90*24*time.Hour || s != 0 || o != 365*24*time.Hour {
-		t.Errorf("retentions %s %s %s", r, s, o)
+	if r := c.Analytics.Retention; r != 365*24*time.Hour {
+		t.Errorf("retention of the analytics tier is %s", r)
 	}
 	if c.BloomColumns("windows")[0] != "Hostname" || c.BloomColumns("signin")[0] != "src_endpoint.ip" {
 		t.Error("bloom columns")

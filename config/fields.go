@@ -90,7 +90,6 @@ func tableType() strict.Type[Table] {
 	return strict.Object(
 		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
-		strict.F("retention", strict.Pointer(retention()), func(t *T) **time.Duration { return &t.Retention }, "How long rows are kept, in place of `lake.retention`."),
 	)
 }
 
@@ -114,7 +113,6 @@ func lakeType() strict.Type[Lake] {
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
 		strict.F("catalog", fileURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog, `sqlite:FILE`. Without it: `catalog.db` in the warehouse."),
-		strict.F("retention", retention(), func(l *L) *time.Duration { return &l.Retention }, "How long rows are kept, by `time`, or `forever`.").Default("forever"),
 	)
 }
 
