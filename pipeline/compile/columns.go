@@ -106,6 +106,15 @@ func (b *builder) optional(of string, t spec.Text) string {
 	return t.Value
 }
 
+// optionalPath is optional for a column's path.
+func (b *builder) optionalPath(of string, t spec.Text) string {
+	if t.Value != "" && !b.known[of].has(t.Value) {
+		b.c.Dropped = append(b.c.Dropped, b.tables[of]+" has no column "+t.Value)
+		return ""
+	}
+	return t.Value
+}
+
 func (b *builder) path(of string, t spec.Text) string {
 	if !b.known[of].has(t.Value) {
 		b.missing(of, t.Value)

@@ -132,7 +132,7 @@ func (b *builder) travel(of string, t *spec.Travel) *travelForm {
 	return &travelForm{
 		lat: b.path(of, t.Lat), lon: b.path(of, t.Lon), address: b.path(of, t.Address),
 		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
-		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optional(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
+		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optionalPath(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
 	}
 }
 
@@ -154,7 +154,7 @@ func (b *builder) spray(of string, s *spec.Spray) *sprayForm {
 }
 
 func (b *builder) guess(of string, g *spec.BruteForce) *guessForm {
-	f := &guessForm{account: b.path(of, g.Account), address: b.optional(of, g.Address), group: b.optional(of, g.Group),
+	f := &guessForm{account: b.path(of, g.Account), address: b.optionalPath(of, g.Address), group: b.optional(of, g.Group),
 		failure: b.expr(of, g.Failure), attempts: g.Attempts, window: g.Window}
 	if f.address == "" {
 		f.group = ""
