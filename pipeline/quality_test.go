@@ -135,7 +135,7 @@ func scoreMonth(t *testing.T, w *world, truth demo.Truth) {
 	for _, k := range sortedKeys(count) {
 		t.Log(k, count[k])
 	}
-	t.Log(fmt.Sprintf("seed %d: recall %.3f, precision %.3f", truth.Seed, result.Recall(), result.Precision()))
+	t.Logf("seed %d: recall %.3f, precision %.3f", truth.Seed, result.Recall(), result.Precision())
 	if result.Recall() < 1 || result.Precision() < 0.8 || !result.RiskHolds() {
 		t.Errorf("recall %.3f, precision %.3f, takeovers among the first: %v", result.Recall(), result.Precision(), result.RiskHolds())
 	}

@@ -26,17 +26,16 @@ var riskLevels = [...]struct {
 
 // riskForm is a risk step.
 type riskForm struct {
-	of         []string // steps or findings tables read by earlier steps
-	entity     string   // column path of the findings; normally entity
-	types      []string // entity types that count; empty: all
-	weights    []weight // by detector or pipeline
-	halfLife   time.Duration
-	method     string // rank, max_plus, sum
-	lookback   time.Duration
-	technique  string
-	critical   *criticalForm
-	watch      *watchForm
-	entityType string
+	of        []string // steps or findings tables read by earlier steps
+	entity    string   // column path of the findings; normally entity
+	types     []string // entity types that count; empty: all
+	weights   []weight // by detector or pipeline
+	halfLife  time.Duration
+	method    string // rank, max_plus, sum
+	lookback  time.Duration
+	technique string
+	critical  *criticalForm
+	watch     *watchForm
 }
 
 type weight struct {

@@ -58,10 +58,8 @@ func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
 		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + t(name) + " AS\n" + sql})
 	}
 	cols := []string{path(p.account) + "::VARCHAR AS account"}
-	var os []string
 	for i, o := range p.origins {
 		cols = append(cols, fmt.Sprintf("(%s)::VARCHAR AS o%d", o.expr, i))
-		os = append(os, fmt.Sprintf("o%d", i))
 	}
 	work("fails", fmt.Sprintf(`SELECT %s, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL`, list(cols), c.eventID(f.of), rows, p.failure, path(p.account)))
 	work("candidates", p.candidates(t))

@@ -53,7 +53,7 @@ func sqlTypeOf(t arrow.DataType) (string, error) {
 		s, err := sqlTypeOf(t.Elem())
 		return s + "[]", err
 	}
-	return "", fmt.Errorf("Arrow type %s has no SQL type; cast it before it is written", t)
+	return "", fmt.Errorf("an Arrow type %s has no SQL type; cast it before it is written", t)
 }
 
 func sqlTimestamp(t *arrow.TimestampType) (string, error) {

@@ -28,7 +28,6 @@ type Conn struct {
 	reader  *reader
 	onClose func()
 	started time.Time
-	staged  int
 }
 
 func newConn(db duck.Database, onClose func()) (*Conn, error) {
