@@ -98,6 +98,7 @@ func (r *Runner) record(ctx context.Context, rec Record) error {
 	if err != nil {
 		return fmt.Errorf("record run %s: %w", rec.RunID, err)
 	}
+	r.attempted(rec)
 	return nil
 }
 
@@ -110,8 +111,8 @@ type HistoryFilter struct {
 
 // History lists runs, newest first.
 func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error) {
-	have, err := r.tables(ctx)
-	if err != nil || !have[RunsTable] {
+	have, err := r.have(ctx, RunsTable)
+	if err != nil || !have {
 		return nil, err
 	}
 	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
@@ -157,18 +158,6 @@ func parseRecord(r Row) (Record, error) {
 		return rec, fmt.Errorf("read the snapshots of run %s: %w", rec.RunID, err)
 	}
 	return rec, nil
-}
-
-func (r *Runner) attempts(ctx context.Context, key string) (int, error) {
-	runs, err := r.History(ctx, HistoryFilter{RunKey: key})
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, rec := range runs {
-		n = max(n, rec.Attempt)
-	}
-	return n, nil
 }
 
 // Progress is the last logical time that each pipeline has completed, for the

@@ -20,11 +20,18 @@ func (r *Runner) Late(ctx context.Context, d *Definition, now time.Time) ([]Reco
 	if d.Lateness <= 0 {
 		return nil, nil
 	}
-	runs, err := r.History(ctx, HistoryFilter{Pipeline: d.Name, Since: now.Add(-d.Lateness)})
+	p, err := pin(ctx, r.o.Lake, d.Reads, nil)
 	if err != nil {
 		return nil, err
 	}
-	p, err := pin(ctx, r.o.Lake, d.Reads, nil)
+	return r.late(ctx, d, p, now)
+}
+
+func (r *Runner) late(ctx context.Context, d *Definition, p *pins, now time.Time) ([]Record, error) {
+	if d.Lateness <= 0 || r.unchanged(d, p) {
+		return nil, nil
+	}
+	runs, err := r.History(ctx, HistoryFilter{Pipeline: d.Name, Since: now.Add(-d.Lateness)})
 	if err != nil {
 		return nil, err
 	}
@@ -97,18 +104,23 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 // have re-opened, then the window itself. clock is the schedule of a pipeline
 // that runs after others.
 func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time) ([]Result, error) {
-	late, err := r.Late(ctx, d, at)
+	p, err := pin(ctx, r.o.Lake, d.Reads, nil) // one for all: what comes meanwhile is late at the next run
+	if err != nil {
+		return nil, err
+	}
+	late, err := r.late(ctx, d, p, at)
 	if err != nil {
 		return nil, err
 	}
 	var out []Result
 	for _, rec := range late {
-		res, err := r.Run(ctx, d, rec.Window, RunOptions{At: rec.At, Trigger: TriggerLate})
+		res, err := r.Run(ctx, d, rec.Window, RunOptions{At: rec.At, Trigger: TriggerLate, pins: p})
 		out = append(out, res)
 		if err != nil {
 			return out, err
 		}
 	}
+	r.dealtWith(d, p)
 	w, err := d.WindowAt(at, clock)
 	if errors.Is(err, ErrNoWindow) {
 		return out, nil
@@ -119,6 +131,6 @@ func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron
 	if slices.ContainsFunc(late, func(rec Record) bool { return rec.Window == w }) {
 		return out, nil
 	}
-	res, err := r.Run(ctx, d, w, RunOptions{At: at, Trigger: TriggerSchedule})
+	res, err := r.Run(ctx, d, w, RunOptions{At: at, Trigger: TriggerSchedule, pins: p})
 	return append(out, res), err
 }

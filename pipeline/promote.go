@@ -81,11 +81,15 @@ func (e *execution) fresh(ctx context.Context, s query.Session, out Output) ([]R
 	}
 	sql := "SELECT * FROM " + quote(out.From)
 	if out.Tier == "analytics" {
-		have, err := e.r.tables(ctx)
+		have, err := e.r.have(ctx, out.Table)
 		if err != nil {
 			return nil, err
 		}
-		if have[out.Table] && have[RunsTable] {
+		runs, err := e.r.have(ctx, RunsTable)
+		if err != nil {
+			return nil, err
+		}
+		if have && runs {
 			sql += " WHERE finding_id NOT IN (SELECT f.finding_id FROM analytics." + quote(out.Table) +
 				" AS f JOIN analytics." + RunsTable + " AS r ON r.run_id = f." + quote(tiers.ColRunID) +
 				" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL)"

@@ -33,8 +33,9 @@ type Options struct {
 // Runner executes pipelines. Safe for concurrent use; runs that share a
 // baseline's aggregates wait for each other.
 type Runner struct {
-	o    Options
-	keys keyLocks
+	o     Options
+	keys  keyLocks
+	known *recollection
 }
 
 // NewRunner returns a runner.
@@ -45,7 +46,7 @@ func NewRunner(o Options) *Runner {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{o: o, keys: keyLocks{held: map[string]chan struct{}{}}}
+	return &Runner{o: o, keys: keyLocks{held: map[string]chan struct{}{}}, known: newRecollection()}
 }
 
 // RunOptions vary one run.
@@ -56,6 +57,8 @@ type RunOptions struct {
 	Stateless bool      // neither read nor keep aggregates
 	Snapshots map[string]int64
 	Collect   []string // steps whose rows the result holds, at most CollectLimit each
+
+	pins *pins // already taken, for the same tables; nil: take them
 }
 
 // CollectLimit bounds the rows that a result holds for each collected step.
@@ -86,7 +89,7 @@ func (r *Runner) Run(ctx context.Context, d *Definition, w compile.Range, o RunO
 	rec := Record{RunKey: key, Pipeline: d.Name, Hash: d.Hash, Window: w, At: o.At, Trigger: o.Trigger, Status: StatusSucceeded, Started: began}
 	rec.Attempt = 1
 	if !o.DryRun {
-		n, err := r.attempts(ctx, key)
+		n, err := r.attempts(ctx, d.Name, key)
 		if err != nil {
 			return Result{Record: rec}, err
 		}
@@ -186,8 +189,10 @@ func (e *execution) run(ctx context.Context) error {
 // prepare pins and compiles. It is false if the run has nothing to read yet.
 func (e *execution) prepare(ctx context.Context) (bool, error) {
 	var err error
-	if e.pins, err = pin(ctx, e.r.o.Lake, e.d.Reads, e.o.Snapshots); err != nil {
-		return false, err
+	if e.pins = e.o.pins; e.pins == nil {
+		if e.pins, err = pin(ctx, e.r.o.Lake, e.d.Reads, e.o.Snapshots); err != nil {
+			return false, err
+		}
 	}
 	e.res.Snapshots = e.pins.at
 	required := slices.DeleteFunc(slices.Clone(e.d.Reads), func(t string) bool { return slices.Contains(e.d.Optional, t) })
@@ -215,14 +220,17 @@ func (e *execution) skip(format string, args ...any) (bool, error) {
 
 // absent lists those analytics tables that do not exist.
 func (r *Runner) absent(ctx context.Context, names []string) ([]string, error) {
-	if len(names) == 0 {
-		return nil, nil
+	var gone []string
+	for _, n := range names {
+		ok, err := r.have(ctx, strings.TrimPrefix(n, "analytics."))
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			gone = append(gone, n)
+		}
 	}
-	have, err := r.tables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return have[strings.TrimPrefix(n, "analytics.")] }), nil
+	return gone, nil
 }
 
 // lock takes the aggregates of the run's baselines, in a fixed order.
