@@ -72,7 +72,22 @@ func runError(sql, msg string) error {
 			return parseError(sql, msg)
 		}
 	}
+	msg, _, _ = strings.Cut(msg, "\n\nStack Trace:")
 	return errors.New(strings.TrimSpace(msg))
+}
+
+// IsConflict reports whether a statement of a transaction failed because
+// another transaction changed the same rows or table: begin it again.
+func IsConflict(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict", "has been altered by a different transaction"} {
+		if strings.Contains(err.Error(), m) {
+			return true
+		}
+	}
+	return false
 }
 
 var pathInMessage = regexp.MustCompile(`(?:[a-z0-9]+://|/)[^\s"',:]+`)

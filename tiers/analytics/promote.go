@@ -1,0 +1,173 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// incoming is the temporary table that holds the rows of one write.
+const incoming = "incoming"
+
+// validName is the same in both tiers.
+var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
+
+// provenance is what the sink adds to each row.
+var provenance = []column{
+	{tiers.ColPipeline, tiers.Type{Kind: tiers.KindString}}, {tiers.ColRunID, tiers.Type{Kind: tiers.KindString}},
+	{tiers.ColWindowStart, tiers.Type{Kind: tiers.KindTimestamp}}, {tiers.ColWindowEnd, tiers.Type{Kind: tiers.KindTimestamp}},
+}
+
+// promotion is one checked write on its way into a table.
+type promotion struct {
+	write   tiers.Write
+	columns []column // of the rows, as they are stored
+}
+
+func newPromotion(w tiers.Write) (*promotion, error) {
+	switch {
+	case !validName.MatchString(w.Table):
+		return nil, fmt.Errorf("table name %q: use letters, digits, _ and -", w.Table)
+	case w.Pipeline == "" || w.RunID == "":
+		return nil, errors.New("a write needs a pipeline and a run")
+	case w.End.Before(w.Start):
+		return nil, errors.New("the window ends before it starts")
+	}
+	switch w.Mode {
+	case tiers.Append, tiers.ReplaceWindow, tiers.Overwrite:
+	case tiers.Merge:
+		if len(w.Key) == 0 {
+			return nil, errors.New("merge needs a key")
+		}
+	default:
+		return nil, fmt.Errorf("no write mode %q", w.Mode)
+	}
+	p := &promotion{write: w}
+	for _, f := range w.Rows.Schema().Fields() {
+		t, err := storedType(f.Type)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", f.Name, err)
+		}
+		if find(p.columns, f.Name) >= 0 {
+			return nil, fmt.Errorf("column %s appears twice (names differ by more than case)", f.Name)
+		}
+		if find(provenance, f.Name) >= 0 {
+			return nil, fmt.Errorf("column %s is the sink's own", f.Name)
+		}
+		p.columns = append(p.columns, column{f.Name, t})
+	}
+	for _, k := range w.Key {
+		if find(p.columns, k) < 0 {
+			return nil, fmt.Errorf("key column %s is not among the rows' columns", k)
+		}
+	}
+	return p, nil
+}
+
+// apply runs inside the transaction.
+func (p *promotion) apply(ctx context.Context, c *duckdb.Conn) (tiers.WriteResult, error) {
+	var res tiers.WriteResult
+	held, err := describe(ctx, c, p.write.Table)
+	switch {
+	case errors.Is(err, tiers.ErrNoTable):
+		err = p.create(ctx, c)
+		held = &table{name: p.write.Table, columns: slices.Concat(p.columns, provenance)}
+	case err == nil:
+		err = p.evolve(ctx, c, held)
+	}
+	if err != nil {
+		return res, err
+	}
+	if res.Deleted, err = p.clear(ctx, c); err != nil {
+		return res, err
+	}
+	res.Inserted, err = p.insert(ctx, c, held)
+	return res, err
+}
+
+func (p *promotion) create(ctx context.Context, c *duckdb.Conn) error {
+	var defs []string
+	for _, col := range slices.Concat(p.columns, provenance) {
+		defs = append(defs, ident(col.name)+" "+sqlType(col.typ))
+	}
+	_, err := c.Exec(ctx, "CREATE TABLE "+qualified(p.write.Table)+" ("+strings.Join(defs, ", ")+")")
+	return err
+}
+
+// evolve adds what the table lacks, and keeps held in step.
+func (p *promotion) evolve(ctx context.Context, c *duckdb.Conn, held *table) error {
+	var changes []string
+	for _, col := range slices.Concat(p.columns, provenance) {
+		at := find(held.columns, col.name)
+		if at < 0 {
+			held.columns = append(held.columns, col)
+			changes = append(changes, ident(col.name)+" "+sqlType(col.typ))
+			continue
+		}
+		grown, adds, ok := widen(held.columns[at].typ, col.typ, ident(held.columns[at].name))
+		if !ok {
+			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline to %s, write to another table, or drop this one",
+				col.name, held.columns[at].typ, col.typ, sqlType(held.columns[at].typ))
+		}
+		held.columns[at].typ = grown
+		changes = append(changes, adds...)
+	}
+	for _, ch := range changes {
+		if _, err := c.Exec(ctx, "ALTER TABLE "+qualified(p.write.Table)+" ADD COLUMN "+ch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear deletes the rows that make way.
+func (p *promotion) clear(ctx context.Context, c *duckdb.Conn) (int64, error) {
+	w, t := p.write, qualified(p.write.Table)
+	const window = " WHERE _pipeline = ? AND "
+	switch w.Mode {
+	case tiers.Overwrite:
+		return c.Exec(ctx, "DELETE FROM "+t)
+	case tiers.Append:
+		return c.Exec(ctx, "DELETE FROM "+t+window+"(_run_id = ? OR (_window_start = ? AND _window_end = ?))", w.Pipeline, w.RunID, w.Start, w.End)
+	}
+	n, err := c.Exec(ctx, "DELETE FROM "+t+window+"_window_start >= ? AND _window_end <= ?", w.Pipeline, w.Start, w.End)
+	if err != nil || w.Mode != tiers.Merge {
+		return n, err
+	}
+	same := make([]string, len(w.Key))
+	for i, k := range w.Key {
+		same[i] = "held." + ident(k) + " IS NOT DISTINCT FROM fresh." + ident(k)
+	}
+	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING temp.main."+incoming+" AS fresh WHERE "+strings.Join(same, " AND "))
+	return n + m, err
+}
+
+// insert adds the rows in their order; of those with one key, the last.
+func (p *promotion) insert(ctx context.Context, c *duckdb.Conn, held *table) (int64, error) {
+	w := p.write
+	var names, values []string
+	for _, col := range p.columns {
+		stored := held.columns[find(held.columns, col.name)]
+		names = append(names, ident(stored.name))
+		values = append(values, "CAST("+ident(col.name)+" AS "+sqlType(stored.typ)+")")
+	}
+	for _, col := range provenance {
+		names = append(names, ident(col.name))
+		values = append(values, "?")
+	}
+	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM temp.main." + incoming
+	if w.Mode == tiers.Merge {
+		keys := make([]string, len(w.Key))
+		for i, k := range w.Key {
+			keys[i] = ident(k)
+		}
+		sql += " WHERE rowid IN (SELECT max(rowid) FROM temp.main." + incoming + " GROUP BY " + strings.Join(keys, ", ") + ")"
+	}
+	return c.Exec(ctx, sql+" ORDER BY rowid", w.Pipeline, w.RunID, w.Start, w.End)
+}

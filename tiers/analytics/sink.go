@@ -1,0 +1,180 @@
+// Package analytics is the embedded analytics tier: the catalog "analytics" of
+// the engine's own DuckDB instance, so that a process has one instance and one
+// memory budget.
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// attempts bounds how often a transaction is repeated because another session
+// of the engine changed the same table.
+const attempts = 10
+
+// pause is what a conflict waits for, times the number of the attempt.
+const pause = 5 * time.Millisecond
+
+// Sink writes pipelines' rows to the analytics catalog of an engine. It is
+// safe for concurrent use; writes are serialised.
+type Sink struct {
+	engine *duckdb.Engine
+	mu     sync.Mutex // held by writers
+	closed bool
+}
+
+var _ tiers.Sink = (*Sink)(nil)
+
+// Open returns the sink of an engine, which must have been opened with an
+// AnalyticsPath. The engine stays the caller's to close, after the sink.
+func Open(ctx context.Context, e *duckdb.Engine) (*Sink, error) {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the analytics tier: %w", err)
+	}
+	names, err := texts(ctx, c, "SELECT database_name FROM duckdb_databases() WHERE database_name = 'analytics'")
+	err = errors.Join(err, c.Close())
+	if err == nil && len(names) == 0 {
+		err = errors.New("the engine has no analytics database")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the analytics tier: %w", err)
+	}
+	return &Sink{engine: e}, nil
+}
+
+// Close waits for a write that is under way and refuses later ones.
+func (s *Sink) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return nil
+}
+
+// Write promotes w.Rows in one transaction. It is idempotent for the same
+// pipeline and window; nothing is changed if it fails.
+func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult, err error) {
+	defer func() {
+		if err != nil {
+			res, err = tiers.WriteResult{}, fmt.Errorf("write rows of %s to analytics.%s: %w", w.Pipeline, w.Table, err)
+		}
+	}()
+	p, err := newPromotion(w)
+	if err != nil {
+		return res, err
+	}
+	err = s.locked(ctx, func(c *duckdb.Conn) error {
+		// Loaded once and outside the transaction: a conflict repeats only
+		// what follows, and the reader can be read once.
+		if _, err := c.Load(ctx, incoming, w.Rows); err != nil {
+			return err
+		}
+		return transact(ctx, c, func() (err error) {
+			res, err = p.apply(ctx, c)
+			return err
+		})
+	})
+	return res, err
+}
+
+// Retain deletes the rows whose column, a time or a date, is before the cut.
+// Rows without a value stay.
+func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) (n int64, err error) {
+	defer func() {
+		if err != nil {
+			n, err = 0, fmt.Errorf("retention of analytics.%s: %w", table, err)
+		}
+	}()
+	err = s.locked(ctx, func(c *duckdb.Conn) error {
+		t, err := describe(ctx, c, table)
+		if err != nil {
+			return err
+		}
+		col, ok := t.column(column)
+		if !ok || col.kind() != tiers.KindTimestamp && col.kind() != tiers.KindDate {
+			return fmt.Errorf("%s is not a column of times", column)
+		}
+		return transact(ctx, c, func() (err error) {
+			n, err = c.Exec(ctx, "DELETE FROM "+qualified(table)+" WHERE "+ident(col.name)+" < ?", cut)
+			return err
+		})
+	})
+	return n, err
+}
+
+// Drop removes a table, and is ErrNoTable if there is none.
+func (s *Sink) Drop(ctx context.Context, table string) error {
+	err := s.locked(ctx, func(c *duckdb.Conn) error {
+		if _, err := describe(ctx, c, table); err != nil {
+			return err
+		}
+		return transact(ctx, c, func() error {
+			_, err := c.Exec(ctx, "DROP TABLE "+qualified(table))
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("drop analytics.%s: %w", table, err)
+	}
+	return nil
+}
+
+// locked gives f a connection of its own, and no other writer beside it.
+// Temporary tables end with the connection.
+func (s *Sink) locked(ctx context.Context, f func(*duckdb.Conn) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("the sink is closed")
+	}
+	return s.connected(ctx, f)
+}
+
+func (s *Sink) connected(ctx context.Context, f func(*duckdb.Conn) error) error {
+	c, err := s.engine.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), c.Close())
+}
+
+// transact runs f in a transaction, again if another session's took its place.
+func transact(ctx context.Context, c *duckdb.Conn, f func() error) error {
+	for n := 1; ; n++ {
+		err := once(ctx, c, f)
+		if err == nil || n == attempts || !duckdb.IsConflict(err) {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(n) * pause):
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+func once(ctx context.Context, c *duckdb.Conn, f func() error) error {
+	if _, err := c.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		if _, err = c.Exec(ctx, "COMMIT"); err == nil {
+			return nil
+		}
+	}
+	// After a failed COMMIT there is no transaction left to undo.
+	_, _ = c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+	return err
+}
+
+func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func qualified(table string) string { return "analytics.main." + ident(table) }
