@@ -131,7 +131,7 @@ type source struct {
 	next int
 }
 
-const lastSeq = 9
+const lastSeq = 6
 
 // step opens what it needs and brings the table one batch further. It believes
 // the table's mark and nothing else.
@@ -225,7 +225,7 @@ func runWithFault(t *testing.T, f *faults) {
 	s := &source{dir: t.TempDir()}
 	l, err := lake.Open(t.Context(), f.options(s.dir))
 	if err == nil {
-		for range 4 {
+		for range 3 {
 			if err = s.step(t.Context(), l); err != nil && !errors.Is(err, errInjected) {
 				t.Fatalf("failure %d: %v", f.failAt, err)
 			}
@@ -236,7 +236,7 @@ func runWithFault(t *testing.T, f *faults) {
 	}
 	consistent(t, s.dir)
 	l = open(t, options(s.dir))
-	for range 4 {
+	for range 3 {
 		if err := s.step(t.Context(), l); err != nil {
 			t.Fatalf("after failure %d: %v", f.failAt, err)
 		}
