@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -220,4 +221,58 @@ func TestCasesOfAPipeline(t *testing.T) {
 	if res[0].Diff != "" || !strings.Contains(res[1].Diff, "+ found") {
 		t.Errorf("%+v", res)
 	}
+}
+
+func TestTheHistorySaysWhoStillLearnsAndWhy(t *testing.T) {
+	w := newWorld(t)
+	d, _ := w.toyDefinition(2)
+	w.ingest("9 ada", "9 ada")
+	if _, err := w.runner.Run(t.Context(), d, span(9, 10), RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := w.runner.History(t.Context(), HistoryFilter{Pipeline: d.Name})
+	if err != nil || len(runs) != 1 {
+		t.Fatal(err, runs)
+	}
+	check(t, "note", runs[0].Note, "usual: 1 of 3 entities are still learning")
+	if text := RenderHistory(runs); !strings.Contains(text, "still learning") {
+		t.Error(text)
+	}
+}
+
+func TestAttemptsGoOnWhereAnotherRunnerEnded(t *testing.T) {
+	w := newWorld(t)
+	d, _ := w.toyDefinition(2)
+	w.ingest("9 ada", "9 ada")
+	for i := range 4 {
+		if i%2 == 0 { // a new process
+			w.runner = NewRunner(w.runner.o)
+		}
+		res, err := w.runner.Run(t.Context(), d, span(9, 10), RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "attempt", fmt.Sprint(res.Attempt), fmt.Sprint(i+1))
+	}
+}
+
+func TestLateRowsAreLookedForOnlyWhenTablesChange(t *testing.T) {
+	w := newWorld(t)
+	d, runs := w.toyDefinition(2)
+	w.ingest("9 ada", "9 ada")
+	due := func(h int) {
+		t.Helper()
+		w.now = hour(h).Add(5 * time.Minute)
+		if _, err := w.runner.RunDue(t.Context(), d, nil, w.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due(10)
+	due(11)
+	check(t, "runs", fmt.Sprint(len(*runs)), "2")
+	w.ingest("9 bob", "9 bob") // late by more than an hour
+	due(12)
+	check(t, "runs with the one that is run again", fmt.Sprint(len(*runs)), "4")
+	due(13)
+	check(t, "runs after it", fmt.Sprint(len(*runs)), "5")
 }

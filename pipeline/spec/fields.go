@@ -41,7 +41,6 @@ func budgetType() strict.Type[Budget] {
 	return strict.Object(
 		strict.F("rows", strict.Int[int64](1, most), func(b *Budget) *int64 { return &b.Rows }, "Rows of the lake that a run reads."),
 		strict.F("bytes", strict.Size(1, 1<<50), func(b *Budget) *int64 { return &b.Bytes }, "Bytes of data files that a run reads."),
-		strict.F("memory", strict.Size(16<<20, 1<<40), func(b *Budget) *int64 { return &b.Memory }, "Memory of the engine while the run lasts."),
 		strict.F("time", strict.Duration(second, 7*day), func(b *Budget) *time.Duration { return &b.Time }, "How long a run takes."),
 	)
 }

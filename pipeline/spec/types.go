@@ -43,10 +43,9 @@ type Pipeline struct {
 
 // Budget bounds one run. Zero is the configuration's.
 type Budget struct {
-	Rows   int64 // that the run reads
-	Bytes  int64 // that the run reads
-	Memory int64 // bytes
-	Time   time.Duration
+	Rows  int64 // that the run reads
+	Bytes int64 // that the run reads
+	Time  time.Duration
 }
 
 // Kind is what a step computes.
