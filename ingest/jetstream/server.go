@@ -1,0 +1,128 @@
+// Package jetstream reads and writes NATS JetStream streams, and runs a NATS
+// server inside the process. It is the only importer of nats.go.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	natsd "github.com/nats-io/nats-server/v2/server"
+)
+
+// ServerOptions configure the server inside the process.
+type ServerOptions struct {
+	Host         string
+	Port         int           // -1: any free one
+	StoreDir     string        // of its streams
+	SyncAlways   bool          // sync every write before it is acknowledged
+	SyncInterval time.Duration // otherwise how often; 0: NATS's own default
+	MaxPayload   int64         // bytes of a message; 0: NATS's own default
+	MaxBytes     int64         // of the store; 0: as the disk allows
+}
+
+// Server is a NATS server with JetStream inside the process.
+type Server struct {
+	ns *natsd.Server
+}
+
+const readyWithin = 30 * time.Second
+
+// StartServer starts a server and waits until it takes connections. The caller
+// closes it. Its store is recovered from o.StoreDir.
+func StartServer(ctx context.Context, o ServerOptions, log *slog.Logger) (*Server, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(o.StoreDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make NATS store directory: %w", err)
+	}
+	name := filepath.Base(filepath.Dir(filepath.Clean(o.StoreDir)))
+	no := &natsd.Options{
+		ServerName: "lakeward-" + name, Host: o.Host, Port: o.Port, NoSigs: true, DontListen: false,
+		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways, SyncInterval: o.SyncInterval,
+		MaxPayload: int32(o.MaxPayload), JetStreamMaxStore: o.MaxBytes,
+	}
+	ns, err := natsd.NewServer(no)
+	if err != nil {
+		return nil, fmt.Errorf("configure NATS server: %w", err)
+	}
+	l := &serverLog{log: log.With("part", "nats"), fatal: make(chan struct{})}
+	ns.SetLoggerV2(l, false, false, false)
+	s := &Server{ns: ns}
+	go ns.Start() // returns once the listener runs, or at a fatal error
+	if err := s.ready(ctx, l); err != nil {
+		s.shutdown()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) ready(ctx context.Context, l *serverLog) error {
+	deadline := time.NewTimer(readyWithin)
+	defer deadline.Stop()
+	for {
+		select {
+		case <-l.fatal:
+			return fmt.Errorf("start NATS server: %s (another process may have the port: set nats.embedded.port)", l.reason())
+		case <-ctx.Done():
+			return fmt.Errorf("start NATS server: %w", ctx.Err())
+		case <-deadline.C:
+			return errors.New("start NATS server: it takes no connections after 30s")
+		default:
+			if s.ns.ReadyForConnections(50 * time.Millisecond) {
+				return nil
+			}
+		}
+	}
+}
+
+// ClientURL is the address for clients.
+func (s *Server) ClientURL() string { return s.ns.ClientURL() }
+
+// Close stops the server and waits until its store is written and closed.
+func (s *Server) Close() error {
+	s.shutdown()
+	return nil
+}
+
+func (s *Server) shutdown() {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+}
+
+// serverLog passes on what the server says. A fatal message is kept: NATS
+// itself would end the process.
+type serverLog struct {
+	log   *slog.Logger
+	fatal chan struct{}
+	once  sync.Once
+	mu    sync.Mutex
+	why   string
+}
+
+func (l *serverLog) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Warnf(f string, v ...any)   { l.log.Warn(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Errorf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Debugf(string, ...any)      {}
+func (l *serverLog) Tracef(string, ...any)      {}
+
+func (l *serverLog) Fatalf(f string, v ...any) {
+	l.mu.Lock()
+	if l.why == "" {
+		l.why = fmt.Sprintf(f, v...)
+	}
+	l.mu.Unlock()
+	l.once.Do(func() { close(l.fatal) })
+}
+
+func (l *serverLog) reason() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}

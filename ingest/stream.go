@@ -1,0 +1,49 @@
+package ingest
+
+import (
+	"context"
+	"time"
+)
+
+// Message is one message of a stream. It is not changed after it was read, and
+// Data is the reader's to keep.
+type Message struct {
+	Seq       uint64
+	Published time.Time
+	Subject   string
+	ID        string // message id that the publisher gave; empty: none
+	Data      []byte
+}
+
+// StreamInfo identifies a stream and bounds what it holds for one filter.
+type StreamInfo struct {
+	Name    string
+	Created time.Time // a recreated stream is another stream
+	First   uint64    // first sequence that the stream holds; Last+1 if it is empty
+	Last    uint64    // last sequence that the stream gave out
+	// Matched is the last sequence held whose subject matches the filter. It is
+	// Last if the filter covers every subject of the stream.
+	Matched uint64
+	// Covered says that the filter matches every subject of the stream, so that
+	// each sequence up to Last is, or was, one of the source's messages.
+	Covered bool
+}
+
+// Stream is where a source's messages come from. Safe for concurrent use.
+type Stream interface {
+	Info(ctx context.Context, filter string) (StreamInfo, error)
+	// Read returns the messages that match filter, in order, from the first
+	// whose sequence is at least from. The caller closes the reader.
+	Read(ctx context.Context, filter string, from uint64) (Reader, error)
+	// Release says that the messages of filter up to seq are committed: the
+	// stream may drop them, by its own rules.
+	Release(ctx context.Context, filter string, seq uint64) error
+}
+
+// Reader reads a stream in order. Not safe for concurrent use.
+type Reader interface {
+	// Next waits for messages and appends at least one, at most max, to buf.
+	// Every message is delivered once; sequences only rise.
+	Next(ctx context.Context, buf []Message, max int) ([]Message, error)
+	Close() error
+}
