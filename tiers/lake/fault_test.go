@@ -171,9 +171,8 @@ func (s *source) step(ctx context.Context, l *lake.Lake) error {
 }
 
 // consistent checks that the rows are those that the mark covers, once.
-func consistent(t *testing.T, dir string) uint64 {
+func consistent(t *testing.T, l *lake.Lake) uint64 {
 	t.Helper()
-	l := open(t, options(dir))
 	tab, err := l.Open(t.Context(), "events")
 	if errors.Is(err, tiers.ErrNoTable) {
 		return 0
@@ -206,7 +205,7 @@ func consistent(t *testing.T, dir string) uint64 {
 func TestEveryFailure(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash=%v", crash), func(t *testing.T) {
-			for i := 1; ; i++ {
+			for i := 1; ; i += stride {
 				f := &faults{failAt: i, crash: crash}
 				runWithFault(t, f)
 				if !f.reached() {
@@ -234,14 +233,14 @@ func runWithFault(t *testing.T, f *faults) {
 			t.Fatal(err)
 		}
 	}
-	consistent(t, s.dir)
 	l = open(t, options(s.dir))
+	consistent(t, l)
 	for range 3 {
 		if err := s.step(t.Context(), l); err != nil {
 			t.Fatalf("after failure %d: %v", f.failAt, err)
 		}
 	}
-	if rows := consistent(t, s.dir); rows != lastSeq {
+	if rows := consistent(t, l); rows != lastSeq {
 		t.Fatalf("failure %d: %d rows arrived, want %d", f.failAt, rows, lastSeq)
 	}
 }

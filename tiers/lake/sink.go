@@ -182,9 +182,20 @@ func (p *promotion) run(ctx context.Context, rows []arrow.RecordBatch) (tiers.Wr
 			return res, nil
 		}
 		if attempt+1 == attempts || !errors.Is(err, tiers.ErrConflict) {
-			return tiers.WriteResult{}, err
+			return tiers.WriteResult{}, p.giveUp(ctx, err, added)
 		}
 	}
+}
+
+// giveUp removes the new file, unless a commit may name it.
+func (p *promotion) giveUp(ctx context.Context, err error, added []tiers.DataFile) error {
+	if errors.Is(err, tiers.ErrUnknown) {
+		return err
+	}
+	for _, f := range added {
+		err = errors.Join(err, p.table.lake.RemoveFile(context.WithoutCancel(ctx), f.Path))
+	}
+	return err
 }
 
 func (p *promotion) attempt(ctx context.Context, added []tiers.DataFile) (int64, error) {
