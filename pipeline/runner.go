@@ -30,8 +30,8 @@ type Options struct {
 	Budget    Budget           // for what a pipeline's own budget leaves open
 }
 
-// Runner executes pipelines. Safe for concurrent use; runs that share a
-// baseline's aggregates wait for each other.
+// Runner executes pipelines. Safe for concurrent use: runs of one pipeline, and
+// runs that share a baseline's aggregates, wait for each other.
 type Runner struct {
 	o     Options
 	keys  keyLocks
@@ -89,6 +89,11 @@ func (r *Runner) Run(ctx context.Context, d *Definition, w compile.Range, o RunO
 	rec := Record{RunKey: key, Pipeline: d.Name, Hash: d.Hash, Window: w, At: o.At, Trigger: o.Trigger, Status: StatusSucceeded, Started: began}
 	rec.Attempt = 1
 	if !o.DryRun {
+		unlock, err := r.keys.lock(ctx, []string{"run of " + d.Name})
+		if err != nil {
+			return Result{Record: rec}, err
+		}
+		defer unlock()
 		n, err := r.attempts(ctx, d.Name, key)
 		if err != nil {
 			return Result{Record: rec}, err
@@ -240,7 +245,7 @@ func (e *execution) lock(ctx context.Context) (func(), error) {
 	}
 	keys := make([]string, len(e.bases))
 	for i, b := range e.bases {
-		keys[i] = b.Key
+		keys[i] = "baseline " + b.Key
 	}
 	slices.Sort(keys)
 	return e.r.keys.lock(ctx, slices.Compact(keys))
@@ -385,7 +390,7 @@ func (k *keyLocks) lock(ctx context.Context, keys []string) (func(), error) {
 	for _, key := range keys {
 		if err := k.one(ctx, key); err != nil {
 			unlock()
-			return nil, fmt.Errorf("wait for baseline %s: %w", key, err)
+			return nil, fmt.Errorf("wait for the %s: %w", key, err)
 		}
 		got = append(got, key)
 	}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -275,4 +276,27 @@ func TestLateRowsAreLookedForOnlyWhenTablesChange(t *testing.T) {
 	check(t, "runs with the one that is run again", fmt.Sprint(len(*runs)), "4")
 	due(13)
 	check(t, "runs after it", fmt.Sprint(len(*runs)), "5")
+}
+
+func TestRunsOfOnePipelineNeverOverlap(t *testing.T) {
+	w := newWorld(t)
+	d, _ := w.toyDefinition(2)
+	w.ingest("9 ada", "9 ada")
+	attempts := make(chan string)
+	for range 4 {
+		go func() {
+			res, err := w.runner.Run(t.Context(), d, span(9, 10), RunOptions{})
+			if err != nil {
+				t.Error(err)
+			}
+			attempts <- fmt.Sprint(res.Attempt)
+		}()
+	}
+	var got []string
+	for range 4 {
+		got = append(got, <-attempts)
+	}
+	slices.Sort(got)
+	check(t, "attempts", strings.Join(got, " "), "1 2 3 4")
+	check(t, "findings", w.query(findings), "ada@9=2")
 }

@@ -88,6 +88,11 @@ func TestShippedPipelinesWaitForTheirTablesAndColumns(t *testing.T) {
 			t.Error(why)
 		}
 	}
+	runs, err := w.runner.History(t.Context(), HistoryFilter{Pipeline: "password-spray", Limit: 1})
+	if err != nil || len(runs) != 1 {
+		t.Fatal(err, runs)
+	}
+	check(t, "note", runs[0].Note, "left out: lake.signin has no column src_endpoint.autonomous_system.number; left out: lake.signin has no column http_request.user_agent")
 }
 
 // TestShippedFindingsAreExplained runs each detector over its own test's rows,
