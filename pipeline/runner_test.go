@@ -300,3 +300,23 @@ func TestRunsOfOnePipelineNeverOverlap(t *testing.T) {
 	check(t, "attempts", strings.Join(got, " "), "1 2 3 4")
 	check(t, "findings", w.query(findings), "ada@9=2")
 }
+
+func TestListShowsTheLastRunAndTheNext(t *testing.T) {
+	w := newWorld(t)
+	d, _ := w.toyDefinition(2)
+	w.ingest("9 ada", "9 ada")
+	w.now = at5(10)
+	if _, err := w.runner.RunDue(t.Context(), d, nil, at5(10)); err != nil {
+		t.Fatal(err)
+	}
+	ls, err := w.runner.List(t.Context(), []*Definition{d})
+	if err != nil || len(ls) != 1 {
+		t.Fatal(err, ls)
+	}
+	text := RenderList(ls)
+	for _, want := range []string{"toy", "5 * * * *", stamp(at5(11)), stamp(hour(10)), StatusSucceeded} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+}
