@@ -195,7 +195,13 @@ func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []tabl
 }
 
 func (l *Lake) writeMetadata(loc string, meta table.Metadata) error {
-	b, err := json.Marshal(meta)
+	var b []byte
+	var err error
+	if m, ok := meta.(json.Marshaler); ok { // spares a copy and a check of the whole
+		b, err = m.MarshalJSON()
+	} else {
+		b, err = json.Marshal(meta)
+	}
 	if err != nil {
 		return fmt.Errorf("encode metadata: %w", err)
 	}

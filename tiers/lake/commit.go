@@ -30,6 +30,7 @@ func (t *Table) Commit(ctx context.Context, c tiers.Commit) (tiers.Snapshot, err
 }
 
 func (t *Table) commit(ctx context.Context, c tiers.Commit) (tiers.Snapshot, error) {
+	defer t.lake.serial(t.name)()
 	base, err := t.refresh(ctx)
 	if err != nil {
 		return tiers.Snapshot{}, err

@@ -69,6 +69,7 @@ func missingWithin(path []string, have, want tiers.Type) []addition {
 }
 
 func (t *Table) evolve(ctx context.Context, want tiers.Schema) (*version, error) {
+	defer t.lake.serial(t.name)()
 	base, err := t.refresh(ctx)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
@@ -52,6 +53,17 @@ type Lake struct {
 	files     *durable
 	io        fileIO
 	cache     *manifestCache
+	commits   sync.Map // table name to *sync.Mutex
+}
+
+// serial holds the commits of a table in this process one behind the other,
+// so that they do not refuse each other for being a moment late. Other
+// processes are fenced by the catalog alone.
+func (l *Lake) serial(name string) (unlock func()) {
+	m, _ := l.commits.LoadOrStore(name, new(sync.Mutex))
+	mu := m.(*sync.Mutex)
+	mu.Lock()
+	return mu.Unlock
 }
 
 var _ tiers.Lake = (*Lake)(nil)

@@ -1,10 +1,12 @@
 package lake_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +54,40 @@ func TestReadOnlyBeside(t *testing.T) {
 	}
 	if err := r.Drop(t.Context(), "events"); err == nil {
 		t.Error("a table was dropped by a lake open for reading")
+	}
+}
+
+// TestTwoProcesses: two lakes on the same files, which share no lock, race for
+// a mark; one wins each round and nothing is lost.
+func TestTwoProcesses(t *testing.T) {
+	dir := t.TempDir()
+	lakes := []*lake.Lake{open(t, options(dir)), open(t, options(dir))}
+	if _, err := lakes[0].Create(t.Context(), "events", tierstest.Schema(), tiers.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var from *tiers.Mark
+	for round := range 10 {
+		to := &tiers.Mark{Stream: "S", Filter: ">", Seq: uint64(round + 1)}
+		errs := make([]error, len(lakes))
+		var wg sync.WaitGroup
+		for i, l := range lakes {
+			wg.Go(func() {
+				tab, err := l.Open(t.Context(), "events")
+				if err == nil {
+					_, err = tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint(round, "-", i), From: from, To: to,
+						Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1, Size: 1}}})
+				}
+				errs[i] = err
+			})
+		}
+		wg.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) || (!errors.Is(errs[0], tiers.ErrConflict) && !errors.Is(errs[1], tiers.ErrConflict)) {
+			t.Fatalf("round %d: %v, %v", round, errs[0], errs[1])
+		}
+		from = to
+	}
+	if rows := consistent(t, lakes[1]); rows != 10 {
+		t.Fatalf("%d rows, want 10", rows)
 	}
 }
 
