@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/query/duckdb"
+)
+
+// copyByDuckDB is the yardstick of writing: DuckDB's own way from the same
+// events as a file to Parquet, with both cores.
+func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err error) {
+	c, err := duckdb.Scratch(ctx)
+	if err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if _, err := c.Exec(ctx, "SET threads = 2"); err != nil {
+		return o, err
+	}
+	began := time.Now()
+	n, err := c.Exec(ctx, fmt.Sprintf("COPY (FROM read_json(%s, format = 'newline_delimited')) TO %s (FORMAT parquet, COMPRESSION zstd)", quoted(file), quoted(parquet)))
+	if err != nil {
+		return o, err
+	}
+	o.Events, o.Seconds = int(n), time.Since(began).Seconds()
+	st, err := os.Stat(parquet)
+	if err != nil {
+		return o, fmt.Errorf("size of DuckDB's file: %w", err)
+	}
+	o.Bytes = st.Size()
+	return o, nil
+}
+
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
