@@ -1,0 +1,247 @@
+package parquetfile
+
+import (
+	"math"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Column is the vector of one field. Slots must be set in increasing order; a
+// slot that is skipped is null. A setter of another kind than the column's
+// corrupts the column.
+type Column struct {
+	Name     string
+	Kind     tiers.Kind
+	Required bool
+	Children []*Column // the members of a struct, or the one element of a list
+
+	valid bitset
+	ints  []int64   // long, date (days), timestamptz (microseconds)
+	nums  []float64 // double
+	bools bitset    // boolean: the true ones
+	text  texts     // string, binary
+	ends  []uint32  // list: of each slot, the end of its elements
+
+	choice choice
+}
+
+// NewColumn makes the empty vector of a field and its members.
+func NewColumn(f tiers.Field) *Column {
+	c := &Column{Name: f.Name, Kind: f.Type.Kind, Required: f.Required}
+	switch f.Type.Kind {
+	case tiers.KindStruct:
+		for _, m := range f.Type.Fields {
+			c.Children = append(c.Children, NewColumn(m))
+		}
+	case tiers.KindList:
+		if f.Type.Elem != nil {
+			c.Children = []*Column{NewColumn(*f.Type.Elem)}
+		}
+	}
+	return c
+}
+
+// Elem is the column of a list's elements.
+func (c *Column) Elem() *Column { return c.Children[0] }
+
+// Member is the member of a struct with the given name, or nil.
+func (c *Column) Member(name string) *Column { return member(c.Children, name) }
+
+func member(cs []*Column, name string) *Column {
+	for _, c := range cs {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Values is the number of slots that are not null.
+func (c *Column) Values() int { return c.valid.count }
+
+// Has reports whether the slot was set.
+func (c *Column) Has(slot int) bool { return c.valid.has(slot) }
+
+// SetInt sets a long, a date (days since 1970) or a timestamptz (microseconds).
+func (c *Column) SetInt(slot int, v int64) {
+	for len(c.ints) < slot {
+		c.ints = append(c.ints, 0)
+	}
+	c.ints = append(c.ints[:slot], v)
+	c.valid.set(slot)
+}
+
+// SetDouble sets a double.
+func (c *Column) SetDouble(slot int, v float64) {
+	for len(c.nums) < slot {
+		c.nums = append(c.nums, 0)
+	}
+	c.nums = append(c.nums[:slot], v)
+	c.valid.set(slot)
+}
+
+// SetBool sets a boolean.
+func (c *Column) SetBool(slot int, v bool) {
+	if v {
+		c.bools.set(slot)
+	}
+	c.valid.set(slot)
+}
+
+// SetBytes sets a string (valid UTF-8) or a binary. v is copied.
+func (c *Column) SetBytes(slot int, v []byte) {
+	c.text.set(slot, v)
+	c.valid.set(slot)
+}
+
+// SetString is SetBytes for a string.
+func (c *Column) SetString(slot int, v string) { c.SetBytes(slot, []byte(v)) }
+
+// SetStruct says that a struct is present; its members are set at the same slot.
+func (c *Column) SetStruct(slot int) { c.valid.set(slot) }
+
+// BeginList says that a list is present, empty until EndList, and returns the
+// slot of its first element.
+func (c *Column) BeginList(slot int) int {
+	first := c.elems()
+	for len(c.ends) <= slot {
+		c.ends = append(c.ends, uint32(first))
+	}
+	c.valid.set(slot)
+	return first
+}
+
+// EndList gives the list that was begun last its number of elements.
+func (c *Column) EndList(n int) {
+	c.ends[len(c.ends)-1] += uint32(n)
+}
+
+// elems is the number of element slots in use.
+func (c *Column) elems() int {
+	if len(c.ends) == 0 {
+		return 0
+	}
+	return int(c.ends[len(c.ends)-1])
+}
+
+// list returns the elements of a slot as a half-open range.
+func (c *Column) list(slot int) (from, to int) {
+	if slot >= len(c.ends) {
+		return 0, 0
+	}
+	if slot > 0 {
+		from = int(c.ends[slot-1])
+	}
+	return from, int(c.ends[slot])
+}
+
+// Widen makes a long column a double one. It reports false, and changes
+// nothing, if a value would not stay exact.
+func (c *Column) Widen() bool {
+	if c.Kind != tiers.KindLong {
+		return false
+	}
+	const exact = 1 << 53
+	for _, v := range c.ints {
+		if v < -exact || v > exact {
+			return false
+		}
+	}
+	c.nums = c.nums[:0]
+	for _, v := range c.ints {
+		c.nums = append(c.nums, float64(v))
+	}
+	c.Kind, c.ints = tiers.KindDouble, nil
+	return true
+}
+
+// Int returns the value of a long, date or timestamptz slot that is not null.
+func (c *Column) Int(slot int) int64 { return c.ints[slot] }
+
+// Double returns the value of a double slot that is not null.
+func (c *Column) Double(slot int) float64 { return c.nums[slot] }
+
+// Bool returns the value of a boolean slot that is not null.
+func (c *Column) Bool(slot int) bool { return c.bools.has(slot) }
+
+// Bytes returns the value of a string or binary slot that is not null. It is
+// valid until the column changes.
+func (c *Column) Bytes(slot int) []byte { return c.text.get(slot) }
+
+// List returns the element slots of a list slot as a half-open range.
+func (c *Column) List(slot int) (from, to int) { return c.list(slot) }
+
+// Truncate forgets the slots from n on, and the elements that they had.
+func (c *Column) Truncate(n int) {
+	c.valid.truncate(n)
+	switch c.Kind {
+	case tiers.KindLong, tiers.KindDate, tiers.KindTimestamp:
+		c.ints = c.ints[:min(len(c.ints), n)]
+	case tiers.KindDouble:
+		c.nums = c.nums[:min(len(c.nums), n)]
+	case tiers.KindBool:
+		c.bools.truncate(n)
+	case tiers.KindString, tiers.KindBinary:
+		c.text.truncate(n)
+	case tiers.KindStruct:
+		for _, m := range c.Children {
+			m.Truncate(n)
+		}
+	case tiers.KindList:
+		c.ends = c.ends[:min(len(c.ends), n)]
+		if len(c.Children) > 0 {
+			c.Elem().Truncate(c.elems())
+		}
+	}
+}
+
+// Reset empties the column and keeps its memory.
+func (c *Column) Reset() {
+	c.valid.reset()
+	c.bools.reset()
+	c.ints, c.nums, c.ends = c.ints[:0], c.nums[:0], c.ends[:0]
+	c.text.reset()
+	for _, m := range c.Children {
+		m.Reset()
+	}
+}
+
+// Bytes held by the column and its members.
+func (c *Column) memory() int64 {
+	n := int64(cap(c.valid.words)+cap(c.ints)+cap(c.nums)+cap(c.bools.words))*8 + int64(cap(c.ends))*4
+	n += c.text.memory()
+	for _, m := range c.Children {
+		n += m.memory()
+	}
+	return n
+}
+
+// Table is a set of columns with the same number of rows.
+type Table struct {
+	Columns []*Column
+	N       int // rows; at most math.MaxUint32
+}
+
+// NewTable makes the empty vectors of a schema.
+func NewTable(s tiers.Schema) *Table {
+	t := &Table{}
+	for _, f := range s.Fields {
+		t.Columns = append(t.Columns, NewColumn(f))
+	}
+	return t
+}
+
+// Column is the top-level column with the given name, or nil.
+func (t *Table) Column(name string) *Column { return member(t.Columns, name) }
+
+// Memory is the number of bytes that the vectors hold.
+func (t *Table) Memory() int64 {
+	var n int64
+	for _, c := range t.Columns {
+		n += c.memory()
+	}
+	return n
+}
+
+// Full reports whether a column nears the 4 GiB that its offsets can address.
+func (c *Column) Full() bool { return len(c.text.bytes) > math.MaxUint32-1<<30 }

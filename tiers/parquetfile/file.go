@@ -1,0 +1,194 @@
+package parquetfile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// RowGroup is the usual number of rows of a row group.
+const RowGroup = 122_880
+
+const magic = "PAR1"
+
+// Options say what goes into a file besides its rows.
+type Options struct {
+	Schema   tiers.Schema     // every id set; a table's column that it lacks is not written
+	Bloom    []string         // dotted paths of columns that get a bloom filter
+	RowGroup int              // rows; 0: RowGroup
+	Stream   string           // identity of the stream of Seqs; empty: no stream is recorded
+	Seqs     []tiers.SeqRange // ascending, disjoint
+	Sorted   []string         // top-level columns by which the rows are sorted, ascending
+}
+
+// File is a complete Parquet file, and what a commit has to say of it.
+type File struct {
+	Data []byte
+	Info tiers.DataFile // Path is empty
+}
+
+// Writer writes files one after the other and keeps its buffers between them.
+// Not safe for concurrent use.
+type Writer struct {
+	zstd *zstd.Encoder
+	out  []byte
+	buf  buffers
+
+	leaves []*leaf
+	groups []format.RowGroup
+}
+
+// NewWriter makes a writer.
+func NewWriter() *Writer {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(err) // only wrong options
+	}
+	return &Writer{zstd: z}
+}
+
+// Write makes a file of the table's rows in the given order (nil: all, as they
+// are). The rows must be at least one, and of one day if the table has a time.
+// A column without any value is left out of the file, as Iceberg allows,
+// unless it is required. The returned bytes are the caller's.
+func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
+	n := t.N
+	if rows != nil {
+		n = len(rows)
+	}
+	if n == 0 {
+		return File{}, errors.New("write Parquet file: no rows")
+	}
+	p, err := newPlan(t, o)
+	if err != nil {
+		return File{}, fmt.Errorf("write Parquet file: %w", err)
+	}
+	w.leaves, w.groups, w.out = p.leaves, nil, append(w.out[:0], magic...)
+	size := o.RowGroup
+	if size <= 0 {
+		size = RowGroup
+	}
+	var splits []int64
+	for lo := 0; lo < n; lo += size {
+		splits = append(splits, int64(len(w.out)))
+		if err := w.rowGroup(t, p, rows, lo, min(lo+size, n)); err != nil {
+			return File{}, fmt.Errorf("write Parquet row group: %w", err)
+		}
+	}
+	w.blooms()
+	if err := w.footer(p, int64(n), o); err != nil {
+		return File{}, fmt.Errorf("write Parquet footer: %w", err)
+	}
+	data := append(make([]byte, 0, len(w.out)), w.out...)
+	f := File{Data: data, Info: tiers.DataFile{
+		Size: int64(len(data)), Rows: int64(n),
+		CRC32C:       crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)),
+		SplitOffsets: splits, Seqs: o.Seqs,
+	}}
+	w.describe(&f.Info)
+	return f, nil
+}
+
+// describe fills what the leaves learnt of their values.
+func (w *Writer) describe(d *tiers.DataFile) {
+	for _, l := range w.leaves {
+		d.Columns = append(d.Columns, l.columnStats())
+		if l.name == tiers.ColTime && l.top && l.col.Kind == tiers.KindTimestamp && l.total.has {
+			d.TimeMin = time.UnixMicro(l.total.minInt).UTC()
+			d.TimeMax = time.UnixMicro(l.total.maxInt).UTC()
+			d.Day = int32(floorDiv(l.total.minInt, 24*3600*1e6))
+		}
+	}
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// rowGroup appends the rows [lo, hi) of the order.
+func (w *Writer) rowGroup(t *Table, p *plan, rows []uint32, lo, hi int) error {
+	order := w.buf.order(rows, lo, hi)
+	from := int64(len(w.out))
+	g := format.RowGroup{NumRows: int64(hi - lo), Ordinal: int16(len(w.groups)), FileOffset: from}
+	top := levels{slots: order, space: t.N}
+	for _, n := range p.nodes {
+		if err := w.node(n, top, 0, &g); err != nil {
+			return err
+		}
+	}
+	for i := range g.Columns {
+		g.TotalByteSize += g.Columns[i].MetaData.TotalUncompressedSize
+		g.TotalCompressedSize += g.Columns[i].MetaData.TotalCompressedSize
+	}
+	g.SortingColumns = p.sorted
+	w.groups = append(w.groups, g)
+	return nil
+}
+
+// node writes the column chunks below one field.
+func (w *Writer) node(n *node, l levels, depth int, g *format.RowGroup) error {
+	if !n.col.Required {
+		l = w.buf.present(l, n.col, depth)
+		depth++
+	}
+	switch n.col.Kind {
+	case tiers.KindStruct:
+		for _, m := range n.members {
+			if err := w.node(m, l, depth, g); err != nil {
+				return err
+			}
+		}
+		return nil
+	case tiers.KindList:
+		return w.node(n.members[0], w.buf.repeat(l, n.col, depth), depth+1, g)
+	default:
+		chunk, err := w.chunk(n.leaf, l)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", n.leaf.dotted(), err)
+		}
+		g.Columns = append(g.Columns, chunk)
+		return nil
+	}
+}
+
+// footer appends the metadata, its length and the magic.
+func (w *Writer) footer(p *plan, rows int64, o Options) error {
+	meta := format.FileMetaData{
+		Version: 2, Schema: thrift.Slice[format.SchemaElement](p.schema),
+		NumRows: rows, RowGroups: w.groups, CreatedBy: "lakeward",
+	}
+	js, err := schemaJSON(o.Schema)
+	if err != nil {
+		return err
+	}
+	meta.KeyValueMetadata = append(meta.KeyValueMetadata, format.KeyValue{Key: KeySchema, Value: js})
+	if o.Stream != "" {
+		meta.KeyValueMetadata = append(meta.KeyValueMetadata,
+			format.KeyValue{Key: KeyStream, Value: o.Stream},
+			format.KeyValue{Key: KeySeqs, Value: EncodeSeqs(o.Seqs)})
+	}
+	for range p.leaves {
+		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
+	}
+	b, err := thrift.Marshal(new(thrift.CompactProtocol), &meta)
+	if err != nil {
+		return err
+	}
+	w.out = append(w.out, b...)
+	w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(b)))
+	w.out = append(w.out, magic...)
+	return nil
+}
