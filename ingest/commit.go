@@ -1,0 +1,338 @@
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// sealed is a batch that is full: every message of (from, to] has had its say.
+type sealed struct {
+	from, to uint64
+	parts    []part
+	bytes    uint64
+	gaps     uint64
+	repeats  uint64
+	done     chan error // of a flush request; nil: nobody waits
+}
+
+// part is what one table gets.
+type part struct {
+	feed *feed
+	rows rows
+}
+
+// Idle tables hold the stream back until their marks are moved on.
+const (
+	idleAge   = 30 * time.Second
+	idleMore  = time.Second // for each table
+	idleCount = 500_000
+)
+
+// committer puts batches into the lake, one after the other.
+type committer struct {
+	e     *epoch
+	s     *Source
+	feeds []*feed
+	done  uint64 // everything up to it is in the lake
+	kept  uint64 // what the stream was last told
+}
+
+func newCommitter(e *epoch) *committer {
+	c := &committer{e: e, s: e.s, done: e.start}
+	for _, f := range e.feeds {
+		f.listed = true
+		c.feeds = append(c.feeds, f)
+	}
+	return c
+}
+
+// run commits batches until there are no more, then moves every mark to the
+// end, so that a restart reads nothing again.
+func (c *committer) run(ctx context.Context, in <-chan sealed) error {
+	for b := range in {
+		err := c.batch(ctx, b)
+		if b.done != nil {
+			b.done <- err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.moveIdle(ctx, true); err != nil {
+		return err
+	}
+	return c.release(ctx)
+}
+
+// batch commits the parts of a batch in their order, each to its table.
+func (c *committer) batch(ctx context.Context, b sealed) error {
+	order(b.parts)
+	for _, p := range b.parts {
+		if err := c.ready(ctx, p, b.from); err != nil {
+			return err
+		}
+	}
+	var counts Status
+	for _, p := range b.parts {
+		n, err := c.put(ctx, p, b)
+		if err != nil {
+			return err
+		}
+		switch p.feed.name {
+		case Quarantine:
+			counts.Quarantined += uint64(n)
+		case Skipped:
+		default:
+			counts.Events += uint64(n)
+		}
+		if e, ok := p.rows.(eventRows); ok {
+			select {
+			case p.feed.free <- e:
+			default:
+			}
+		}
+	}
+	c.done = b.to
+	now := c.s.o.Now()
+	c.s.note(func(st *Status) {
+		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined, st.Repeats+b.repeats
+		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to, now
+		st.Reason = ""
+	})
+	if err := c.moveIdle(ctx, false); err != nil {
+		return err
+	}
+	return c.release(ctx)
+}
+
+// order puts the tables of bookkeeping first, then by name.
+func order(parts []part) {
+	rank := func(name string) int { return slices.Index([]string{Quarantine, Skipped}, name) }
+	slices.SortFunc(parts, func(a, b part) int {
+		if ra, rb := rank(a.feed.name), rank(b.feed.name); ra != rb {
+			return rb - ra
+		}
+		return strings.Compare(a.feed.name, b.feed.name)
+	})
+}
+
+// ready makes sure that the table exists and holds a mark of the source.
+func (c *committer) ready(ctx context.Context, p part, from uint64) error {
+	f := p.feed
+	if !f.listed {
+		f.listed = true
+		c.feeds = append(c.feeds, f)
+	}
+	if f.table == nil {
+		if err := c.open(ctx, f, p.rows.Schema()); err != nil {
+			return err
+		}
+	}
+	if f.mark != nil {
+		return nil
+	}
+	return c.commit(ctx, f, tiers.Commit{To: c.to(from)})
+}
+
+// open opens the table, and creates it if it is absent. Whether a creation of
+// unknown outcome took effect is seen by opening.
+func (c *committer) open(ctx context.Context, f *feed, s tiers.Schema) error {
+	return c.again(ctx, "create lake."+f.name, func(ctx context.Context) error {
+		t, err := c.s.o.Lake.Open(ctx, f.name)
+		if errors.Is(err, tiers.ErrNoTable) {
+			t, err = c.s.o.Lake.Create(ctx, f.name, s, tiers.Options{})
+		}
+		if err != nil {
+			return err
+		}
+		f.table = t
+		return nil
+	})
+}
+
+func (c *committer) to(seq uint64) *tiers.Mark {
+	return &tiers.Mark{Stream: c.e.info.Name, Created: c.e.info.Created, Filter: c.s.o.Filter, Seq: seq}
+}
+
+// put writes a part's files and commits them with the mark.
+func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err error) {
+	f := p.feed
+	var schema tiers.Schema
+	err = c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
+		schema, err = f.table.Evolve(ctx, p.rows.Schema())
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	files, err := p.rows.Files(schema, f.opts.Bloom)
+	if err != nil {
+		return 0, fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
+	}
+	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to, 10)}}
+	for i := range files {
+		info := files[i].Info
+		info.Path = f.table.NewFilePath(info.Day)
+		err = c.again(ctx, "write "+info.Path, func(ctx context.Context) error {
+			return c.s.o.Lake.WriteFile(ctx, info.Path, files[i].Data)
+		})
+		cm.Add = append(cm.Add, info)
+		if err != nil {
+			c.remove(cm.Add)
+			return 0, err
+		}
+		files[i].Data = nil
+	}
+	if err := c.commit(ctx, f, cm); err != nil {
+		return 0, err
+	}
+	return p.rows.Rows(), nil
+}
+
+// remove deletes files that no commit named; what stays is an orphan.
+func (c *committer) remove(files []tiers.DataFile) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, f := range files {
+		if err := c.s.o.Lake.RemoveFile(ctx, f.Path); err != nil {
+			c.s.log.Warn("a file that was not committed stays", "file", f.Path, "error", err)
+		}
+	}
+}
+
+// moveIdle moves on the marks of tables that got no rows lately, at a low
+// rate, or all of them.
+func (c *committer) moveIdle(ctx context.Context, all bool) error {
+	age := idleAge + time.Duration(len(c.feeds))*idleMore
+	for _, f := range c.feeds {
+		if f.mark == nil || f.mark.Seq >= c.done {
+			continue
+		}
+		if !all && c.s.o.Now().Sub(f.moved) < age && c.done-f.mark.Seq < idleCount {
+			continue
+		}
+		if err := c.commit(ctx, f, tiers.Commit{To: c.to(c.done)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release tells the stream what it may drop: what every table is beyond.
+func (c *committer) release(ctx context.Context) error {
+	floor := c.done
+	for _, f := range c.feeds {
+		if f.mark != nil {
+			floor = min(floor, f.mark.Seq)
+		}
+	}
+	if floor <= c.kept {
+		return nil
+	}
+	if err := c.s.o.Stream.Release(ctx, c.s.o.Filter, floor); err != nil {
+		c.s.log.Warn("the stream was not pruned; tried again with the next batch", "error", err)
+		return nil
+	}
+	c.kept = floor
+	return nil
+}
+
+// commit is the one place that decides what the outcomes of a commit mean. It
+// fills in the commit's id and the mark that it starts from.
+//
+//	conflict   reload; the mark as we left it: again; moved: stand by
+//	unknown    look the commit up until that is known, before anything else
+//	halt       the source halts
+//	other      nothing was changed: again
+//
+// Its error is errStandby, tiers.ErrHalt, or the end of ctx. Files are deleted
+// only where it is certain that no commit names them.
+func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error {
+	cm.ID, cm.From = rand.Text(), f.mark
+	pause := firstPause
+	for {
+		_, err := f.table.Commit(ctx, cm)
+		if errors.Is(err, tiers.ErrUnknown) || errors.Is(err, tiers.ErrConflict) {
+			err = c.settle(ctx, f, cm, err)
+		}
+		switch {
+		case err == nil:
+			f.mark, f.moved = cm.To, c.s.o.Now()
+			c.s.note(func(st *Status) { st.Commits++ })
+			return nil
+		case errors.Is(err, errStandby):
+			c.remove(cm.Add)
+			return err
+		case errors.Is(err, tiers.ErrHalt):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		c.wait(ctx, &pause, "commit to lake."+f.name, err)
+	}
+}
+
+// settle finds out what became of a commit. nil: it took effect. errRetry: it
+// did not, and the mark is as it was.
+func (c *committer) settle(ctx context.Context, f *feed, cm tiers.Commit, cause error) error {
+	var took bool
+	if err := c.again(ctx, "look up a commit to lake."+f.name, func(ctx context.Context) (err error) {
+		took, err = f.table.Committed(ctx, cm.ID)
+		return err
+	}); err != nil {
+		return err
+	}
+	if took {
+		return nil
+	}
+	c.s.note(func(st *Status) { st.Conflicts++ })
+	if err := c.again(ctx, "reload lake."+f.name, f.table.Refresh); err != nil {
+		return err
+	}
+	if have, ok := f.table.Marks()[c.s.key]; !sameMark(have, ok, cm.From) {
+		return fmt.Errorf("%w: the mark of lake.%s moved to %d: %w", errStandby, f.name, have.Seq, cause)
+	}
+	return fmt.Errorf("%w: %w", errRetry, cause)
+}
+
+// errRetry: nothing was changed, and the same can be tried again.
+var errRetry = errors.New("try again")
+
+func sameMark(have tiers.Mark, ok bool, want *tiers.Mark) bool {
+	if want == nil || !ok {
+		return want == nil && !ok
+	}
+	return have.Seq == want.Seq && have.Created.Equal(want.Created)
+}
+
+// again does op until it succeeds, halts or ctx ends. Only for what can be
+// done twice.
+func (c *committer) again(ctx context.Context, what string, op func(context.Context) error) error {
+	pause := firstPause
+	for {
+		err := op(ctx)
+		switch {
+		case err == nil || errors.Is(err, tiers.ErrHalt):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
+		}
+		c.wait(ctx, &pause, what, err)
+	}
+}
+
+// wait pauses before another try, longer each time.
+func (c *committer) wait(ctx context.Context, pause *time.Duration, what string, err error) {
+	c.s.log.Warn("trying again", "action", what, "error", err, "in", *pause)
+	c.s.note(func(st *Status) { st.Reason = what + ": " + err.Error() })
+	sleep(ctx, *pause)
+	*pause = min(2**pause, longestPause)
+}

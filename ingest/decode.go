@@ -1,0 +1,393 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// decoder fills batches. It owns what is being filled, and decides in the
+// order of the stream, so that the same messages always get the same answer.
+type decoder struct {
+	e    *epoch
+	s    *Source
+	out  chan<- sealed
+	name map[string]route // by subject
+
+	tables int // of events, with those that are still to be created
+	recent *recent
+
+	from, last uint64 // the batch covers (from, last]
+	began      time.Time
+	rows       int
+	filling    []*feed
+	raw        int64 // bytes of messages since the batches were last measured
+	bytes      uint64
+	gaps       uint64
+	repeats    uint64
+}
+
+// route is where a subject's messages go.
+type route struct {
+	feed   *feed
+	reason string // why nowhere
+}
+
+const (
+	maxRoutes    = 10_000
+	measureAfter = 4 << 20 // bytes of messages between measurements of memory
+)
+
+func newDecoder(e *epoch, out chan<- sealed) *decoder {
+	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: e.start, last: e.start}
+	for name := range e.feeds {
+		if name != Quarantine && name != Skipped {
+			d.tables++
+		}
+	}
+	return d
+}
+
+// run fills batches until there are no more chunks, then closes the last one.
+func (d *decoder) run(ctx context.Context, chunks <-chan []Message, free chan<- []Message) error {
+	age := time.NewTimer(time.Hour)
+	age.Stop()
+	defer age.Stop()
+	d.vanished(age)
+	for {
+		var err error
+		select {
+		case chunk, ok := <-chunks:
+			if !ok {
+				return d.seal(ctx, nil)
+			}
+			idle := d.began.IsZero()
+			err = d.chunk(ctx, chunk)
+			clear(chunk)
+			select {
+			case free <- chunk[:0]:
+			default:
+			}
+			if idle && !d.began.IsZero() {
+				age.Reset(d.s.o.Flush.Age)
+			}
+		case <-age.C:
+			err = d.ripe(ctx, age)
+		case r := <-d.s.flush:
+			err = d.seal(ctx, r.done)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ripe closes the batch if it is old enough; it may be younger than the timer,
+// if one was closed by size meanwhile.
+func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
+	if d.began.IsZero() {
+		return nil
+	}
+	if left := d.s.o.Flush.Age - d.s.o.Now().Sub(d.began); left > 0 {
+		age.Reset(left)
+		return nil
+	}
+	return d.seal(ctx, nil)
+}
+
+func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
+	now := d.s.o.Now()
+	for i := range chunk {
+		if d.began.IsZero() {
+			d.began = now
+		}
+		if err := d.message(ctx, &chunk[i], now); err != nil {
+			return err
+		}
+		if d.full() {
+			if err := d.seal(ctx, nil); err != nil {
+				return err
+			}
+		}
+	}
+	last := d.last
+	d.s.note(func(st *Status) { st.Last = last })
+	return nil
+}
+
+func (d *decoder) full() bool {
+	f := d.s.o.Flush
+	if d.rows >= f.Rows {
+		return true
+	}
+	if d.raw < measureAfter && d.raw < f.Bytes/4 {
+		return false
+	}
+	d.raw = 0
+	var bytes int64
+	for _, f := range d.filling {
+		bytes += f.rows.Bytes()
+	}
+	return bytes >= f.Bytes
+}
+
+// seal closes the batch and hands it on; it waits while one is under way.
+func (d *decoder) seal(ctx context.Context, done chan error) error {
+	b := sealed{from: d.from, to: d.last, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
+	for _, f := range d.filling {
+		if f.rows.Rows() > 0 {
+			b.parts = append(b.parts, part{f, f.rows})
+			f.known = f.rows.Schema()
+		}
+		f.rows = nil
+	}
+	d.filling, d.rows, d.raw, d.bytes, d.gaps, d.repeats, d.began = d.filling[:0], 0, 0, 0, 0, 0, time.Time{}
+	d.from = d.last
+	if b.to == b.from && done == nil {
+		return nil
+	}
+	select {
+	case d.out <- b:
+		return nil
+	case <-ctx.Done():
+		if done != nil {
+			done <- context.Cause(ctx)
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// errOrder is a reader that broke its promise.
+var errOrder = errors.New("the stream's sequences do not rise")
+
+// message gives a message its say: its events to their table, what cannot be
+// decoded to quarantine, a repeat to ingest_skipped.
+func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error {
+	if m.Seq <= d.last {
+		return fmt.Errorf("%w: %d after %d", errOrder, m.Seq, d.last)
+	}
+	if m.Seq > d.last+1 && d.e.info.Covered {
+		d.gap(d.last+1, m, now)
+	}
+	d.last = m.Seq
+	d.bytes += uint64(len(m.Data))
+	d.raw += int64(len(m.Data))
+	r, err := d.route(ctx, m.Subject)
+	if err != nil {
+		return err
+	}
+	if r.feed == nil {
+		d.reject(m, -1, m.Data, r.reason, now)
+		return nil
+	}
+	if m.Seq <= r.feed.through || d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) {
+		return nil
+	}
+	if m.ID != "" {
+		f, repeat, err := d.repeat(ctx, r.feed, m, now)
+		if repeat || err != nil {
+			return err
+		}
+		stored, err := d.events(r.feed, m, now)
+		if stored {
+			d.recent.add(f)
+		}
+		return err
+	}
+	_, err = d.events(r.feed, m, now)
+	return err
+}
+
+// events adds the events of a message to the table's batch; stored is whether
+// there was one.
+func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err error) {
+	index := 0
+	for event := range columnar.Split(columnar.Format(d.s.o.Format), m.Data) {
+		ok, err := d.event(f, m, index, event, now)
+		if err != nil {
+			return stored, err
+		}
+		stored = stored || ok
+		index++
+	}
+	if index == 0 {
+		d.reject(m, -1, m.Data, "the message is empty", now)
+	}
+	return stored, nil
+}
+
+func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.Time) (bool, error) {
+	if d.e.has(Quarantine, m.Seq, index) {
+		return false, nil
+	}
+	if !f.held && m.Seq <= d.e.reached {
+		return false, fmt.Errorf("%w: message %d was partly committed before the last stop, but to tables other than lake.%s: "+
+			"start once with the configuration of then", tiers.ErrHalt, m.Seq, f.name)
+	}
+	rows := d.fill(f)
+	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published}, now, event)
+	var bad *columnar.Reject
+	switch {
+	case err == nil:
+		d.rows++
+		return true, nil
+	case errors.As(err, &bad):
+		d.reject(m, index, event, bad.Reason, now)
+		return false, nil
+	default:
+		return false, fmt.Errorf("decode message %d: %w", m.Seq, err)
+	}
+}
+
+// fill is the table's batch.
+func (d *decoder) fill(f *feed) eventRows {
+	if f.rows != nil {
+		return f.rows.(eventRows)
+	}
+	var r eventRows
+	select {
+	case used := <-f.free:
+		r = used.(eventRows)
+		r.Reset(f.known)
+	default:
+		r = d.e.newEventRows(f)
+	}
+	f.rows = r
+	d.filling = append(d.filling, f)
+	return r
+}
+
+// book is the batch of a table of bookkeeping.
+func (d *decoder) book(table string, now time.Time) *bookRows {
+	f, ok := d.e.feeds[table]
+	if !ok {
+		f = newFeed(table, d.s.o.Tables(table))
+		d.e.feeds[table] = f
+	}
+	if f.rows == nil {
+		f.rows = &bookRows{table: table, source: d.s.key, stream: d.e.identity(), now: now}
+		d.filling = append(d.filling, f)
+	}
+	return f.rows.(*bookRows)
+}
+
+// reject puts an event, or a whole message, into quarantine.
+func (d *decoder) reject(m *Message, index int, data []byte, reason string, now time.Time) {
+	if d.e.has(Quarantine, m.Seq, index) {
+		return
+	}
+	d.book(Quarantine, now).add(entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
+		messageID: m.ID, reason: reason, bytes: data})
+	d.rows++
+}
+
+// gap records the sequences from first on that were gone before m.
+func (d *decoder) gap(first uint64, m *Message, now time.Time) {
+	last := m.Seq - 1
+	if last <= d.e.reached {
+		return // every table that got rows has been here
+	}
+	if d.e.has(Skipped, last, -1) {
+		return
+	}
+	reason := reasonGap + ": the stream had dropped these messages before they were read"
+	if d.e.first && first == 1 {
+		reason = reasonGap + ": the stream had dropped these messages before it was first read"
+	} else {
+		d.gaps += last - first + 1
+		d.s.log.Error("the stream dropped messages before they were read", "first", first, "last", last)
+	}
+	d.book(Skipped, now).add(entry{seq: last, first: first, index: -1, at: m.Published, reason: reason,
+		id: fmt.Sprintf("%s-%d-%d", reasonGap, first, last)})
+	d.rows++
+}
+
+// vanished records the messages that an empty stream gave out and dropped: no
+// message will come that shows the gap.
+func (d *decoder) vanished(age *time.Timer) {
+	in := d.e.info
+	if !in.Covered || in.First <= in.Last || in.Last <= d.last {
+		return
+	}
+	now := d.s.o.Now()
+	d.began = now
+	d.gap(d.last+1, &Message{Seq: in.Last + 1, Published: now}, now)
+	d.last = in.Last
+	age.Reset(d.s.o.Flush.Age)
+}
+
+func (d *decoder) id(m *Message, index int) string {
+	if m.ID == "" {
+		return fmt.Sprintf("%s-%d-%d", d.e.info.Name, m.Seq, max(index, 0))
+	}
+	return m.ID
+}
+
+// repeat reports whether the message's id is known in the table, and counts it.
+func (d *decoder) repeat(ctx context.Context, f *feed, m *Message, now time.Time) (fingerprint, bool, error) {
+	if d.recent == nil {
+		var err error
+		if d.recent, err = d.remember(ctx); err != nil {
+			return fingerprint{}, false, err
+		}
+	}
+	p := d.recent.of(f.name, m.ID)
+	if !d.recent.has(p) {
+		return p, false, nil
+	}
+	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: m.ID, at: m.Published, subject: m.Subject, messageID: m.ID,
+		table: f.name, reason: reasonRepeat + ": a message with this id is in the table"})
+	d.rows++
+	d.repeats++
+	return p, true, nil
+}
+
+// route finds the table of a subject.
+func (d *decoder) route(ctx context.Context, subject string) (route, error) {
+	if r, ok := d.name[subject]; ok {
+		return r, nil
+	}
+	r, err := d.newRoute(ctx, subject)
+	if err != nil {
+		return r, err
+	}
+	if len(d.name) >= maxRoutes {
+		clear(d.name)
+	}
+	d.name[subject] = r
+	return r, nil
+}
+
+func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
+	table := d.s.o.Table
+	if table == "" {
+		var reason string
+		if table, reason = tableOf(subject); reason != "" {
+			return route{reason: reason}, nil
+		}
+	}
+	if f, ok := d.e.feeds[table]; ok {
+		return route{feed: f}, nil
+	}
+	if d.tables >= d.s.o.MaxTables {
+		return route{reason: fmt.Sprintf("the source feeds %d tables already, and %s would be one more", d.tables, table)}, nil
+	}
+	f := newFeed(table, d.s.o.Tables(table))
+	// Another source may feed it already: then its columns have their types.
+	t, err := d.s.o.Lake.Open(ctx, table)
+	switch {
+	case err == nil:
+		f.known = t.Schema()
+	case !errors.Is(err, tiers.ErrNoTable):
+		return route{}, fmt.Errorf("open lake.%s: %w", table, err)
+	}
+	d.tables++
+	d.e.feeds[table] = f
+	return route{feed: f}, nil
+}

@@ -1,0 +1,194 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// In a snapshot's summary; a courtesy that saves reading old files.
+const (
+	summarySource = "lakeward.source"
+	summaryTo     = "lakeward.to"
+)
+
+// epoch is one reading of the stream, from the marks on.
+type epoch struct {
+	s       *Source
+	info    StreamInfo
+	first   bool             // no table has a mark yet
+	start   uint64           // everything up to it is in the lake
+	reached uint64           // greatest mark: beyond it nothing is
+	feeds   map[string]*feed // of the tables with a mark
+	told    map[told]bool    // what the tables of bookkeeping hold beyond start
+}
+
+// feed is one table that the source feeds. The decoder owns the first part,
+// the committer the second.
+type feed struct {
+	name    string
+	opts    TableOptions
+	through uint64       // the table has what it gets up to here
+	held    bool         // it had a mark when the epoch began
+	known   tiers.Schema // columns that batches start with
+	rows    rows         // of the batch that fills; nil: none
+	free    chan rows    // to be used again
+
+	listed bool        // by the committer
+	table  tiers.Table // nil: not opened yet; the decoder may use it if held
+	mark   *tiers.Mark // nil: none of this source
+	moved  time.Time   // when the mark was last written
+}
+
+// told is a row of quarantine or ingest_skipped: the event at index of the
+// message, or the whole message or gap that ends at seq (index -1).
+type told struct {
+	table string
+	seq   uint64
+	index int
+}
+
+func newFeed(name string, o TableOptions) *feed {
+	return &feed{name: name, opts: o, free: make(chan rows, 1)}
+}
+
+// identity is what files record of the stream: its sequences mean nothing
+// without it.
+func (e *epoch) identity() string { return identity(e.s.key, e.info.Created) }
+
+func identity(key string, created time.Time) string {
+	return key + "|" + created.UTC().Format(time.RFC3339Nano)
+}
+
+func (e *epoch) has(table string, seq uint64, index int) bool {
+	return len(e.told) > 0 && e.told[told{table, seq, index}]
+}
+
+// marks are the source's marks by table.
+func (s *Source) marks(ctx context.Context) (map[string]tiers.Mark, error) {
+	tables, err := s.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]tiers.Mark{}
+	for name, t := range tables {
+		out[name] = t.Marks()[s.key]
+	}
+	return out, nil
+}
+
+// tables opens the tables that have a mark of the source.
+func (s *Source) tables(ctx context.Context) (map[string]tiers.Table, error) {
+	names, err := s.o.Lake.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	out := map[string]tiers.Table{}
+	for _, name := range names {
+		t, err := s.o.Lake.Open(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("open lake.%s: %w", name, err)
+		}
+		if _, ok := t.Marks()[s.key]; ok {
+			out[name] = t
+		}
+	}
+	return out, nil
+}
+
+// begin reads the marks, and halts where they do not belong to this stream.
+func (s *Source) begin(ctx context.Context) (*epoch, error) {
+	info, err := s.o.Stream.Info(ctx, s.o.Filter)
+	if err != nil {
+		return nil, err
+	}
+	s.key = tiers.Mark{Stream: info.Name, Filter: s.o.Filter}.Key()
+	s.note(func(st *Status) { st.Stream = info.Name })
+	tables, err := s.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &epoch{s: s, info: info, feeds: map[string]*feed{}, first: len(tables) == 0}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		t := tables[name]
+		m := t.Marks()[s.key]
+		if err := belongs(name, m, info); err != nil {
+			return nil, err
+		}
+		if len(e.feeds) == 0 || m.Seq < e.start {
+			e.start = m.Seq
+		}
+		e.reached = max(e.reached, m.Seq)
+		f := newFeed(name, s.o.Tables(name))
+		f.held, f.through, f.known = true, m.Seq, t.Schema()
+		f.table, f.mark, f.moved = t, &m, s.o.Now()
+		e.feeds[name] = f
+	}
+	if e.told, err = e.readTold(ctx); err != nil {
+		return nil, err
+	}
+	s.note(func(st *Status) { st.Committed, st.Last = e.start, max(st.Last, e.start) })
+	return e, nil
+}
+
+func belongs(table string, m tiers.Mark, info StreamInfo) error {
+	switch {
+	case !m.Created.Equal(info.Created):
+		return fmt.Errorf("%w: lake.%s was fed by stream %s made at %s, and this one was made at %s: its sequences mean other messages; "+
+			"give the new stream another name, or restore the old one", tiers.ErrHalt, table, m.Stream,
+			m.Created.Format(time.RFC3339), info.Created.Format(time.RFC3339))
+	case m.Seq > info.Last:
+		return fmt.Errorf("%w: lake.%s has stream %s up to sequence %d, but the stream ends at %d: it was restored from an older copy, "+
+			"and new messages would pass for old ones", tiers.ErrHalt, table, m.Stream, m.Seq, info.Last)
+	}
+	return nil
+}
+
+// readTold reads what quarantine and ingest_skipped hold beyond the start, so
+// that it is not said again. It is little: what a crash left half committed.
+func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
+	out := map[told]bool{}
+	for _, name := range []string{Quarantine, Skipped} {
+		f, ok := e.feeds[name]
+		if !ok || f.through <= e.start {
+			continue
+		}
+		files, err := filesAfter(ctx, f.table, e.s.key, e.start)
+		if err != nil {
+			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
+		}
+		for _, file := range files {
+			if err := e.s.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
+				if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
+					out[told{name, seq, int(v[2].long)}] = true
+				}
+			}); err != nil {
+				return nil, fmt.Errorf("read lake.%s: %w", name, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// filesAfter lists files that hold every row of the source beyond seq, and
+// more, where snapshots do not tell.
+func filesAfter(ctx context.Context, t tiers.Table, key string, seq uint64) ([]tiers.DataFile, error) {
+	snaps := t.Snapshots()
+	for _, sn := range slices.Backward(snaps) {
+		to, err := strconv.ParseUint(sn.Summary[summaryTo], 10, 64)
+		if sn.Summary[summarySource] != key || err != nil || to > seq {
+			continue
+		}
+		files, ok, err := t.Added(ctx, sn.ID, 0)
+		if err != nil || ok {
+			return files, err
+		}
+		break
+	}
+	return t.Files(ctx, 0, time.Time{}, time.Time{})
+}

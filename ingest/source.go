@@ -1,0 +1,185 @@
+// Package ingest puts the messages of a stream into the lake, each exactly
+// once. It knows no NATS and no Iceberg.
+//
+// The invariant: files and the mark become visible in one commit, which is
+// accepted only if the table's mark for the source still equals the one that
+// the batch started from; the stream may drop a message only afterwards. A
+// restart reads the marks, one a table, and starts at the smallest:
+//
+//   - Before the first file of a batch is committed, every table of the batch
+//     holds a mark of the source, so that the smallest mark is before whatever
+//     a crash leaves undone. A table skips what its own mark covers.
+//   - The tables quarantine and ingest_skipped are committed first. So where a
+//     message's table has it, all that was said about it is committed; where
+//     it has not, what was said is read back and not said again.
+//   - Any doubt ends the epoch: what is in memory is dropped, and the next
+//     epoch starts from the marks.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Options are what a source needs. Zero values of the bounds have defaults.
+type Options struct {
+	Name   string // for logs
+	Filter string // subjects of the stream
+	Stream Stream
+	Lake   tiers.Lake
+
+	Table      string // empty: the subject's last token names it
+	Format     string // of a message: auto, json, ndjson
+	TimePath   string // of the event time; empty: the usual names
+	TimeFormat string // empty: by what the value looks like
+
+	Flush     Flush
+	Limits    Limits
+	MaxTables int                             // beyond it, new names go to quarantine; default 1,000
+	Tables    func(table string) TableOptions // nil: nothing is declared
+	Recent    int                             // message ids that are remembered; default 1,800,000
+	Grace     time.Duration                   // for the last batch once Run's context ends; default 30s
+
+	Logger   *slog.Logger
+	Now      func() time.Time                // default time.Now
+	OpenFile func(path string) (File, error) // of the lake; default: local files
+}
+
+// Flush says when a batch is committed; whichever is first.
+type Flush struct {
+	Rows  int           // default 500,000
+	Bytes int64         // in memory; default 128 MiB
+	Age   time.Duration // since the batch's first message; default 5s
+}
+
+// Limits bound an event and a table.
+type Limits struct {
+	MaxColumns    int
+	MaxDepth      int
+	MaxEventBytes int64
+}
+
+// TableOptions are what is declared about a table.
+type TableOptions struct {
+	Declared tiers.Schema
+	Bloom    []string // dotted paths of columns with a bloom filter
+}
+
+// The states of a source.
+const (
+	Running = "running"
+	Standby = "standby" // another writer commits this source; it takes over when that one is still
+	Halted  = "halted"  // an operator must decide; see the reason
+	Stopped = "stopped"
+)
+
+// Status is a source at one moment.
+type Status struct {
+	Name        string
+	Stream      string
+	State       string
+	Reason      string // of a state that is not running, or of what is being tried again
+	Events      uint64 // committed to tables of events
+	Bytes       uint64 // of the messages
+	Quarantined uint64
+	Repeats     uint64
+	Gaps        uint64 // messages that the stream dropped before they were read
+	Commits     uint64
+	Conflicts   uint64
+	Committed   uint64 // sequence up to which everything is in the lake
+	Last        uint64 // last sequence that was read
+	LastCommit  time.Time
+}
+
+// Source feeds tables from one stream. Its methods are safe for concurrent
+// use, but Run runs once.
+type Source struct {
+	o     Options
+	log   *slog.Logger
+	flush chan flushRequest
+	key   string // of the source's marks; set by Run, at the start of an epoch
+
+	mu     sync.Mutex
+	status Status
+}
+
+// flushRequest asks for the batch to be closed; done gets the outcome.
+type flushRequest struct{ done chan error }
+
+// New makes a source; Run makes it work.
+func New(o Options) *Source {
+	fill(&o.Flush.Rows, 500_000)
+	fill(&o.Flush.Bytes, 128<<20)
+	fill(&o.Flush.Age, 5*time.Second)
+	fill(&o.MaxTables, 1000)
+	fill(&o.Recent, 1_800_000)
+	fill(&o.Grace, 30*time.Second)
+	fill(&o.Limits.MaxColumns, 1000)
+	fill(&o.Limits.MaxDepth, 32)
+	fill(&o.Limits.MaxEventBytes, 8<<20)
+	fill(&o.Format, "auto")
+	if o.Tables == nil {
+		o.Tables = func(string) TableOptions { return TableOptions{} }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OpenFile == nil {
+		o.OpenFile = openLocal
+	}
+	return &Source{o: o, log: o.Logger.With("source", o.Name), flush: make(chan flushRequest),
+		status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
+}
+
+func fill[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+// Status is what the source has done, and how it is.
+func (s *Source) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+func (s *Source) note(f func(*Status)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.status)
+}
+
+// Last is the last sequence of the stream that the source has to commit.
+func (s *Source) Last(ctx context.Context) (uint64, error) {
+	info, err := s.o.Stream.Info(ctx, s.o.Filter)
+	return info.Matched, err
+}
+
+// errNotRunning answers a flush that nobody will do.
+var errNotRunning = errors.New("the source is not running")
+
+// Flush commits what has been read so far, and waits for it.
+func (s *Source) Flush(ctx context.Context) error {
+	req := flushRequest{done: make(chan error, 1)}
+	select {
+	case s.flush <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-req.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
