@@ -245,3 +245,31 @@ func (t *Table) Memory() int64 {
 
 // Full reports whether a column nears the 4 GiB that its offsets can address.
 func (c *Column) Full() bool { return len(c.text.bytes) > math.MaxUint32-1<<30 }
+
+// Reuse makes the empty vector of a field with the memory of an old vector,
+// which must not be used afterwards. old may be nil or of another type.
+func Reuse(f tiers.Field, old *Column) *Column {
+	c := NewColumn(f)
+	if old == nil || old.Kind != c.Kind {
+		return c
+	}
+	before := old.Children
+	old.Children = nil
+	old.Reset()
+	old.Name, old.Required = c.Name, c.Required
+	switch f.Type.Kind {
+	case tiers.KindStruct:
+		for _, m := range f.Type.Fields {
+			old.Children = append(old.Children, Reuse(m, member(before, m.Name)))
+		}
+	case tiers.KindList:
+		if f.Type.Elem != nil {
+			var e *Column
+			if len(before) > 0 {
+				e = before[0]
+			}
+			old.Children = []*Column{Reuse(*f.Type.Elem, e)}
+		}
+	}
+	return old
+}

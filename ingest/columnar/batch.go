@@ -1,0 +1,331 @@
+package columnar
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
+)
+
+// Meta is what the stream says of a message.
+type Meta struct {
+	Seq       uint64
+	ID        string // of the message, or empty
+	Index     int    // of the event in its message, from 0
+	Published time.Time
+}
+
+// Limits bound events and tables. Zero means the default.
+type Limits struct {
+	MaxColumns    int // leaves of a table; 1,000
+	MaxDepth      int // of columns: a column at the top has depth 1; 16
+	MaxEventBytes int // 8 MiB
+}
+
+// Options are those of a table.
+type Options struct {
+	Limits     Limits
+	TimePath   string       // dotted; empty: the usual names
+	TimeFormat string       // rfc3339, unix, unix_ms, unix_us, unix_ns or a layout; empty: by what the value looks like
+	StreamTag  string       // short, of the stream's identity: the ids of events begin with it
+	Declared   tiers.Schema // columns whose type stands before a value comes
+
+	// Writer is used by Files, and can be shared by batches that are not
+	// written at the same time. nil: the batch has its own.
+	Writer *parquetfile.Writer
+}
+
+// Reject is the reason why an event belongs in quarantine.
+type Reject struct{ Reason string }
+
+// Error is the reason.
+func (r *Reject) Error() string { return r.Reason }
+
+// ErrFull is an event that the batch has no room for: its 4 GiB of text in one
+// column are used up. The batch is unchanged; write it and begin another.
+var ErrFull = errors.New("batch is full")
+
+// Batch decodes events into the columns of one table. Not safe for concurrent
+// use.
+type Batch struct {
+	o        Options
+	timePath []string // Options.TimePath in parts
+	schema   int      // its id
+	t        parquetfile.Table
+	root     *node
+	leaves   int
+
+	time, ingest, seq, id, rest *parquetfile.Column
+
+	seqs     []tiers.SeqRange
+	lastSeqs []tiers.SeqRange // the last range before the last event, or none
+	seqCount int
+
+	memory    int64
+	unweighed int // bytes of events since memory was counted
+
+	// Of the event that is being read.
+	s       scanner
+	stamp   uint64
+	stamps  uint64
+	inList  int
+	path    []span
+	paths   []span
+	strays  []strayed
+	strayed [][]byte
+	created []*node
+	timeKey span
+	timeRaw span
+	times   [maxTimes]span
+	have    uint32 // bits of times
+	scratch []byte
+}
+
+// NewBatch makes an empty batch for a table with the known schema (ids set).
+// Columns that every table of events has are added if it lacks them.
+func NewBatch(known tiers.Schema, o Options) *Batch {
+	def := func(v *int, usual int) {
+		if *v <= 0 {
+			*v = usual
+		}
+	}
+	def(&o.Limits.MaxColumns, 1000)
+	def(&o.Limits.MaxDepth, 16)
+	def(&o.Limits.MaxEventBytes, 8<<20)
+	if o.Writer == nil {
+		o.Writer = parquetfile.NewWriter()
+	}
+	b := &Batch{o: o}
+	if o.TimePath != "" {
+		b.timePath = strings.Split(o.TimePath, ".")
+	}
+	b.Reset(known)
+	return b
+}
+
+// Reset empties the batch for a table whose schema is now known, and keeps its
+// memory.
+func (b *Batch) Reset(known tiers.Schema) {
+	old := b.t
+	b.t, b.leaves, b.schema = parquetfile.Table{}, 0, known.ID
+	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}}
+	fields := withDeclared(withBase(known.Fields), b.o.Declared.Fields)
+	for _, f := range fields {
+		f.Required = f.Required && roleOf(f.Name) != plainKey
+		col := parquetfile.Reuse(f, old.Column(f.Name))
+		b.t.Columns = append(b.t.Columns, col)
+		b.root.adopt(b.newNode(b.root, f, col, true))
+	}
+	c := b.t.Column
+	b.time, b.ingest, b.seq = c(tiers.ColTime), c(tiers.ColIngestTime), c(tiers.ColStreamSeq)
+	b.id, b.rest = c(tiers.ColEventID), c(tiers.ColUnmapped)
+	b.seqs, b.lastSeqs, b.created = b.seqs[:0], b.lastSeqs[:0], b.created[:0]
+	b.memory, b.unweighed = b.t.Memory(), 0
+}
+
+func withBase(fields []tiers.Field) []tiers.Field {
+	out := slices.Clone(fields)
+	for i, f := range tiers.BaseFields() {
+		if !slices.ContainsFunc(out, func(g tiers.Field) bool { return g.Name == f.Name }) {
+			out = slices.Insert(out, min(i, len(out)), f)
+		}
+	}
+	return out
+}
+
+// withDeclared adds declared fields that the table lacks, members of structs
+// included.
+func withDeclared(fields, declared []tiers.Field) []tiers.Field {
+	out := slices.Clone(fields)
+	for _, d := range declared {
+		i := slices.IndexFunc(out, func(g tiers.Field) bool { return g.Name == d.Name })
+		switch {
+		case i < 0:
+			out = append(out, d)
+		case out[i].Type.Kind == tiers.KindStruct && d.Type.Kind == tiers.KindStruct:
+			out[i].Type.Fields = withDeclared(out[i].Type.Fields, d.Type.Fields)
+		}
+	}
+	return out
+}
+
+// Rows is the number of events.
+func (b *Batch) Rows() int { return b.t.N }
+
+// Bytes is the memory held, to within the last few hundred KiB of events.
+func (b *Batch) Bytes() int64 {
+	if b.unweighed > 256<<10 {
+		b.memory, b.unweighed = b.t.Memory(), 0
+	}
+	return b.memory + int64(b.unweighed)
+}
+
+// Schema is the table's schema with the columns that the events added, whose
+// ids are zero.
+func (b *Batch) Schema() tiers.Schema {
+	s := tiers.Schema{ID: b.schema}
+	for _, n := range b.root.members {
+		s.Fields = append(s.Fields, n.field())
+	}
+	return s
+}
+
+// Evolved reports whether the events added columns to the table's schema.
+func (b *Batch) Evolved() bool { return anyNew(b.root.members) }
+
+func anyNew(ns []*node) bool {
+	for _, n := range ns {
+		if n.id == 0 || anyNew(n.members) || (n.elem != nil && anyNew([]*node{n.elem})) {
+			return true
+		}
+	}
+	return false
+}
+
+// Append decodes one event. Its error is a *Reject, or ErrFull; the batch is
+// then as it was. event is not kept.
+func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
+	if len(event) > b.o.Limits.MaxEventBytes {
+		return &Reject{"larger than " + strconv.Itoa(b.o.Limits.MaxEventBytes) + " bytes"}
+	}
+	if b.t.N == math.MaxInt32 {
+		return ErrFull
+	}
+	b.begin(event)
+	at, reason := b.decode(m, ingest)
+	if reason == "" && b.full() {
+		b.undo()
+		return ErrFull
+	}
+	if reason != "" {
+		b.undo()
+		return &Reject{reason}
+	}
+	row := b.t.N
+	b.time.SetInt(row, at)
+	b.ingest.SetInt(row, ingest.UnixMicro())
+	b.seq.SetInt(row, int64(m.Seq))
+	b.id.SetBytes(row, b.eventID(m))
+	if len(b.strays) > 0 {
+		b.scratch = b.unmapped(b.scratch[:0])
+		b.rest.SetBytes(row, b.scratch)
+	}
+	b.t.N++
+	b.addSeq(m.Seq)
+	b.unweighed += len(event)
+	return nil
+}
+
+func (b *Batch) begin(event []byte) {
+	b.s.buf, b.s.p, b.s.nesting, b.s.fault = event, 0, 0, ""
+	b.stamps++
+	b.stamp, b.inList, b.have = b.stamps, 0, 0
+	b.path, b.paths, b.strays, b.strayed = b.path[:0], b.paths[:0], b.strays[:0], b.strayed[:0]
+	b.created = b.created[:0]
+	b.timeRaw = span{}
+}
+
+// decode reads the event into its row and returns its time in microseconds.
+func (b *Batch) decode(m Meta, ingest time.Time) (at int64, reason string) {
+	switch c := b.s.space(); {
+	case c == '{':
+	case b.s.p == len(b.s.buf):
+		return 0, "not JSON: empty"
+	default:
+		if _, ok := b.s.skip(); !ok {
+			return 0, b.s.fault
+		}
+		return 0, "not a JSON object"
+	}
+	if b.object(b.root, b.t.N) == refuse {
+		return 0, b.s.fault
+	}
+	if b.s.space(); b.s.p < len(b.s.buf) {
+		return 0, "not JSON: something follows the object"
+	}
+	return b.eventTime(m, ingest)
+}
+
+// full reports whether a text column nears its limit.
+func (b *Batch) full() bool {
+	return b.memory > math.MaxUint32/2 && slices.ContainsFunc(b.t.Columns, (*parquetfile.Column).Full)
+}
+
+// undo takes back the row that was being read, and the columns that it made.
+func (b *Batch) undo() {
+	b.uncreate(0)
+	for _, c := range b.t.Columns {
+		c.Truncate(b.t.N)
+	}
+}
+
+// DropLast takes back the last event. It may be called once after an Append
+// that succeeded.
+func (b *Batch) DropLast() {
+	b.t.N--
+	b.undo()
+	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
+}
+
+// EventID is the id of a row's event, valid until the batch changes.
+func (b *Batch) EventID(row int) []byte { return b.id.Bytes(row) }
+
+// eventID is the message's id, or one made of its stream and sequence. It
+// sorts and shares a prefix with its neighbours, so that it costs little.
+func (b *Batch) eventID(m Meta) []byte {
+	id := b.scratch[:0]
+	if m.ID != "" {
+		id = append(id, m.ID...)
+	} else {
+		id = append(append(id, b.o.StreamTag...), '-')
+		id = strconv.AppendUint(id, m.Seq, 10)
+	}
+	if m.Index > 0 {
+		id = strconv.AppendInt(append(id, '/'), int64(m.Index), 10)
+	}
+	b.scratch = id
+	return id
+}
+
+// addSeq remembers what it takes to drop it again.
+func (b *Batch) addSeq(seq uint64) {
+	b.seqCount, b.lastSeqs = len(b.seqs), b.lastSeqs[:0]
+	if n := len(b.seqs) - 1; n >= 0 {
+		last := &b.seqs[n]
+		b.seqCount, b.lastSeqs = n, append(b.lastSeqs, *last)
+		if seq == last.Last || seq == last.Last+1 {
+			last.Last = seq
+			return
+		}
+	}
+	b.seqs = append(b.seqs, tiers.SeqRange{First: seq, Last: seq})
+}
+
+// Seqs are the stream sequences of the rows, ascending.
+func (b *Batch) Seqs() []tiers.SeqRange { return mergeSeqs(slices.Clone(b.seqs)) }
+
+func mergeSeqs(rs []tiers.SeqRange) []tiers.SeqRange {
+	slices.SortFunc(rs, func(a, b tiers.SeqRange) int {
+		switch {
+		case a.First < b.First:
+			return -1
+		case a.First > b.First:
+			return 1
+		}
+		return 0
+	})
+	out := rs[:0]
+	for _, r := range rs {
+		if n := len(out) - 1; n >= 0 && r.First <= out[n].Last+1 {
+			out[n].Last = max(out[n].Last, r.Last)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}

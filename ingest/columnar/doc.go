@@ -1,0 +1,34 @@
+// Package columnar decodes JSON events straight into column vectors: one pass,
+// no tree, no reflection.
+//
+// What becomes of an event:
+//
+//   - An object is a struct and an array a list, so a column stands where the
+//     JSON has it. The type of a new column is what its first value looks like:
+//     boolean, long, double, string, struct or list. Null is no value and makes
+//     no column. A long that is not yet in the table's schema becomes a double
+//     when a fraction comes.
+//   - A key with dots is a path: "id.orig_h" is the member orig_h of the struct
+//     id, as if it had been written so. No column has a dot in its name.
+//   - What fits no column goes to the column unmapped, one JSON object in which
+//     each value has its own path and its exact text: another type than the
+//     column's, numbers that 64 bits do not hold exactly, text that is not
+//     Unicode (half a surrogate pair), keys that differ from a column only in
+//     case, that are empty, longer than 255 bytes or hold control characters,
+//     empty objects and arrays of a type that is not known yet, and what is
+//     beyond the limits. A list is taken whole or goes to unmapped whole.
+//   - The first value of a repeated key counts. Later ones stand in unmapped, in
+//     the same object, as "$repeated": [{"key": value}, ...].
+//   - The event's time becomes the column time. If it was the key "time", its
+//     text is kept in unmapped only where the column does not say the same: with
+//     an offset from UTC, or finer than a microsecond. Any other key that gives
+//     the time is a column as well.
+//   - Keys named as columns of Lakeward's own, and a "time" that is not the
+//     event's time, go to unmapped.
+//
+// Refused with a *Reject, for the quarantine: what is not one JSON object in
+// valid UTF-8, is too large, nested deeper than 1,000 levels, or has a time
+// before 1970 or after 2261 (a clock's zero, like the year 1601 of Windows or
+// the year 1 of .NET, is no time), or a time at the configured path that is not
+// of the configured format.
+package columnar
