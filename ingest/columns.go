@@ -47,8 +47,11 @@ type value struct {
 	text string
 }
 
-func (s *Source) readColumns(path string, names []string, each func([]value)) error {
-	return readColumns(s.o.OpenFile, path, names, each)
+// columnReader reads columns of a file of the lake, as readColumns does.
+type columnReader func(path string, names []string, each func([]value)) error
+
+func readerOf(open func(string) (File, error)) columnReader {
+	return func(path string, names []string, each func([]value)) error { return readColumns(open, path, names, each) }
 }
 
 // readColumns reads top-level columns of longs and strings, row by row. The

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
@@ -144,6 +145,7 @@ func (d *decoder) seal(ctx context.Context, done chan error) error {
 		if f.rows.Rows() > 0 {
 			b.parts = append(b.parts, part{f, f.rows})
 			f.known = f.rows.Schema()
+			f.known.Fields = settled(f.known.Fields)
 		}
 		f.rows = nil
 	}
@@ -208,7 +210,12 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 // there was one.
 func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err error) {
 	index := 0
-	for event := range columnar.Split(columnar.Format(d.s.o.Format), m.Data) {
+	for event, bad := range columnar.Split(d.s.o.Format, m.Data) {
+		if bad != nil {
+			d.reject(m, index, event, bad.Error(), now)
+			index++
+			continue
+		}
 		ok, err := d.event(f, m, index, event, now)
 		if err != nil {
 			return stored, err
@@ -322,11 +329,16 @@ func (d *decoder) vanished(age *time.Timer) {
 	age.Reset(d.s.o.Flush.Age)
 }
 
+// id is the id of an event as its table would have it.
 func (d *decoder) id(m *Message, index int) string {
-	if m.ID == "" {
-		return fmt.Sprintf("%s-%d-%d", d.e.info.Name, m.Seq, max(index, 0))
+	id := m.ID
+	if id == "" {
+		id = fmt.Sprintf("%s-%d", d.e.tag(), m.Seq)
 	}
-	return m.ID
+	if index > 0 {
+		id += "/" + strconv.Itoa(index)
+	}
+	return id
 }
 
 // repeat reports whether the message's id is known in the table, and counts it.

@@ -1,25 +1,60 @@
 package ingest
 
 import (
+	"math"
+	"slices"
+	"strconv"
+
 	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // eventRows are the events of a table in one batch.
-type eventRows struct{ *columnar.Batch }
+type eventRows struct {
+	*columnar.Batch
+	stream string // identity that files record
+}
 
 var _ rows = eventRows{}
 
 // Files makes one sorted file for each day.
 func (r eventRows) Files(s tiers.Schema, bloom []string) ([]parquetfile.File, error) {
-	return r.Batch.Files(s, parquetfile.Options{Bloom: bloom})
+	return r.Batch.Files(s, parquetfile.Options{Bloom: bloom, Stream: r.stream})
 }
 
+// newEventRows makes an empty batch. Only the committer uses the writer.
 func (e *epoch) newEventRows(f *feed) eventRows {
 	o, l := e.s.o, e.s.o.Limits
 	return eventRows{columnar.NewBatch(f.known, columnar.Options{
-		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: l.MaxEventBytes},
-		TimePath: o.TimePath, TimeFormat: o.TimeFormat, StreamTag: e.identity(), Declared: f.opts.Declared,
-	})}
+		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: int(l.MaxEventBytes)},
+		TimePath: o.TimePath, TimeFormat: o.TimeFormat, StreamTag: e.tag(), Declared: f.opts.Declared, Writer: e.writer,
+	}), e.identity()}
+}
+
+// tag begins the ids of events whose messages have none.
+func (e *epoch) tag() string {
+	return e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
+}
+
+// settled gives every field of a schema an id, so that the next batch takes
+// the types as they are: they are on their way into the table.
+func settled(fields []tiers.Field) []tiers.Field {
+	out := slices.Clone(fields)
+	for i := range out {
+		out[i] = settledField(out[i])
+	}
+	return out
+}
+
+func settledField(f tiers.Field) tiers.Field {
+	if f.ID == 0 {
+		f.ID = math.MaxInt32
+	}
+	f.Type.Fields = settled(f.Type.Fields)
+	if f.Type.Elem != nil {
+		e := settledField(*f.Type.Elem)
+		f.Type.Elem = &e
+	}
+	return f
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
@@ -14,7 +15,7 @@ import (
 // the first message with an id comes: streams without ids pay nothing. Each
 // table gets a share of the memory by its rows, for its newest ones.
 func (d *decoder) remember(ctx context.Context) (*recent, error) {
-	r := newRecent(d.s.o.Recent)
+	r, made := newRecent(d.s.o.Recent), d.e.tag()+"-"
 	files := map[*feed][]tiers.DataFile{}
 	var total int64
 	for name, f := range d.e.feeds {
@@ -38,8 +39,10 @@ func (d *decoder) remember(ctx context.Context) (*recent, error) {
 			return nil, fmt.Errorf("list newest files of lake.%s: %w", f.name, err)
 		}
 		for _, file := range newest {
-			if err := d.s.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
-				r.add(r.of(f.name, v[0].text))
+			if err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
+				if !strings.HasPrefix(v[0].text, made) {
+					r.add(r.of(f.name, v[0].text))
+				}
 			}); err != nil {
 				return nil, fmt.Errorf("read message ids of lake.%s: %w", f.name, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // In a snapshot's summary; a courtesy that saves reading old files.
@@ -25,7 +26,8 @@ type epoch struct {
 	start   uint64           // everything up to it is in the lake
 	reached uint64           // greatest mark: beyond it nothing is
 	feeds   map[string]*feed // of the tables with a mark
-	told    map[told]bool    // what the tables of bookkeeping hold beyond start
+	writer  *parquetfile.Writer
+	told    map[told]bool // what the tables of bookkeeping hold beyond start
 }
 
 // feed is one table that the source feeds. The decoder owns the first part,
@@ -113,7 +115,7 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &epoch{s: s, info: info, feeds: map[string]*feed{}, first: len(tables) == 0}
+	e := &epoch{s: s, info: info, writer: parquetfile.NewWriter(), feeds: map[string]*feed{}, first: len(tables) == 0}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
 		m := t.Marks()[s.key]
@@ -163,7 +165,7 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
 		for _, file := range files {
-			if err := e.s.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
+			if err := e.s.o.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
 				if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
 					out[told{name, seq, int(v[2].long)}] = true
 				}

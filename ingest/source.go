@@ -48,6 +48,8 @@ type Options struct {
 	Logger   *slog.Logger
 	Now      func() time.Time                // default time.Now
 	OpenFile func(path string) (File, error) // of the lake; default: local files
+
+	readColumns columnReader // a test's, which works in a bubble of synctest
 }
 
 // Flush says when a batch is committed; whichever is first.
@@ -57,7 +59,7 @@ type Flush struct {
 	Age   time.Duration // since the batch's first message; default 5s
 }
 
-// Limits bound an event and a table.
+// Limits bound an event and a table; zero is the default of columnar.Limits.
 type Limits struct {
 	MaxColumns    int
 	MaxDepth      int
@@ -111,6 +113,9 @@ type Source struct {
 // flushRequest asks for the batch to be closed; done gets the outcome.
 type flushRequest struct{ done chan error }
 
+// mostBytes of a batch keep its texts within what a column can address.
+const mostBytes = 1 << 30
+
 // New makes a source; Run makes it work.
 func New(o Options) *Source {
 	fill(&o.Flush.Rows, 500_000)
@@ -119,9 +124,7 @@ func New(o Options) *Source {
 	fill(&o.MaxTables, 1000)
 	fill(&o.Recent, 1_800_000)
 	fill(&o.Grace, 30*time.Second)
-	fill(&o.Limits.MaxColumns, 1000)
-	fill(&o.Limits.MaxDepth, 32)
-	fill(&o.Limits.MaxEventBytes, 8<<20)
+	o.Flush.Bytes = min(o.Flush.Bytes, mostBytes)
 	fill(&o.Format, "auto")
 	if o.Tables == nil {
 		o.Tables = func(string) TableOptions { return TableOptions{} }
@@ -134,6 +137,9 @@ func New(o Options) *Source {
 	}
 	if o.OpenFile == nil {
 		o.OpenFile = openLocal
+	}
+	if o.readColumns == nil {
+		o.readColumns = readerOf(o.OpenFile)
 	}
 	return &Source{o: o, log: o.Logger.With("source", o.Name), flush: make(chan flushRequest),
 		status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}

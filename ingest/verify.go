@@ -20,6 +20,8 @@ type VerifyOptions struct {
 	StreamName string
 	Filter     string
 	OpenFile   func(path string) (File, error) // default: local files
+
+	readColumns columnReader
 }
 
 // VerifyReport says where the messages of one source are.
@@ -130,6 +132,9 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	if o.OpenFile == nil {
 		o.OpenFile = openLocal
 	}
+	if o.readColumns == nil {
+		o.readColumns = readerOf(o.OpenFile)
+	}
 	v := &verifier{o: o, key: tiers.Mark{Stream: o.StreamName, Filter: o.Filter}.Key()}
 	v.r.Stream, v.r.Filter = o.StreamName, o.Filter
 	var info StreamInfo
@@ -215,7 +220,7 @@ func (v *verifier) table(ctx context.Context, t tiers.Table, m tiers.Mark) error
 
 // skipped reads the repeats and gaps of a file of ingest_skipped.
 func (v *verifier) skipped(path string, file int) error {
-	return readColumns(v.o.OpenFile, path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
+	return v.o.readColumns(path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
 		seq, first := uint64(row[0].long), uint64(row[1].long)
 		switch {
 		case row[2].text != v.key:
@@ -269,7 +274,7 @@ func (v *verifier) repeated(overlaps map[int][]tiers.SeqRange) error {
 	seen, home := map[place]bool{}, map[uint64]string{}
 	for at, ranges := range overlaps {
 		f, ranges := v.files[at], merge(ranges)
-		err := readColumns(v.o.OpenFile, f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
+		err := v.o.readColumns(f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
 			seq := uint64(row[0].long)
 			if !within(ranges, seq) {
 				return

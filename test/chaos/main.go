@@ -1,0 +1,217 @@
+// Command chaos kills the daemon (SIGKILL) at random moments while events are
+// published, and then counts what is lost and what is there twice.
+//
+//	KILLS=100 go run ./test/chaos
+//
+// Half of the kills take the embedded NATS server with them; for the other half
+// a NATS server runs in a process of its own and survives. Publishing repeats
+// each event, with its message id, until the stream has acknowledged it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	kills int
+	rate  int // events a second
+	seed  uint64
+	keep  bool // the directories, also if nothing was wrong
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == natsRole {
+		if err := serveNATS(os.Args[2]); err != nil {
+			fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func parse() (options, error) {
+	o := options{kills: 100, rate: 2000, seed: uint64(time.Now().UnixNano()), keep: os.Getenv("KEEP") != ""}
+	for name, p := range map[string]*int{"KILLS": &o.kills, "RATE": &o.rate} {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n <= 0 {
+				return o, fmt.Errorf("%s=%s is no positive number", name, text)
+			}
+			*p = n
+		}
+	}
+	if text := os.Getenv("SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return o, fmt.Errorf("SEED=%s is no number", text)
+		}
+		o.seed = n
+	}
+	return o, nil
+}
+
+func run(ctx context.Context) (err error) {
+	o, err := parse()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "lakeward-chaos-")
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	fmt.Printf("seed %d, directory %s\n", o.seed, dir)
+	bin := filepath.Join(dir, "lakeward")
+	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/lakeward/lakeward")
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the daemon: %w", err)
+	}
+	var total result
+	for i, external := range []bool{false, true} {
+		kills := o.kills / 2
+		if i == 0 {
+			kills = o.kills - kills
+		}
+		name := map[bool]string{false: "embedded", true: "external"}[external]
+		t := &trial{name: name, dir: filepath.Join(dir, name), bin: bin, kills: kills, rate: o.rate, external: external,
+			rand: rand.New(rand.NewPCG(o.seed, uint64(i)))}
+		r, err := t.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s NATS: %w (see %s)", name, err, t.dir)
+		}
+		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills, r.events, r.bad, r.lost, r.repeated)
+		total.add(r)
+	}
+	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\n", total.kills, total.lost, total.repeated)
+	if total.lost != 0 || total.repeated != 0 {
+		return fmt.Errorf("events were lost or repeated (see %s)", dir)
+	}
+	if o.keep {
+		return nil
+	}
+	return os.RemoveAll(dir)
+}
+
+type result struct{ kills, events, bad, lost, repeated int }
+
+func (r *result) add(o result) {
+	r.kills += o.kills
+	r.events += o.events
+	r.bad += o.bad
+	r.lost += o.lost
+	r.repeated += o.repeated
+}
+
+// trial is one directory with its daemon, killed again and again.
+type trial struct {
+	name     string
+	dir      string
+	bin      string
+	kills    int
+	rate     int
+	external bool
+	rand     *rand.Rand
+
+	natsURL string
+	http    string
+	env     []string
+	log     *os.File
+}
+
+func (t *trial) run(ctx context.Context) (r result, err error) {
+	if err := t.prepare(); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, t.log.Close()) }()
+	if t.external {
+		stop, err := t.startNATS(ctx)
+		if err != nil {
+			return r, err
+		}
+		defer stop()
+	}
+	d, err := t.start(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer func() { d.kill() }()
+	if err := t.ready(ctx, d); err != nil {
+		return r, err
+	}
+	p, err := startPublisher(ctx, t.natsURL, t.rate)
+	if err != nil {
+		return r, err
+	}
+	for r.kills < t.kills {
+		if t.rand.IntN(5) > 0 { // otherwise while it starts
+			if err := t.ready(ctx, d); err != nil {
+				return r, err
+			}
+		}
+		pause(ctx, time.Duration(t.rand.Int64N(int64(1200*time.Millisecond))))
+		d.kill()
+		r.kills++
+		if d, err = t.start(ctx); err != nil {
+			return r, err
+		}
+	}
+	if err := t.ready(ctx, d); err != nil {
+		return r, err
+	}
+	pub, err := p.stop(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.events, r.bad = pub.good+pub.bad, pub.bad
+	return t.count(ctx, d, r, pub)
+}
+
+// count waits until all is committed, counts, verifies, and ends the daemon.
+func (t *trial) count(ctx context.Context, d *process, r result, pub published) (result, error) {
+	if err := t.drained(ctx); err != nil {
+		return r, err
+	}
+	good, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a UNION ALL SELECT id FROM lake.chaos_b)")
+	if err != nil {
+		return r, err
+	}
+	bad, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT message_id) AS d FROM lake.quarantine")
+	if err != nil {
+		return r, err
+	}
+	r.lost = pub.good - good.distinct + pub.bad - bad.distinct
+	r.repeated = good.rows - good.distinct + bad.rows - bad.distinct
+	out, err := t.lakeward(ctx, "verify")
+	fmt.Print(out)
+	if err != nil {
+		return r, fmt.Errorf("lakeward verify: %w", err)
+	}
+	if err := d.terminate(ctx); err != nil {
+		return r, fmt.Errorf("end the daemon: %w", err)
+	}
+	return r, nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
