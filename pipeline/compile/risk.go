@@ -172,8 +172,8 @@ func (f *riskForm) entities(t func(string) string) string {
     coalesce(any_value(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END), 1.0) * any_value(%[4]s) AS modifier
   FROM %[5]s AS r LEFT JOIN %[6]s AS c ON c.entity = r.entity GROUP BY ALL))
 SELECT e.*, x.contributions, x.needed, x.strongest FROM e JOIN (
-  SELECT e.entity_type, e.entity, to_json(list(json_object('finding_id', finding_id, 'pipeline', pipeline, 'detector', detector, 'time', "time"::VARCHAR, 'score', r.score, 'decayed', round(s, 4),
-      'contribution', round(%[7]s, 4), 'reason', reason, 'score_without', round(%[8]s, 2), 'level_without', %[9]s) ORDER BY i) FILTER (i <= 10 AND s > 0)) AS contributions,
+  SELECT e.entity_type, e.entity, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': r.score, 'decayed': round(s, 4),
+      'contribution': round(%[7]s, 4), 'reason': reason, 'score_without': round(%[8]s, 2), 'level_without': %[9]s} ORDER BY i) FILTER (i <= 10 AND s > 0)) AS contributions,
     list(finding_id ORDER BY i) FILTER (i <= 10 AND s > 0 AND %[9]s <> e.level) AS needed, arg_min(reason, i) AS strongest
   FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
 		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel(gone))

@@ -63,17 +63,11 @@ func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
 	}
 	work("fails", fmt.Sprintf(`SELECT %s, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL`, list(cols), c.eventID(f.of), rows, p.failure, path(p.account)))
 	work("candidates", p.candidates(t))
-	var in []string
-	for i, o := range p.origins {
-		in = append(in, fmt.Sprintf("(%s)::VARCHAR IN (SELECT source FROM %s WHERE o = %d)", o.expr, t("candidates"), i))
-	}
-	work("successes", fmt.Sprintf(`SELECT %s, min("time") AS first, count(*) AS n FROM %s WHERE (%s) AND (%s) GROUP BY ALL`,
-		list(cols), rows, p.success, strings.Join(in, " OR ")))
+	work("successes", fmt.Sprintf(`SELECT * REPLACE (%s) FROM (SELECT %s, min("time") AS first, count(*) AS n FROM %s WHERE (%s) AND %s IS NOT NULL GROUP BY ALL)`,
+		list(p.texts()), list(p.successCols(t)), rows, p.success, path(p.account)))
 	known := "true"
 	if p.known {
-		work("known", fmt.Sprintf("SELECT DISTINCT %s::VARCHAR AS account FROM %s WHERE (%s) AND %s::VARCHAR IN (SELECT account FROM %s)",
-			path(p.account), rows, p.success, path(p.account), t("fails")))
-		known = "account IN (SELECT account FROM " + t("known") + ")"
+		known = "account IN (SELECT account FROM " + t("successes") + ")"
 	}
 	work("attempts", p.attempts(t, known))
 	work("campaigns", p.campaigns(t))
@@ -83,6 +77,30 @@ func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
 		return nil, err
 	}
 	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
+}
+
+// successCols are what successes are grouped by. Of the narrowest origin, whose
+// values are many, only the candidates are told apart; casts wait for the few
+// groups.
+func (p *sprayForm) successCols(t func(string) string) []string {
+	cols := []string{path(p.account) + " AS account"}
+	for i, o := range p.origins {
+		expr := "(" + o.expr + ")"
+		if i == 0 {
+			expr = fmt.Sprintf("CASE WHEN %s::VARCHAR IN (SELECT source FROM %s WHERE o = 0) THEN %[1]s END", expr, t("candidates"))
+		}
+		cols = append(cols, fmt.Sprintf("%s AS o%d", expr, i))
+	}
+	return cols
+}
+
+// texts cast the account and the origins.
+func (p *sprayForm) texts() []string {
+	out := []string{"account::VARCHAR AS account"}
+	for i := range p.origins {
+		out = append(out, fmt.Sprintf("o%d::VARCHAR AS o%[1]d", i))
+	}
+	return out
 }
 
 // each unions a SELECT over the origins; $o is the origin's column, $i its number.
@@ -107,7 +125,7 @@ strange AS (SELECT p.o, p.source, p.account, coalesce(s.n, 0) AS successes FROM 
   WHERE s.first IS NULL OR (s.first > p.first AND s.n <= p.failures))
 SELECT f.*, x.successes FROM f JOIN strange AS x ON x.o = f.o AND x.source = f.source AND x.account = f.account WHERE %s`,
 		p.each(fmt.Sprintf(`SELECT $i AS o, $o AS source, account, "time", event_id FROM %s SEMI JOIN %s AS c ON c.o = $i AND c.source = $o`, t("fails"), t("candidates"))),
-		p.each(fmt.Sprintf(`SELECT $i AS o, $o AS source, account, min(first) AS first, sum(n) AS n FROM %s WHERE $o IS NOT NULL GROUP BY ALL`, t("successes"))),
+		p.each(fmt.Sprintf(`SELECT $i AS o, $o AS source, account, min(first) AS first, sum(n) AS n FROM %s SEMI JOIN %s AS c ON c.o = $i AND c.source = $o GROUP BY ALL`, t("successes"), t("candidates"))),
 		strings.ReplaceAll(known, "account IN", "f.account IN"))
 }
 

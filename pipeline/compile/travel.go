@@ -3,7 +3,6 @@ package compile
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -53,25 +52,20 @@ func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
 	}
 	cols := []string{entityText(f.entity) + " AS entity", `"time"`, path(t.lat) + "::DOUBLE AS lat", path(t.lon) + "::DOUBLE AS lon",
 		path(t.address) + "::VARCHAR AS ip", opt(t.place, "place", "''"), opt(t.familiar, "familiar", "false"), opt(t.radius, "radius", "0.0"), opt(t.networkText(), "network", "NULL"), c.eventID(f.of)}
-	prev := func(col string) string {
-		if t.familiar == "" {
-			return fmt.Sprintf("lag(%s) OVER e AS p_%s", col, col)
-		}
-		return fmt.Sprintf("last_value(CASE WHEN NOT familiar THEN %s END IGNORE NULLS) OVER b AS p_%s", col, col)
-	}
-	window := `e AS (PARTITION BY entity ORDER BY "time", ip)`
+	// One window function over a struct: one for each column sorts as often.
+	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'radius': radius, 'network': network}`
+	prev := "lag(" + before + `) OVER (PARTITION BY entity ORDER BY "time", ip)`
 	if t.familiar != "" {
-		window = `b AS (PARTITION BY entity ORDER BY "time", ip ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+		prev = "last_value(CASE WHEN NOT familiar THEN " + before + ` END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
 	}
-	prevs := []string{prev(`"time"`), prev("lat"), prev("lon"), prev("ip"), prev("place"), prev("radius"), prev("network")}
-	prevs[0] = strings.Replace(prevs[0], `p_"time"`, "p_time", 1)
 	return fmt.Sprintf(`SELECT *, km / hours AS kmh FROM (
   SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours
-  FROM (SELECT *, %s FROM (SELECT %s FROM %s WHERE %s) WHERE lat IS NOT NULL AND lon IS NOT NULL AND ip IS NOT NULL WINDOW %s)
+  FROM (SELECT * EXCLUDE (p), p.t AS p_time, p.lat AS p_lat, p.lon AS p_lon, p.ip AS p_ip, p.place AS p_place, p.radius AS p_radius, p.network AS p_network
+    FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE lat IS NOT NULL AND lon IS NOT NULL AND ip IS NOT NULL))
   WHERE p_time IS NOT NULL AND p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1)
     AND (place IS NULL OR place = '' OR place IS DISTINCT FROM p_place))
 WHERE km >= %s AND km / hours >= %s`,
-		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, list(prevs), list(cols), c.raw(f.of, rs), t.condition(f), window, num(t.distanceKm), num(t.speedKmh))
+		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), t.condition(f), num(t.distanceKm), num(t.speedKmh))
 }
 
 func (t *travelForm) condition(f *anomalyForm) string {
@@ -101,10 +95,11 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 	out := []Stmt{work("jumps", c.jumps(f, []Range{{today.Add(-hours(t.lookbackHours() - 24)), win.End}}))}
 	habits := "SELECT NULL::VARCHAR AS entity, NULL::VARCHAR AS network, 0::BIGINT AS days, 0::BIGINT AS known WHERE false"
 	if t.network != "" {
-		habits = fmt.Sprintf(`SELECT entity, network, count(*) AS days, any_value(known) AS known FROM (
+		// Casts wait for the few rows that the join leaves.
+		habits = fmt.Sprintf(`SELECT entity, network::VARCHAR AS network, count(*) AS days, any_value(known) AS known FROM (
   SELECT *, len(list(DISTINCT day) OVER (PARTITION BY entity)) AS known FROM (
     SELECT DISTINCT %s AS entity, %s AS network, epoch_us("time") // 86400000000 AS day FROM %s WHERE %s AND %[1]s IN (SELECT entity FROM %[5]s)))
-GROUP BY ALL`, entityText(f.entity), t.networkText(), c.raw(f.of, []Range{{today.Add(-t.habitBack), today}}), t.condition(f), n("jumps"))
+GROUP BY ALL`, entityText(f.entity), path(t.network), c.raw(f.of, []Range{{today.Add(-t.habitBack), today}}), t.condition(f), n("jumps"))
 	}
 	out = append(out, work("habits", habits))
 	q, err := c.findingSQL(s.name, r.ID, t.shape(f, t.days(n, win)))
