@@ -51,7 +51,9 @@ type value struct {
 type columnReader func(path string, names []string, each func([]value)) error
 
 func readerOf(open func(string) (File, error)) columnReader {
-	return func(path string, names []string, each func([]value)) error { return readColumns(open, path, names, each) }
+	return func(path string, names []string, each func([]value)) error {
+		return readColumns(open, path, names, each)
+	}
 }
 
 // readColumns reads top-level columns of longs and strings, row by row. The
