@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -84,4 +85,17 @@ func findDaemon(dir string) (running, bool, error) {
 		return running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path, err)
 	}
 	return r, true, nil
+}
+
+// localAddr is where this machine reaches a listener, which may listen on all
+// of its addresses.
+func localAddr(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }

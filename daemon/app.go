@@ -1,0 +1,210 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/pipeline"
+	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/serve"
+)
+
+// app is a daemon whose parts are open. What it owns is ended by run.
+type app struct {
+	*core
+	lock    *dirLock
+	http    *serve.Server
+	nats    *jetstream.Server // nil with a server of one's own
+	conn    *jetstream.Conn
+	sources []*ingest.Source
+	folder  *pipeline.Folder
+	sched   *schedule.Scheduler
+	backend *backend
+	started time.Time
+}
+
+// appOptions vary how an app runs.
+type appOptions struct {
+	unscheduled bool // pipelines run when they are told to, not by the clock
+}
+
+// startApp opens every part, in the order in which they depend on each other.
+// What was opened is closed again if a later part fails.
+func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app, err error) {
+	a := &app{started: time.Now().UTC()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.lock, err = lockDir(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	if a.nats, a.conn, err = connect(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	if a.nats != nil {
+		if err := a.conn.KeepFindings(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}}); err != nil {
+		return nil, err
+	}
+	if err := a.openSources(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openPipelines(ctx); err != nil {
+		return nil, err
+	}
+	a.backend = &backend{core: a.core, status: a.status, verbs: &verbs{core: a.core, now: time.Now,
+		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify}}
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.lock.publish(running{PID: pid(), HTTP: a.http.Addr(), NATS: a.natsURL()}); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *app) openSources(ctx context.Context) error {
+	for _, s := range a.cfg.Sources {
+		src, err := openSource(ctx, a.core, a.conn, s)
+		if err != nil {
+			return fmt.Errorf("open source %s: %w", s.Name, err)
+		}
+		a.sources = append(a.sources, src)
+	}
+	return nil
+}
+
+// openPipelines reads the folder for the first time, so that what is active is
+// known before anything is scheduled.
+func (a *app) openPipelines(ctx context.Context) error {
+	a.folder = a.core.folder(filepath.Join(a.cfg.DataDir, "pipelines.good"), func(*pipeline.Generation) {
+		if a.sched != nil {
+			a.sched.Poke()
+		}
+	})
+	if err := a.folder.Scan(ctx); err != nil {
+		return err
+	}
+	done, err := a.runner.Progress(ctx)
+	if err != nil {
+		return err
+	}
+	a.sched = schedule.New(schedule.Options{
+		Jobs: func() []schedule.Job { return pipeline.Jobs(a.folder.Current().List()) },
+		Run:  a.runDue, Workers: a.cfg.Pipelines.MaxRuns, Done: done, Logger: a.log,
+	})
+	return nil
+}
+
+// runDue runs one logical time of a pipeline, with the windows that late rows
+// have re-opened before it.
+func (a *app) runDue(ctx context.Context, due schedule.Due) error {
+	g := a.folder.Current()
+	d, ok := g.Definitions[due.Job]
+	if !ok {
+		return nil // removed meanwhile
+	}
+	clocks, _ := pipeline.Clocks(g.List())
+	results, err := a.runner.RunDue(ctx, d, clocks[d.Name], due.At)
+	for _, r := range results {
+		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,
+			"trigger", r.Trigger, "rows_in", r.RowsIn, "rows_out", r.RowsOut, "published", r.Published, "duration", r.Duration)
+	}
+	return err
+}
+
+func (a *app) listen(ctx context.Context) error {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend))
+	var err error
+	a.http, err = serve.Listen(ctx, serve.Options{Listen: a.cfg.HTTP.Listen, Insecure: a.cfg.HTTP.Insecure, Backend: a.backend, Gatherer: reg, Logger: a.log})
+	return err
+}
+
+// run works until ctx ends or a part fails, then ends the parts: first what
+// starts work, then what answers, then what they stand on. Sources drain within
+// the grace period. It closes the app.
+func (a *app) run(ctx context.Context, o appOptions) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	work := func(what string, f func(context.Context) error) {
+		workers.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	for _, s := range a.sources {
+		work("source", s.Run)
+	}
+	work("watch pipelines", a.folder.Watch)
+	work("retention", a.retain)
+	if !o.unscheduled {
+		work("schedule", a.sched.Run)
+	}
+	hctx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHTTP()
+	var web sync.WaitGroup
+	web.Go(func() {
+		if err := a.http.Run(hctx, a.cfg.Shutdown.Grace); err != nil {
+			cancel(err)
+		}
+	})
+	a.log.Info("ready to take events", "nats", a.natsURL(), "http", "http://"+a.http.Addr(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
+	<-ctx.Done()
+	workers.Wait()
+	stopHTTP()
+	web.Wait()
+	var failed error
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		failed = cause
+	}
+	err := errors.Join(failed, a.close())
+	a.log.Info("drained and stopped")
+	return err
+}
+
+// close ends what is open, in the reverse order of opening.
+func (a *app) close() error {
+	var errs []error
+	if a.http != nil {
+		errs = append(errs, a.http.Close())
+	}
+	if a.core != nil {
+		errs = append(errs, a.core.close())
+	}
+	if a.conn != nil {
+		errs = append(errs, a.conn.Close())
+	}
+	if a.nats != nil {
+		errs = append(errs, a.nats.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.release())
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) natsURL() string {
+	if a.nats != nil {
+		return a.nats.ClientURL()
+	}
+	return a.cfg.NATS.URL
+}

@@ -1,0 +1,257 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// backend answers those who ask, on an open core. It implements
+// serve.Backend.
+type backend struct {
+	*core
+	verbs  *verbs
+	status func(ctx context.Context) (serve.Status, error)
+}
+
+var _ serve.Backend = (*backend)(nil)
+
+// Query runs one SELECT in a session that sees every table as it is now.
+func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader, error) {
+	v, err := b.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), Timeout: least(q.Timeout, b.cfg.Query.Timeout)})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	stop := reportProgress(s, q.OnProgress)
+	rows, err := s.Query(ctx, q.SQL)
+	if err != nil {
+		stop()
+		cancel()
+		b.closeSession(s)
+		return nil, err
+	}
+	return newSessionRows(rows, func() {
+		stop()
+		cancel()
+		b.closeSession(s)
+	}), nil
+}
+
+// least is the smaller of two bounds, of which 0 is none.
+func least[T int64 | time.Duration](a, b T) T {
+	if a <= 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}
+
+func (b *backend) closeSession(s query.Session) {
+	if err := s.Close(); err != nil {
+		b.log.Warn("close session", "err", err)
+	}
+}
+
+// view is every lake table at its current snapshot.
+func (b *backend) view(ctx context.Context) (query.View, error) {
+	var v query.View
+	tables, err := b.tables(ctx)
+	if err != nil {
+		return v, err
+	}
+	for _, t := range tables {
+		tv := query.TableView{Name: t.Name(), Schema: t.Schema()}
+		if s, ok := t.Current(); ok {
+			tv.Snapshot = s.ID
+			if tv.Files, err = t.Files(ctx, s.ID, time.Time{}, time.Time{}); err != nil {
+				return v, fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
+			}
+		}
+		v.Tables = append(v.Tables, tv)
+	}
+	return v, nil
+}
+
+// tables are the lake's tables, reloaded.
+func (b *backend) tables(ctx context.Context) ([]tiers.Table, error) {
+	names, err := b.lake.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]tiers.Table, 0, len(names))
+	for _, n := range names {
+		t, err := b.table(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (b *backend) table(ctx context.Context, name string) (tiers.Table, error) {
+	t, err := b.lake.Open(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open lake.%s: %w", name, err)
+	}
+	if err := t.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("refresh lake.%s: %w", name, err)
+	}
+	return t, nil
+}
+
+// Tables lists both tiers.
+func (b *backend) Tables(ctx context.Context) ([]serve.Table, error) {
+	tables, err := b.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []serve.Table{}
+	for _, t := range tables {
+		d, err := summarise(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d.Table)
+	}
+	infos, err := b.analytics.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range infos {
+		out = append(out, analyticsTable(i))
+	}
+	return out, nil
+}
+
+func analyticsTable(i tiers.TableInfo) serve.Table {
+	return serve.Table{Name: "analytics." + i.Name, Rows: i.Rows, Bytes: i.Bytes, Files: 1, Columns: len(i.Schema.Fields)}
+}
+
+// summarise counts what the current snapshot of a lake table holds.
+func summarise(ctx context.Context, t tiers.Table) (serve.TableDetail, error) {
+	d := serve.TableDetail{Table: serve.Table{Name: "lake." + t.Name(), Columns: len(t.Schema().Fields)}}
+	s, ok := t.Current()
+	if !ok {
+		return d, nil
+	}
+	d.Committed = s.Time
+	files, err := t.Files(ctx, s.ID, time.Time{}, time.Time{})
+	if err != nil {
+		return d, fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
+	}
+	d.Files = len(files)
+	for _, f := range files {
+		d.Rows += f.Rows
+		d.Bytes += f.Size
+		if f.TimeMax.After(d.Newest) {
+			d.Newest = f.TimeMax
+		}
+		if !f.TimeMin.IsZero() && (d.Oldest.IsZero() || f.TimeMin.Before(d.Oldest)) {
+			d.Oldest = f.TimeMin
+		}
+	}
+	return d, nil
+}
+
+// shownSnapshots bounds the snapshots of a description.
+const shownSnapshots = 10
+
+// Describe says everything about one table.
+func (b *backend) Describe(ctx context.Context, name string) (serve.TableDetail, error) {
+	switch tier, bare, _ := strings.Cut(name, "."); tier {
+	case "lake":
+		return b.describeLake(ctx, bare)
+	case "analytics":
+		return b.describeAnalytics(ctx, bare)
+	default:
+		return serve.TableDetail{}, fmt.Errorf("%w: table %q has no tier; write lake.%s or analytics.%s", serve.ErrInvalid, name, name, name)
+	}
+}
+
+func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDetail, error) {
+	names, err := b.lake.Tables(ctx)
+	if err != nil {
+		return serve.TableDetail{}, err
+	}
+	if !slices.Contains(names, name) {
+		return serve.TableDetail{}, fmt.Errorf("%w: there is no table lake.%s; the lake has %s", serve.ErrNotFound, name, listed(names))
+	}
+	t, err := b.table(ctx, name)
+	if err != nil {
+		return serve.TableDetail{}, err
+	}
+	d, err := summarise(ctx, t)
+	if err != nil {
+		return d, err
+	}
+	d.Schema = columns("", t.Schema().Fields)
+	all := t.Snapshots()
+	d.Total = len(all)
+	for i := len(all) - 1; i >= 0 && len(d.Snapshots) < shownSnapshots; i-- {
+		d.Snapshots = append(d.Snapshots, serve.Snapshot{ID: all[i].ID, Time: all[i].Time, Operation: all[i].Operation})
+	}
+	for _, m := range t.Marks() {
+		d.Marks = append(d.Marks, fmt.Sprintf("%s (created %s), %s: to sequence %d", m.Stream, timeText(m.Created), m.Filter, m.Seq))
+	}
+	return d, nil
+}
+
+func (b *backend) describeAnalytics(ctx context.Context, name string) (serve.TableDetail, error) {
+	infos, err := b.analytics.Tables(ctx)
+	if err != nil {
+		return serve.TableDetail{}, err
+	}
+	var names []string
+	for _, i := range infos {
+		if strings.EqualFold(i.Name, name) {
+			return serve.TableDetail{Table: analyticsTable(i), Schema: columns("", i.Schema.Fields)}, nil
+		}
+		names = append(names, i.Name)
+	}
+	return serve.TableDetail{}, fmt.Errorf("%w: there is no table analytics.%s; the tier has %s", serve.ErrNotFound, name, listed(names))
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "no tables yet"
+	}
+	return strings.Join(names, ", ")
+}
+
+// columns flattens nested fields into dotted names.
+func columns(prefix string, fields []tiers.Field) []serve.Column {
+	var out []serve.Column
+	for _, f := range fields {
+		name := prefix + f.Name
+		out = append(out, serve.Column{ID: f.ID, Name: name, Type: f.Type.Kind.String(), Required: f.Required, Doc: f.Doc})
+		switch f.Type.Kind {
+		case tiers.KindStruct:
+			out = append(out, columns(name+".", f.Type.Fields)...)
+		case tiers.KindList:
+			out[len(out)-1].Type = f.Type.String()
+		}
+	}
+	return out
+}
+
+// Status is the state of the daemon.
+func (b *backend) Status(ctx context.Context) (serve.Status, error) { return b.status(ctx) }
+
+// Do carries out a verb.
+func (b *backend) Do(ctx context.Context, c serve.Command) (serve.Report, error) {
+	return b.verbs.do(ctx, c)
+}

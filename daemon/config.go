@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) configCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check and print the configuration"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:   "check",
+			Short: "Print every mistake of the configuration, with its place and a remedy",
+			Args:  exactArgs(0, "no arguments; name the file with --config"),
+			RunE: func(*cobra.Command, []string) error {
+				if _, err := c.load(); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(c.Out, "the configuration is good")
+				return err
+			},
+		},
+		&cobra.Command{
+			Use:   "print",
+			Short: "Print the configuration with every default filled in and secrets masked",
+			Args:  exactArgs(0, "no arguments; name the file with --config"),
+			RunE: func(*cobra.Command, []string) error {
+				cfg, err := c.load()
+				if err != nil {
+					return err
+				}
+				return cfg.Print(c.Out)
+			},
+		},
+	)
+	return cmd
+}

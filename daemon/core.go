@@ -1,0 +1,138 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/pipeline"
+	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/analytics"
+	"github.com/lakeward/lakeward/tiers/lake"
+)
+
+// The shares of the memory budget, in percent. Go's runtime does not see the
+// engine's memory, so the one budget is split; the rest is slack for both.
+const (
+	goShare     = 35
+	engineShare = 45
+)
+
+// core is what the daemon and the commands without one share: both tiers, the
+// engine over them, and what runs pipelines.
+type core struct {
+	cfg       config.Config
+	log       *slog.Logger
+	lake      *lake.Lake
+	engine    *duckdb.Engine
+	analytics *analytics.Sink
+	runner    *pipeline.Runner
+}
+
+// coreOptions vary what openCore opens.
+type coreOptions struct {
+	readOnly  bool
+	publisher pipeline.Publisher // nil: findings are not published
+}
+
+// openCore opens the tiers in the order in which they depend on each other.
+// The caller closes the core.
+func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOptions) (_ *core, err error) {
+	debug.SetMemoryLimit(cfg.Memory.Budget * goShare / 100)
+	if err := makeDirs(cfg); err != nil {
+		return nil, err
+	}
+	c := &core{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	c.lake, err = lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogFile(), ReadOnly: o.readOnly, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the lake: %w", err)
+	}
+	c.engine, err = duckdb.Open(ctx, duckdb.Options{
+		MemoryLimit: cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
+		AllowedDirs: []string{cfg.Lake.Warehouse}, AnalyticsPath: cfg.Analytics.File(), StatePath: cfg.StateFile(),
+		ReadOnly: o.readOnly, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the engine: %w", err)
+	}
+	if c.analytics, err = analytics.Open(ctx, c.engine); err != nil {
+		return nil, fmt.Errorf("open the analytics tier: %w", err)
+	}
+	c.runner = pipeline.NewRunner(pipeline.Options{
+		Lake: c.lake, Engine: c.engine, Publisher: o.publisher, Logger: log,
+		Sinks:  pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
+		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
+	})
+	return c, nil
+}
+
+func makeDirs(cfg config.Config) error {
+	for _, dir := range []string{cfg.DataDir, cfg.Lake.Warehouse, filepath.Dir(cfg.Lake.CatalogFile()), filepath.Dir(cfg.Analytics.File())} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return fmt.Errorf("make directory of the data: %w", err)
+		}
+	}
+	return nil
+}
+
+// close ends the engine before the lake that it reads.
+func (c *core) close() error {
+	var errs []error
+	if c.analytics != nil {
+		errs = append(errs, c.analytics.Close())
+	}
+	if c.engine != nil {
+		errs = append(errs, c.engine.Close())
+	}
+	if c.lake != nil {
+		errs = append(errs, c.lake.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// loader parses pipeline files for this core's engine.
+func (c *core) loader() func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
+	return pipelineLoader(c.cfg.Pipelines, c.engine)
+}
+
+func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
+	return pipeline.Loader(pipeline.SpecOptions{
+		Settle: p.Settle, Lateness: p.Lateness, CatchUp: max(1, int(p.CatchUp/time.Hour)),
+		Compile: func(s *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem) {
+			return compile.Compile(s, schemas, confiner)
+		},
+	})
+}
+
+// folder watches the pipelines' directory; keep says where last good versions
+// are remembered (empty: nowhere).
+func (c *core) folder(keep string, changed func(*pipeline.Generation)) *pipeline.Folder {
+	return pipeline.NewFolder(pipeline.FolderOptions{
+		Dir: c.cfg.Pipelines.Dir, Keep: keep, Poll: c.cfg.Pipelines.Poll,
+		Load: c.loader(), Check: pipeline.Checker(noClock, newBench), Changed: changed, Logger: c.log,
+	})
+}
+
+// readFolder reads the pipelines' directory once, without running their tests.
+func (c *core) readFolder(ctx context.Context) (*pipeline.Generation, error) {
+	f := pipeline.NewFolder(pipeline.FolderOptions{Dir: c.cfg.Pipelines.Dir, Load: c.loader(), Logger: c.log})
+	if err := f.Scan(ctx); err != nil {
+		return nil, err
+	}
+	return f.Current(), nil
+}

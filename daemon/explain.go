@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/lakeward/lakeward/serve"
+)
+
+func (c *cli) explainCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain FINDING_ID",
+		Short: "Where a finding came from: rows, baseline, formula with its numbers, SQL",
+		Long: "Computes again, on the snapshots of the run that raised it, what led to a finding: the input\n" +
+			"rows, the baseline, the formula with its numbers, and the SQL.",
+		Example: `  lakeward explain "$(lakeward query -f csv 'SELECT finding_id FROM analytics.findings ORDER BY score DESC LIMIT 1' | tail -1)"`,
+		Args:    exactArgs(1, "a finding_id of analytics.findings"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withBackend(cmd.Context(), func(b serve.Backend) error {
+				return c.do(cmd.Context(), b, serve.Command{Noun: "finding", Verb: "explain", Name: args[0]}, asJSON)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (c *cli) verifyCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove that every message of the streams is in the lake once",
+		Long: "Compares the streams' sequences with the ranges that each data file records: every message must be\n" +
+			"in a table once, in lake.quarantine with a reason, or a counted repeat. Exit code 1 if not.",
+		Args: exactArgs(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withWriter(cmd.Context(), func(b serve.Backend) error {
+				return c.do(cmd.Context(), b, serve.Command{Noun: "lake", Verb: "verify"}, asJSON)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

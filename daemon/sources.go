@@ -1,0 +1,118 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// openStream opens a source's stream. A stream of our own server is made as
+// the source describes it, and pruned to what is not yet committed.
+func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s config.Source) (*jetstream.Stream, error) {
+	return conn.Stream(ctx, s.Subject, jetstream.StreamOptions{
+		Name: s.Stream, Subjects: subjectsOf(cfg, s.Stream), Create: !cfg.NATS.External(),
+		MaxBytes: cfg.NATS.Embedded.MaxBytes, Prune: !cfg.NATS.External(), Keep: cfg.NATS.Embedded.Keep,
+	})
+}
+
+// subjectsOf are the subjects of a stream that several sources may share.
+func subjectsOf(cfg config.Config, stream string) []string {
+	var out []string
+	for _, s := range cfg.Sources {
+		if s.Stream == stream {
+			out = append(out, s.Subject)
+		}
+	}
+	return out
+}
+
+func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source, error) {
+	stream, err := openStream(ctx, k.cfg, conn, s)
+	if err != nil {
+		return nil, err
+	}
+	in := k.cfg.Ingest
+	return ingest.New(ingest.Options{
+		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
+		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format,
+		Flush:  ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
+		Limits: ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
+		Tables: func(table string) ingest.TableOptions {
+			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
+		},
+		Grace: k.cfg.Shutdown.Grace, Logger: k.log,
+	}), nil
+}
+
+// declared are the columns that the configuration declares of a table, nested
+// where their paths are.
+func declared(cfg config.Config, table string) tiers.Schema {
+	var out tiers.Schema
+	t, ok := cfg.Table(table)
+	if !ok {
+		return out
+	}
+	for _, c := range t.Columns {
+		out.Fields = tiers.Nest(out.Fields, c.Path.Value, c.Type)
+	}
+	return out
+}
+
+func sourceStatus(s ingest.Status) serve.Source {
+	return serve.Source{
+		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
+		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts,
+		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,
+	}
+}
+
+// verify proves on the running daemon's streams and lake.
+func (a *app) verify(ctx context.Context) (serve.Report, error) {
+	return verifySources(ctx, a.core, a.conn)
+}
+
+// verifyOffline proves on a data directory that no daemon has.
+func verifyOffline(ctx context.Context, k *core) (_ serve.Report, err error) {
+	cfg := k.cfg
+	cfg.NATS.Embedded.Host, cfg.NATS.Embedded.Port = "127.0.0.1", -1
+	server, conn, err := connect(ctx, cfg, k.log)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	defer func() {
+		err = errors.Join(err, conn.Close())
+		if server != nil {
+			err = errors.Join(err, server.Close())
+		}
+	}()
+	return verifySources(ctx, k, conn)
+}
+
+func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Report, error) {
+	var text strings.Builder
+	var all []ingest.VerifyReport
+	ok := true
+	for _, s := range k.cfg.Sources {
+		stream, err := openStream(ctx, k.cfg, conn, s)
+		if err != nil {
+			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
+		}
+		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject})
+		if err != nil {
+			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
+		}
+		text.WriteString(r.String())
+		all = append(all, r)
+		ok = ok && r.OK()
+	}
+	rep, err := report(text.String(), all)
+	rep.Failed = !ok
+	return rep, err
+}

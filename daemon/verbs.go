@@ -1,0 +1,311 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/pipeline"
+	"github.com/lakeward/lakeward/serve"
+)
+
+// verbs carries out commands on pipelines, findings and the lake.
+type verbs struct {
+	*core
+	active func(ctx context.Context) (*pipeline.Generation, error)
+	verify func(ctx context.Context) (serve.Report, error)
+	now    func() time.Time
+}
+
+// Names of a command's arguments.
+const (
+	argAt     = "at"
+	argFrom   = "from"
+	argTo     = "to"
+	argDryRun = "dry_run"
+	argLimit  = "limit"
+	argStatus = "status"
+	argData   = "data" // a pipeline that is not in the folder
+)
+
+func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
+	switch c.Noun + " " + c.Verb {
+	case "pipeline list":
+		return v.list(ctx)
+	case "pipeline plan":
+		return v.plan(ctx, c)
+	case "pipeline explain":
+		return v.explain(ctx, c)
+	case "pipeline run":
+		return v.run(ctx, c)
+	case "pipeline backfill":
+		return v.backfill(ctx, c)
+	case "pipeline history":
+		return v.history(ctx, c)
+	case "finding explain":
+		return v.finding(ctx, c)
+	case "lake verify":
+		return v.verify(ctx)
+	default:
+		return serve.Report{}, fmt.Errorf("%w: nothing is known of %s %s; the daemon and the command may be of different versions", serve.ErrInvalid, c.Noun, c.Verb)
+	}
+}
+
+// report is an answer as text and as data.
+func report(text string, data any) (serve.Report, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return serve.Report{}, fmt.Errorf("encode answer: %w", err)
+	}
+	return serve.Report{Text: text, Data: raw}, nil
+}
+
+func (v *verbs) list(ctx context.Context) (serve.Report, error) {
+	g, err := v.active(ctx)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	ls, err := v.runner.List(ctx, g.List())
+	if err != nil {
+		return serve.Report{}, err
+	}
+	text := pipeline.RenderList(ls)
+	for _, f := range g.Files {
+		for _, p := range f.Problems {
+			text += p.String() + "\n"
+		}
+	}
+	return report(text, ls)
+}
+
+// definition is the active one by name or, if the command brings a file, that.
+func (v *verbs) definition(ctx context.Context, c serve.Command) (d, live *pipeline.Definition, g *pipeline.Generation, err error) {
+	if g, err = v.active(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	data, ok := c.Args[argData]
+	if !ok {
+		d, ok := g.Definitions[c.Name]
+		if !ok {
+			return nil, nil, nil, fmt.Errorf("%w: there is no active pipeline %q; active are %s", serve.ErrNotFound, c.Name, listed(slices.Sorted(maps.Keys(g.Definitions))))
+		}
+		return d, nil, g, nil
+	}
+	d, problems := v.loader()(ctx, v.cfg.Pipelines.Dir, c.Name, []byte(data), nil)
+	if len(problems) > 0 {
+		return nil, nil, nil, fmt.Errorf("%w: %s", serve.ErrInvalid, problemLines(problems))
+	}
+	return d, g.Definitions[d.Name], g, nil
+}
+
+func problemLines(ps []pipeline.Problem) string {
+	var lines []string
+	for _, p := range ps {
+		lines = append(lines, p.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (v *verbs) plan(ctx context.Context, c serve.Command) (serve.Report, error) {
+	d, live, g, err := v.definition(ctx, c)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	to, err := v.instant(c, argTo, v.now())
+	if err != nil {
+		return serve.Report{}, err
+	}
+	from, err := v.instant(c, argFrom, to.Add(-7*24*time.Hour))
+	if err != nil {
+		return serve.Report{}, err
+	}
+	clocks, _ := pipeline.Clocks(withDefinition(g, d))
+	rep, err := v.runner.Plan(ctx, d, live, clocks[d.Name], from, to)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return report(rep.String(), rep)
+}
+
+// withDefinition is the generation's list with d in its place.
+func withDefinition(g *pipeline.Generation, d *pipeline.Definition) []*pipeline.Definition {
+	out := []*pipeline.Definition{d}
+	for name, other := range g.Definitions {
+		if name != d.Name {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// instant reads a time argument.
+func (v *verbs) instant(c serve.Command, name string, missing time.Time) (time.Time, error) {
+	text := c.Args[name]
+	if text == "" {
+		return missing, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("%w: %s %q is no time; write it like 2026-11-24T10:05:00Z", serve.ErrInvalid, name, text)
+	}
+	return t.UTC(), nil
+}
+
+func (v *verbs) explain(ctx context.Context, c serve.Command) (serve.Report, error) {
+	d, _, g, err := v.definition(ctx, c)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	at, err := v.instant(c, argAt, v.now())
+	if err != nil {
+		return serve.Report{}, err
+	}
+	clocks, _ := pipeline.Clocks(withDefinition(g, d))
+	text, err := v.runner.Explain(ctx, d, clocks[d.Name], at)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return report(text, text)
+}
+
+func (v *verbs) run(ctx context.Context, c serve.Command) (serve.Report, error) {
+	d, _, g, err := v.definition(ctx, c)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	at, err := v.instant(c, argAt, v.now())
+	if err != nil {
+		return serve.Report{}, err
+	}
+	dry, err := flagOf(c, argDryRun)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	clocks, _ := pipeline.Clocks(g.List())
+	w, err := d.WindowAt(at, clocks[d.Name])
+	if err != nil {
+		return serve.Report{}, err
+	}
+	o := pipeline.RunOptions{At: at, Trigger: pipeline.TriggerManual, DryRun: dry}
+	if dry {
+		for _, out := range d.Outputs {
+			o.Collect = append(o.Collect, out.From)
+		}
+	}
+	res, err := v.runner.Run(ctx, d, w, o)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return report(runText(res, dry), res)
+}
+
+func flagOf(c serve.Command, name string) (bool, error) {
+	if c.Args[name] == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(c.Args[name])
+	if err != nil {
+		return false, fmt.Errorf("%w: %s %q is neither true nor false", serve.ErrInvalid, name, c.Args[name])
+	}
+	return b, nil
+}
+
+func runText(r pipeline.Result, dry bool) string {
+	text := fmt.Sprintf("%s over [%s, %s): %s, %d rows in, %d rows out, in %s\n", r.Pipeline,
+		timeText(r.Window.Start), timeText(r.Window.End), r.Status, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond))
+	if r.Error != "" {
+		text += r.Error + "\n"
+	}
+	if !dry {
+		return text
+	}
+	text += "dry run: nothing was written\n"
+	for _, step := range slices.Sorted(maps.Keys(r.Rows)) {
+		text += fmt.Sprintf("\n%s: %d rows\n", step, len(r.Rows[step]))
+		for _, row := range r.Rows[step] {
+			line, err := json.Marshal(row)
+			if err != nil {
+				line = []byte(err.Error())
+			}
+			text += "  " + string(line) + "\n"
+		}
+	}
+	return text
+}
+
+func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, error) {
+	g, err := v.active(ctx)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	ds := g.List()
+	if c.Name != "" {
+		d, _, _, err := v.definition(ctx, c)
+		if err != nil {
+			return serve.Report{}, err
+		}
+		ds = []*pipeline.Definition{d}
+	}
+	to, err := v.instant(c, argTo, v.now())
+	if err != nil {
+		return serve.Report{}, err
+	}
+	from, err := v.instant(c, argFrom, time.Time{})
+	if err != nil {
+		return serve.Report{}, err
+	}
+	if from.IsZero() {
+		return serve.Report{}, fmt.Errorf("%w: say from when to backfill (--from)", serve.ErrInvalid)
+	}
+	clocks, _ := pipeline.Clocks(g.List())
+	counts := map[string]int{}
+	var rows int64
+	err = v.runner.Backfill(ctx, ds, clocks, from, to, func(r pipeline.Result) {
+		counts[r.Status]++
+		rows += r.RowsOut
+	})
+	if err != nil {
+		return serve.Report{}, errors.Join(fmt.Errorf("after %d runs", counts[pipeline.StatusSucceeded]), err)
+	}
+	return report(fmt.Sprintf("%d runs succeeded, %d skipped, %d rows out\n", counts[pipeline.StatusSucceeded], counts[pipeline.StatusSkipped], rows), counts)
+}
+
+func (v *verbs) history(ctx context.Context, c serve.Command) (serve.Report, error) {
+	f := pipeline.HistoryFilter{Pipeline: c.Name, Status: c.Args[argStatus], Limit: 20}
+	if l := c.Args[argLimit]; l != "" {
+		n, err := strconv.Atoi(l)
+		if err != nil || n < 0 {
+			return serve.Report{}, fmt.Errorf("%w: limit %q is no count", serve.ErrInvalid, l)
+		}
+		f.Limit = n
+	}
+	rs, err := v.runner.History(ctx, f)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return report(pipeline.RenderHistory(rs), rs)
+}
+
+func (v *verbs) finding(ctx context.Context, c serve.Command) (serve.Report, error) {
+	g, err := v.active(ctx)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	rep, err := v.runner.ExplainFinding(ctx, c.Name, func(name string) (*pipeline.Definition, bool) {
+		d, ok := g.Definitions[name]
+		return d, ok
+	})
+	if errors.Is(err, pipeline.ErrNoFinding) {
+		return serve.Report{}, fmt.Errorf("%w: %w", serve.ErrNotFound, err)
+	}
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return report(rep.String(), rep)
+}
