@@ -39,8 +39,9 @@ type shape struct {
 	evidence   [][2]string // JSON key, SQL value
 	key        string      // what with pipeline, step, detector and entity makes the id
 	vars       map[string]string
-	reason     string // plain template
-	technique  string // plain text
+	reason     string   // plain template
+	technique  string   // plain text
+	extra      []string // further columns, after the findings' own
 }
 
 // findingSQL is the SELECT that gives findings their one shape.
@@ -83,7 +84,7 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 		}
 		cols = append(cols, expr+" AS "+ident(f.Name))
 	}
-	q := "SELECT " + strings.Join(cols, ",\n  ") + "\nFROM " + s.from
+	q := "SELECT " + strings.Join(append(cols, s.extra...), ",\n  ") + "\nFROM " + s.from
 	if s.where != "" {
 		q += "\nWHERE " + s.where
 	}

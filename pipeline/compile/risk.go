@@ -99,7 +99,6 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	q = "SELECT f.*, " + riskLevel("f.score") + " AS level, e.criticality, e.modifier, e.inputs FROM (" + q + ") AS f JOIN " + t("entities") + " AS e ON e.entity = f.entity AND e.entity_type = f.entity_type"
 	work("entities", f.entities(t))
 	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
 }
@@ -141,10 +140,14 @@ QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity,
 // ranked adds each input's rank and the sums that the counterfactuals need:
 // gain is what the inputs behind would gain if they all moved up one rank.
 func (f *riskForm) ranked(inputs string) string {
-	return fmt.Sprintf(`SELECT *, sum(s / pow(i, %[2]v)) OVER e AS tot, sum(s) OVER e AS plain, max(s) OVER e AS top, max(CASE WHEN i = 2 THEN s END) OVER e AS next,
-  coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[2]v) - pow(i, -%[2]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain
-FROM (SELECT *, row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %[1]s)
-WHERE i <= %[3]d WINDOW e AS (PARTITION BY entity_type, entity)`, inputs, riskPower, riskMost)
+	sums := fmt.Sprintf(`sum(s / pow(i, %[1]v)) OVER e AS tot,
+  coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[1]v) - pow(i, -%[1]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain`, riskPower)
+	if f.method != "rank" {
+		sums = "sum(s) OVER e AS plain, max(s) OVER e AS top, max(CASE WHEN i = 2 THEN s END) OVER e AS next"
+	}
+	return fmt.Sprintf(`SELECT *, %s
+FROM (SELECT *, row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %s)
+WHERE i <= %d WINDOW e AS (PARTITION BY entity_type, entity)`, sums, inputs, riskMost)
 }
 
 func (f *riskForm) criticality() string {
@@ -172,11 +175,13 @@ func (f *riskForm) entities(t func(string) string) string {
     coalesce(any_value(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END), 1.0) * any_value(%[4]s) AS modifier
   FROM %[5]s AS r LEFT JOIN %[6]s AS c ON c.entity = r.entity GROUP BY ALL))
 SELECT e.*, x.contributions, x.needed, x.strongest FROM e JOIN (
-  SELECT e.entity_type, e.entity, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': r.score, 'decayed': round(s, 4),
-      'contribution': round(%[7]s, 4), 'reason': reason, 'score_without': round(%[8]s, 2), 'level_without': %[9]s} ORDER BY i) FILTER (i <= 10 AND s > 0)) AS contributions,
-    list(finding_id ORDER BY i) FILTER (i <= 10 AND s > 0 AND %[9]s <> e.level) AS needed, arg_min(reason, i) AS strongest
-  FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
-		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel(gone))
+  SELECT entity_type, entity, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0)) AS contributions,
+    list(finding_id ORDER BY i) FILTER (s > 0 AND level_without <> level) AS needed, arg_min(reason, i) AS strongest
+  FROM (SELECT *, %[9]s AS level_without FROM (
+    SELECT r.*, e.level, %[7]s AS part, %[8]s AS without FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
+  GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
+		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel("without"))
 }
 
 func (f *riskForm) shape(s *step, t func(string) string, r Run) shape {
@@ -187,6 +192,7 @@ func (f *riskForm) shape(s *step, t func(string) string, r Run) shape {
 		score: "score", observed: "n", expected: "NULL", technique: f.technique,
 		reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",
 		vars:   map[string]string{"entity": "entity", "level": "level", "score": text("round(score)"), "inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
+		extra:  []string{riskLevel("round(score, 2)") + " AS level", "criticality", "modifier", "inputs"},
 		evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"}, {"inputs", "inputs"},
 			{"contributions", "contributions"}, {"level_depends_on", "needed"}},
 	}

@@ -104,7 +104,7 @@ func (b *bench) round(ctx context.Context, n int) error {
 	defer s.engine.Close()
 	for _, name := range shipped {
 		if name == "entity-risk" {
-			if err := s.exec(ctx, nil, strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(b.month.users), "$rows", fmt.Sprint(b.events/100)).Replace(query("findings"))); err != nil {
+			if err := s.exec(ctx, nil, strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(b.month.users), "$rows", fmt.Sprint(b.events/100)).Replace(query("findings")), "CHECKPOINT analytics"); err != nil {
 				return err
 			}
 		}

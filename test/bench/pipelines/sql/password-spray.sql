@@ -9,7 +9,8 @@ UNION ALL SELECT 1, o1 FROM fails WHERE o1 IS NOT NULL GROUP BY ALL HAVING count
 UNION ALL SELECT 2, o2 FROM fails WHERE o2 IS NOT NULL GROUP BY ALL HAVING count(DISTINCT account) >= 10;
 
 CREATE OR REPLACE TEMP TABLE succ AS
-SELECT "user".name AS account, src_endpoint.ip AS o0, src_endpoint.autonomous_system.number AS o1, http_request.user_agent AS o2, min("time") AS first, count(*) AS n
+SELECT "user".name AS account, CASE WHEN src_endpoint.ip IN (SELECT source FROM cands WHERE o = 0) THEN src_endpoint.ip END AS o0,
+  src_endpoint.autonomous_system.number AS o1, http_request.user_agent AS o2, min("time") AS first, count(*) AS n
 FROM lake.signin WHERE status = 'Success' AND "time" >= $start - INTERVAL 30 DAY AND "time" < $end GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE answer AS
