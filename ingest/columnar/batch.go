@@ -74,6 +74,7 @@ type Batch struct {
 	stamp   uint64
 	stamps  uint64
 	inList  int
+	vacancy bool // something in the list at hand told no type
 	path    []span
 	paths   []span
 	strays  []strayed

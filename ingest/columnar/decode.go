@@ -12,6 +12,7 @@ type outcome uint8
 const (
 	fits   outcome = iota
 	misfit         // the value is well-formed as far as it was read, but not the column's
+	vacant         // the value was read, and nothing in it tells a type: [], {}, [null]
 	refuse         // the event is: see scanner.fault
 )
 
@@ -110,7 +111,7 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 	b.path = append(b.path, raw)
 	r := misfit
 	again := strays.has(b, name)
-	if !again && exact && nameable(name) {
+	if !again && exact && nameable(name) && b.room(name) {
 		r = b.fresh(n, slot, string(name), prev)
 	}
 	if r == misfit {
@@ -124,6 +125,11 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 		b.candidate(timePriority(name), span{from, s.p})
 	}
 	return r
+}
+
+// room is false when a table with all its columns cannot know the key.
+func (b *Batch) room(name []byte) bool {
+	return b.leaves < b.o.Limits.MaxColumns || bytes.IndexByte(name, '.') >= 0
 }
 
 // member reads the value of a key that has a column.
@@ -157,11 +163,11 @@ func (b *Batch) into(k *key, slot int, c byte, from int) outcome {
 		}
 		return fits
 	}
-	if r == misfit {
-		b.s.nesting = nesting
-		return b.stray(from, false)
+	if r == refuse {
+		return refuse
 	}
-	return refuse
+	b.s.nesting = nesting
+	return b.stray(from, false)
 }
 
 // special reads a member at the top that may be the event's time, or has a
@@ -206,8 +212,8 @@ func (b *Batch) fresh(n *node, slot int, name string, prev ***key) outcome {
 	if k != nil && k.to.seen != b.stamp {
 		k.to.seen = b.stamp
 		r = b.value(k.to, slot, s.buf[from])
-		if r == fits && len(k.to.members) == 0 && k.to.keys != nil {
-			r = misfit // an object that gave no column is no struct
+		if r == fits && k.to.blank() {
+			r = vacant
 		}
 	} else {
 		r = misfit
@@ -215,7 +221,14 @@ func (b *Batch) fresh(n *node, slot int, name string, prev ***key) outcome {
 	if r != fits {
 		b.uncreate(created)
 		b.strays, b.paths = b.strays[:strays], b.paths[:paths]
+		if r == vacant && b.inList > 0 {
+			b.vacancy = true
+			return fits
+		}
 		s.p, s.nesting = from, nesting
+		if r == vacant {
+			r = misfit
+		}
 		return r
 	}
 	for _, m := range k.via {
@@ -337,14 +350,29 @@ func (b *Batch) list(n *node, slot int) outcome {
 	if b.inList > 0 {
 		return b.elements(n, slot)
 	}
-	created := len(b.created)
+	from, nesting, created := b.s.p, b.s.nesting, len(b.created)
+	r := b.outermost(n, slot)
+	if r == fits && b.vacancy && len(b.created) > created {
+		// What told nothing at first may be known by what followed.
+		b.s.p, b.s.nesting = from, nesting
+		n.col.Truncate(slot)
+		r = b.outermost(n, slot)
+	}
+	switch {
+	case r == misfit || r == vacant:
+		b.uncreate(created)
+		n.col.Truncate(slot)
+	case r == fits && b.vacancy:
+		b.strayAt(b.path, span{from, b.s.p}, false)
+	}
+	return r
+}
+
+func (b *Batch) outermost(n *node, slot int) outcome {
+	b.vacancy = false
 	b.inList++
 	r := b.elements(n, slot)
 	b.inList--
-	if r == misfit {
-		b.uncreate(created)
-		n.col.Truncate(slot)
-	}
 	return r
 }
 
@@ -354,11 +382,11 @@ func (b *Batch) elements(n *node, slot int) outcome {
 		return refuse
 	}
 	first, count := n.col.BeginList(slot), 0
-	if s.space() == ']' {
+	more := s.space() != ']'
+	if !more {
 		s.leave()
-		return b.known(n)
 	}
-	for more := true; more; {
+	for more {
 		var r outcome
 		if c := s.space(); c == 'n' {
 			r = b.scanned(s.literal("null"))
@@ -375,18 +403,14 @@ func (b *Batch) elements(n *node, slot int) outcome {
 		}
 	}
 	n.col.EndList(count)
-	return b.known(n)
-}
-
-// known is a misfit for a list whose elements' type nothing has told.
-func (b *Batch) known(n *node) outcome {
 	if n.elem == nil {
-		return misfit
+		return vacant
 	}
 	return fits
 }
 
 func (b *Batch) element(n *node, slot int, c byte) outcome {
+	created := len(b.created)
 	if n.elem == nil {
 		kind, r := b.kindHere()
 		if r != fits {
@@ -401,11 +425,16 @@ func (b *Batch) element(n *node, slot int, c byte) outcome {
 	b.stamp = b.stamps
 	r := b.value(n.elem, slot, c)
 	b.stamp = outer
-	if r == fits && n.elem.keys != nil && len(n.elem.members) == 0 {
-		return misfit
+	if r == vacant || (r == fits && n.elem.blank()) {
+		b.uncreate(created)
+		b.vacancy = true
+		return fits
 	}
 	return r
 }
+
+// blank reports whether n is a struct without members, which no file can hold.
+func (n *node) blank() bool { return n.keys != nil && len(n.members) == 0 }
 
 // stray keeps the value that begins at from for unmapped.
 func (b *Batch) stray(from int, again bool) outcome {

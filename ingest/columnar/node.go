@@ -58,7 +58,7 @@ const (
 )
 
 func (b *Batch) newNode(up *node, f tiers.Field, col *parquetfile.Column, known bool) *node {
-	n := &node{name: f.Name, id: f.ID, doc: f.Doc, known: known, up: up, col: col, depth: up.depth + 1}
+	n := &node{name: f.Name, id: f.ID, doc: f.Doc, known: known, up: up, col: col, depth: depthBelow(up, f.Type.Kind)}
 	switch f.Type.Kind {
 	case tiers.KindStruct:
 		n.keys, n.fold = map[string]*key{}, map[string]*node{}
@@ -73,6 +73,15 @@ func (b *Batch) newNode(up *node, f tiers.Field, col *parquetfile.Column, known 
 		b.leaves++
 	}
 	return n
+}
+
+// depthBelow is the depth of a field below up. The element of a list is as
+// deep as the list, unless it is a list itself.
+func depthBelow(up *node, kind tiers.Kind) int {
+	if up.keys == nil && kind != tiers.KindList {
+		return up.depth
+	}
+	return up.depth + 1
 }
 
 // adopt makes m the last member.
@@ -105,7 +114,7 @@ func roleOf(name string) role {
 // create adds a column below up (nil: the element of the list up). It returns
 // nil if that is beyond the limits.
 func (b *Batch) create(up *node, name string, kind tiers.Kind) *node {
-	if up.depth+1 > b.o.Limits.MaxDepth || b.leaves >= b.o.Limits.MaxColumns {
+	if depthBelow(up, kind) > b.o.Limits.MaxDepth || b.leaves >= b.o.Limits.MaxColumns {
 		return nil
 	}
 	f := tiers.Field{Name: name, Type: tiers.Type{Kind: kind}}

@@ -1,0 +1,198 @@
+package columnar
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
+)
+
+// The oracle flattens an event, with encoding/json, to lines "path=value", and
+// a row's columns and its unmapped to the same; nothing may be lost or made up.
+// Null is no value, an object without values is "{}", a list has its length.
+
+const sep = "\x1f"
+
+type flat struct{ lines []string }
+
+func (f *flat) add(path, value string) { f.lines = append(f.lines, path+"="+value) }
+
+// walk flattens one value of a decoder. Keys with dots are paths. atKey sees
+// each member and may take it over.
+func (f *flat) walk(t testing.TB, d *json.Decoder, path string, unmapped bool) {
+	tok, err := d.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch v := tok.(type) {
+	case json.Delim:
+		if v == '{' {
+			f.walkObject(t, d, path, unmapped)
+			return
+		}
+		n := 0
+		for ; d.More(); n++ {
+			f.walk(t, d, path+sep+"["+strconv.Itoa(n)+"]", false)
+		}
+		d.Token()
+		f.add(path, "#"+strconv.Itoa(n))
+	case nil:
+	case string:
+		f.add(path, "s:"+v)
+	case json.Number:
+		f.add(path, "n:"+canonical(string(v)))
+	default:
+		f.add(path, fmt.Sprint(v))
+	}
+}
+
+func (f *flat) walkObject(t testing.TB, d *json.Decoder, path string, unmapped bool) {
+	before := len(f.lines)
+	for d.More() {
+		tok, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := tok.(string)
+		if unmapped && key == "$repeated" {
+			d.Token()
+			for d.More() {
+				d.Token()
+				again, _ := d.Token()
+				f.walk(t, d, path+sep+strings.ReplaceAll(again.(string), ".", sep), false)
+				d.Token()
+			}
+			d.Token()
+			continue
+		}
+		f.walk(t, d, path+sep+strings.ReplaceAll(key, ".", sep), unmapped)
+	}
+	d.Token()
+	if len(f.lines) == before {
+		f.add(path, "{}")
+	}
+}
+
+func canonical(num string) string {
+	digits, exp, ok := decimalParts(num)
+	switch {
+	case !ok:
+		return num
+	case digits == "" || digits == "-":
+		return digits + "0"
+	}
+	return digits + "e" + strconv.Itoa(exp)
+}
+
+func flatten(t testing.TB, js []byte, unmapped bool) []string {
+	d := json.NewDecoder(bytes.NewReader(js))
+	d.UseNumber()
+	var f flat
+	f.walk(t, d, "", unmapped)
+	return f.lines
+}
+
+func (f *flat) column(c *parquetfile.Column, slot int, path string) {
+	if !c.Has(slot) {
+		return
+	}
+	switch c.Kind {
+	case tiers.KindStruct:
+		before := len(f.lines)
+		for _, m := range c.Children {
+			f.column(m, slot, path+sep+m.Name)
+		}
+		if len(f.lines) == before {
+			f.add(path, "{}")
+		}
+	case tiers.KindList:
+		from, to := c.List(slot)
+		for e := from; e < to; e++ {
+			f.column(c.Elem(), e, path+sep+"["+strconv.Itoa(e-from)+"]")
+		}
+		f.add(path, "#"+strconv.Itoa(to-from))
+	case tiers.KindLong:
+		f.add(path, "n:"+canonical(strconv.FormatInt(c.Int(slot), 10)))
+	case tiers.KindDouble:
+		f.add(path, "n:"+canonical(strconv.FormatFloat(c.Double(slot), 'e', -1, 64)))
+	case tiers.KindBool:
+		f.add(path, fmt.Sprint(c.Bool(slot)))
+	case tiers.KindString:
+		f.add(path, "s:"+string(c.Bytes(slot)))
+	default:
+		f.add(path, "?")
+	}
+}
+
+// checkRow compares a row of an inferred table with its event.
+func checkRow(t testing.TB, b *Batch, row int, event []byte) {
+	t.Helper()
+	want := flatten(t, event, false)
+	var f flat
+	for _, c := range b.t.Columns {
+		if roleOf(c.Name) == plainKey {
+			f.column(c, row, sep+c.Name)
+		}
+	}
+	if b.rest.Has(row) {
+		if !json.Valid(b.rest.Bytes(row)) {
+			t.Fatalf("unmapped is not JSON: %s", b.rest.Bytes(row))
+		}
+		f.lines = append(f.lines, flatten(t, b.rest.Bytes(row), true)...)
+	}
+	got := f.lines
+	want = dropTime(t, b, row, want, got)
+	empties := func(l string) bool { return strings.HasSuffix(l, "={}") }
+	for _, l := range want {
+		if empties(l) && !slices.Contains(got, l) {
+			// A dotted key may have put values where the object is.
+			prefix := strings.TrimSuffix(l, "={}") + sep
+			if !slices.ContainsFunc(got, func(g string) bool { return strings.HasPrefix(g, prefix) }) && l != "={}" {
+				t.Fatalf("lost %q\n of %s\n got %q", l, event, got)
+			}
+		}
+	}
+	got, want = slices.DeleteFunc(got, empties), slices.DeleteFunc(want, empties)
+	slices.Sort(got)
+	slices.Sort(want)
+	got, want = onceInLists(got), onceInLists(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("event %s\n has %q\n row has %q\n unmapped %s", event, want, got, b.rest.Bytes(row))
+	}
+}
+
+// dropTime leaves out the key time where it became the column.
+func dropTime(t testing.TB, b *Batch, row int, want, got []string) []string {
+	for i, l := range want {
+		if !strings.HasPrefix(l, sep+"time=") || slices.Contains(got, l) {
+			continue
+		}
+		if text, ok := strings.CutPrefix(l, sep+"time=s:"); ok {
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err == nil && at.UnixMicro() != b.time.Int(row) {
+				t.Fatalf("time %s became %s", text, time.UnixMicro(b.time.Int(row)).UTC())
+			}
+		}
+		return slices.Delete(slices.Clone(want), i, i+1)
+	}
+	return want
+}
+
+// onceInLists lets a list stand in its column and in unmapped.
+func onceInLists(lines []string) []string {
+	var out []string
+	for _, l := range lines {
+		inList := strings.Contains(l, sep+"[") || strings.Contains(l, "=#")
+		if !inList || len(out) == 0 || out[len(out)-1] != l {
+			out = append(out, l)
+		}
+	}
+	return out
+}
