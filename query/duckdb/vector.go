@@ -102,13 +102,28 @@ func copyFixed[T any](b any, s span) error {
 	return nil
 }
 
+// copyBools reads booleans as bytes: where a row is null the engine leaves any
+// byte there, which as a Go bool would spill into the bit of its neighbour.
+func copyBools(b any, s span) error {
+	fb, ok := b.(fixedBuilder[bool])
+	if !ok {
+		return fmt.Errorf("builder %T takes no booleans", b)
+	}
+	out := make([]bool, s.n)
+	for i, v := range values[uint8](s) {
+		out[i] = v == 1
+	}
+	fb.AppendValues(out, s.validity())
+	return nil
+}
+
 // fill appends n rows of v, from row off, to the builder of the Arrow type
 // that arrowType gives for the column.
 func (c *column) fill(b array.Builder, v duck.Vector, off, n int) error {
 	s := span{data: duck.VectorGetData(v), mask: duck.VectorGetValidity(v), off: off, n: n}
 	switch c.id {
 	case duck.TypeBoolean:
-		return copyFixed[bool](b, s)
+		return copyBools(b, s)
 	case duck.TypeTinyInt:
 		return copyFixed[int8](b, s)
 	case duck.TypeSmallInt:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,19 +50,21 @@ func compare(row []byte, want map[string][]byte) (id, problem string, err error)
 		}
 	}
 	got, _ := bare(m).(map[string]any)
-	merge(got, rest)
+	if left, ok := bare(rest).(map[string]any); ok {
+		merge(got, left)
+	}
 	return id, differ("", bare(event), bare(got)), nil
 }
 
 // bare leaves out what a table does not tell apart: null and absent members,
-// objects without members.
+// objects without members, and a key with dots and the path that it is.
 func bare(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
 		for k, x := range v {
 			if x = bare(x); x != nil {
-				out[k] = x
+				merge(out, nested(k, x))
 			}
 		}
 		if len(out) == 0 {
@@ -76,6 +79,13 @@ func bare(v any) any {
 	default:
 		return v
 	}
+}
+
+func nested(key string, v any) map[string]any {
+	if first, rest, ok := strings.Cut(key, "."); ok && first != "" && rest != "" {
+		return map[string]any{first: nested(rest, v)}
+	}
+	return map[string]any{key: v}
 }
 
 // merge adds what did not fit the columns, at its own path.

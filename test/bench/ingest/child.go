@@ -101,7 +101,9 @@ func openBroker(ctx context.Context, store string) (b *broker, err error) {
 	if b.conn, err = jetstream.Connect(ctx, jetstream.Options{URL: b.server.ClientURL()}, nil); err != nil {
 		return b, err
 	}
-	b.stream, err = b.conn.Stream(ctx, filter, jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{filter}, Create: true})
+	// A backlog is older than the window of message ids that the server keeps in
+	// memory; this one would not be.
+	b.stream, err = b.conn.Stream(ctx, filter, jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{filter}, Create: true, Duplicates: time.Second})
 	return b, err
 }
 
