@@ -36,13 +36,16 @@ func (q fitSQL) seen(agg string) string {
 	return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s AS own\nFROM (%s) AS f LEFT JOIN (SELECT entity, count(*) AS c FROM %s GROUP BY 1) AS x ON x.entity = f.entity", own, first, q.t("skip"))
 }
 
-// hist: the history that the fit may use: what the window's entities did, and
-// what others did in the same slots; without flagged windows.
+// hist: the history that the fit may use: what the window's entities did and,
+// if any of them is still learning and so needs its peers, what others did in
+// the same slots; without flagged windows.
 func (q fitSQL) hist(agg string) string {
-	return fmt.Sprintf(`SELECT *, %[1]s FROM %[2]s AS a WHERE bucket >= %[3]d AND bucket < %[4]d
-AND (%[5]s IN (SELECT s0 FROM %[6]s) OR entity IN (SELECT entity FROM %[6]s))
-AND NOT EXISTS (FROM %[7]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
-		q.form.slots("bucket"), agg, q.from, q.to, q.form.slot("bucket", 0), q.t("obs"), q.t("skip"))
+	return fmt.Sprintf(`WITH learners AS (SELECT o.s0 FROM %[6]s AS o, (SELECT count(*) AS n FROM %[6]s AS o LEFT JOIN %[8]s AS s ON s.entity = o.entity WHERE coalesce(s.own, 0) < %[9]d) AS l WHERE l.n > 0)
+SELECT *, %[1]s FROM (
+  SELECT * FROM %[2]s WHERE bucket >= %[3]d AND bucket < %[4]d AND entity IN (SELECT entity FROM %[6]s)
+  UNION ALL SELECT * FROM %[2]s WHERE bucket >= %[3]d AND bucket < %[4]d AND %[5]s IN (SELECT s0 FROM learners) AND entity NOT IN (SELECT entity FROM %[6]s)
+) AS a WHERE NOT EXISTS (FROM %[7]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
+		q.form.slots("bucket"), agg, q.from, q.to, q.form.slot("bucket", 0), q.t("obs"), q.t("skip"), q.t("seen"), q.form.minSupport)
 }
 
 // calendar lists the history's buckets of the window's slots.

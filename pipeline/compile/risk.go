@@ -92,8 +92,7 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	work := func(name, sql string) {
 		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + t(name) + " AS\n" + sql})
 	}
-	work("inputs", f.inputs(c, r))
-	work("ranked", f.ranked(t("inputs")))
+	work("ranked", f.ranked("("+f.inputs(c, r)+")"))
 	work("criticality", f.criticality())
 	q, err := c.findingSQL(s.name, r.ID, f.shape(s, t, r))
 	if err != nil {

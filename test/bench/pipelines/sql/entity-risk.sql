@@ -10,11 +10,15 @@ m AS (SELECT entity, criticality, coalesce(CASE lower(criticality) WHEN 'low' TH
 r AS (SELECT *, s / pow(i, 1.5) AS part,
     coalesce(sum(if(i > 1, s * (pow(i - 1, -1.5) - pow(i, -1.5)), 0)) OVER (PARTITION BY entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain
   FROM i WHERE i <= 10000),
-t AS (SELECT entity, sum(part) AS tot, count(*) AS inputs FROM r WHERE s > 0 GROUP BY 1),
+t AS (SELECT entity, sum(part) AS tot, count(*) AS inputs, min("time") AS first FROM r WHERE s > 0 GROUP BY 1),
 e AS (SELECT t.*, criticality, coalesce(m, 1) AS m, least(tot / 2.5924, 99.9999) AS n, n / (100 - n) * coalesce(m, 1) AS o, round(100.0 * o / (1 + o), 2) AS score FROM t LEFT JOIN m USING (entity)),
 x AS (SELECT e.entity, r.*, least((tot - part + gain) / 2.5924, 99.9999) AS n, n / (100 - n) * m AS o, round(100.0 * o / (1 + o), 2) AS without FROM r JOIN e USING (entity) WHERE i <= 10 AND s > 0)
-SELECT 'user' AS entity_type, e.*, CASE WHEN e.score < 20 THEN 'unknown' WHEN e.score < 40 THEN 'low' WHEN e.score < 70 THEN 'moderate' WHEN e.score < 90 THEN 'high' ELSE 'critical' END AS level, contributions,
-  e.entity || ' is at ' || level || ' risk (' || round(e.score) || ') from ' || inputs || ' findings; strongest: ' || strongest AS reason
-FROM e JOIN (SELECT entity, arg_min(reason, i) AS strongest, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-    'contribution': round(part / 2.5924, 4), 'reason': reason, 'score_without': without, 'level_without': CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END} ORDER BY i)) AS contributions
+SELECT md5(concat_ws(chr(31), 'entity-risk', 'risk', 'risk_rank', e.entity, 'user')) AS finding_id, $end AS "time", first AS window_start, $end AS window_end, 'user' AS entity_type, e.entity, 'risk_rank' AS detector, e.score,
+  CASE WHEN e.score < 20 THEN 'informational' WHEN e.score < 40 THEN 'low' WHEN e.score < 70 THEN 'medium' WHEN e.score < 90 THEN 'high' ELSE 'critical' END AS severity, n AS observed, NULL::DOUBLE AS expected,
+  CASE WHEN e.score < 20 THEN 'unknown' WHEN e.score < 40 THEN 'low' WHEN e.score < 70 THEN 'moderate' WHEN e.score < 90 THEN 'high' ELSE 'critical' END AS level,
+  e.entity || ' is at ' || level || ' risk (' || round(e.score) || ') from ' || inputs || ' findings; strongest: ' || strongest AS reason, NULL::VARCHAR AS technique,
+  json_object('normalised', round(n, 4), 'modifier', m, 'criticality', criticality, 'inputs', inputs, 'contributions', contributions, 'level_depends_on', list_transform(list_filter(top, lambda c: c.level_without <> level), lambda c: c.finding_id))::VARCHAR AS evidence,
+  'entity-risk' AS pipeline, 'by hand' AS run_id, criticality, m AS modifier, inputs
+FROM e JOIN (SELECT entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
+    'contribution': round(part / 2.5924, 4), 'reason': reason, 'score_without': without, 'level_without': CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END} ORDER BY i) AS top, to_json(top) AS contributions
   FROM x GROUP BY 1) USING (entity)
