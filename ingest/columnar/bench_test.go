@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,11 +72,12 @@ func BenchmarkDecode(b *testing.B) {
 	c := signins(b, benchEvents)
 	batch := NewBatch(tiers.Schema{}, Options{StreamTag: "s1"})
 	b.ReportAllocs()
+	before := cpu(b)
 	for b.Loop() {
 		batch.Reset(tiers.Schema{})
 		c.fill(b, batch, false)
 	}
-	rate(b, c)
+	rate(b, c, before)
 	b.ReportMetric(float64(batch.Bytes())/benchEvents, "heldB/event")
 }
 
@@ -88,10 +90,11 @@ func BenchmarkFile(b *testing.B) {
 			schema := withIDs(batch.Schema())
 			size := encode(b, batch, schema)
 			b.ReportAllocs()
+			before := cpu(b)
 			for b.Loop() {
 				encode(b, batch, schema)
 			}
-			rate(b, c)
+			rate(b, c, before)
 			b.ReportMetric(float64(size)/benchEvents, "fileB/event")
 		})
 	}
@@ -103,12 +106,13 @@ func BenchmarkDecodeAndFile(b *testing.B) {
 	batch := NewBatch(tiers.Schema{}, Options{StreamTag: "s1"})
 	c.fill(b, batch, true)
 	schema := withIDs(batch.Schema())
+	before := cpu(b)
 	for b.Loop() {
 		batch.Reset(schema)
 		c.fill(b, batch, true)
 		encode(b, batch, schema)
 	}
-	rate(b, c)
+	rate(b, c, before)
 }
 
 func encode(b *testing.B, batch *Batch, schema tiers.Schema) (size int64) {
@@ -122,7 +126,17 @@ func encode(b *testing.B, batch *Batch, schema tiers.Schema) (size int64) {
 	return size
 }
 
-func rate(b *testing.B, c corpus) {
+// cpu is the processor time of this process so far.
+func cpu(tb testing.TB) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+func rate(b *testing.B, c corpus, before time.Duration) {
+	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(b.N)/benchEvents, "cpu-ns/event")
 	b.ReportMetric(float64(b.N)*benchEvents/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(c.bytes)/benchEvents, "jsonB/event")
 }

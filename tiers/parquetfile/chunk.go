@@ -33,16 +33,16 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 			return format.ColumnChunk{}, err
 		}
 	}
-	enc := w.choose(l.col, &data)
+	lay := w.choose(l.col, &data)
 
 	start := int64(len(w.out))
 	meta := format.ColumnMetaData{
 		Type: data.physical, Codec: format.Zstd, NumValues: int64(len(lv.slots)),
 		PathInSchema: thrift.Slice[string](l.path), Statistics: b.statistics(l.col.Kind, nulls),
-		Encoding: thrift.Slice[format.Encoding]{format.RLE, enc},
+		Encoding: thrift.Slice[format.Encoding]{format.RLE, lay.enc},
 	}
 	var raw int64
-	if enc == format.RLEDictionary {
+	if lay.enc == format.RLEDictionary {
 		meta.Encoding = append(meta.Encoding, format.Plain)
 		meta.DictionaryPageOffset = start
 		n, err := w.dictionaryPage(&data)
@@ -54,7 +54,7 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 	meta.DataPageOffset = int64(len(w.out))
 	for e, v := 0, 0; e < len(lv.slots) || e == 0; {
 		toE, toV := data.pageEnd(lv, e, v)
-		n, err := w.dataPage(enc, &data, lv, e, toE, v, toV)
+		n, err := w.dataPage(lay, &data, lv, e, toE, v, toV)
 		if err != nil {
 			return format.ColumnChunk{}, err
 		}
@@ -86,7 +86,7 @@ func (d *values) pageEnd(lv levels, e, v int) (toE, toV int) {
 }
 
 // dataPage appends the entries [e, toE) with the values [v, toV).
-func (w *Writer) dataPage(enc format.Encoding, d *values, lv levels, e, toE, v, toV int) (int64, error) {
+func (w *Writer) dataPage(lay layout, d *values, lv levels, e, toE, v, toV int) (int64, error) {
 	page := w.buf.page[:0]
 	var err error
 	if lv.maxRep > 0 {
@@ -99,7 +99,7 @@ func (w *Writer) dataPage(enc format.Encoding, d *values, lv levels, e, toE, v, 
 			return 0, err
 		}
 	}
-	body, err := w.encode(enc, d, v, toV)
+	body, err := w.encode(lay, d, v, toV)
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (w *Writer) dataPage(enc format.Encoding, d *values, lv levels, e, toE, v, 
 	w.buf.page = page
 	h := format.PageHeader{Type: format.DataPage}
 	h.DataPageHeader.Set(format.DataPageHeader{
-		NumValues: int32(toE - e), Encoding: enc,
+		NumValues: int32(toE - e), Encoding: lay.enc,
 		DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
 	})
 	return w.writePage(h, page)

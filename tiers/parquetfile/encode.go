@@ -17,9 +17,16 @@ import (
 // choice remembers the encoding of a column, so that not every row group has
 // to try them all.
 type choice struct {
-	enc   format.Encoding
+	layout
 	known bool
 	age   int
+}
+
+// layout is an encoding. wide gives dictionary indices whole bytes, in which
+// zstd finds what repeats; that beats the narrowest width when it does.
+type layout struct {
+	enc  format.Encoding
+	wide bool
 }
 
 const (
@@ -29,14 +36,14 @@ const (
 
 // choose returns the encoding that makes the chunk smallest, judged by a
 // sample from its middle.
-func (w *Writer) choose(c *Column, d *values) format.Encoding {
+func (w *Writer) choose(c *Column, d *values) layout {
 	if c.Kind == tiers.KindBool {
-		return format.Plain
+		return layout{enc: format.Plain}
 	}
 	if c.choice.known && c.choice.age < choiceLives {
 		c.choice.age++
 		if w.can(c.choice.enc, d) {
-			return c.choice.enc
+			return c.choice.layout
 		}
 	}
 	from, to := 0, d.n
@@ -44,24 +51,24 @@ func (w *Writer) choose(c *Column, d *values) format.Encoding {
 		from = (d.n - sample) / 2
 		to = from + sample
 	}
-	best, least := format.Plain, -1.0
-	for _, enc := range candidates(c.Kind) {
-		if !w.can(enc, d) {
+	best, least := layout{enc: format.Plain}, -1.0
+	for _, lay := range candidates(c.Kind) {
+		if !w.can(lay.enc, d) || (lay.wide && d.entries < 8) {
 			continue
 		}
-		body, err := w.encode(enc, d, from, to)
+		body, err := w.encode(lay, d, from, to)
 		if err != nil {
 			continue
 		}
 		size := float64(w.packed(body)) * float64(d.n) / float64(max(to-from, 1))
-		if enc == format.RLEDictionary {
+		if lay.enc == format.RLEDictionary {
 			size += float64(w.packed(d.dict))
 		}
 		if least < 0 || size < least {
-			best, least = enc, size
+			best, least = lay, size
 		}
 	}
-	c.choice = choice{enc: best, known: d.n >= sample}
+	c.choice = choice{layout: best, known: d.n >= sample}
 	return best
 }
 
@@ -70,14 +77,15 @@ func (w *Writer) packed(body []byte) int {
 	return len(w.buf.z)
 }
 
-func candidates(k tiers.Kind) []format.Encoding {
+func candidates(k tiers.Kind) []layout {
+	out := []layout{{enc: format.RLEDictionary}, {enc: format.RLEDictionary, wide: true}}
 	switch k {
 	case tiers.KindString, tiers.KindBinary:
-		return []format.Encoding{format.RLEDictionary, format.DeltaByteArray, format.DeltaLengthByteArray}
+		return append(out, layout{enc: format.DeltaByteArray}, layout{enc: format.DeltaLengthByteArray})
 	case tiers.KindDouble:
-		return []format.Encoding{format.RLEDictionary, format.Plain}
+		return append(out, layout{enc: format.Plain})
 	default:
-		return []format.Encoding{format.RLEDictionary, format.DeltaBinaryPacked, format.Plain}
+		return append(out, layout{enc: format.DeltaBinaryPacked}, layout{enc: format.Plain})
 	}
 }
 
@@ -97,13 +105,11 @@ func (w *Writer) can(enc format.Encoding, d *values) bool {
 
 // encode returns the values [from, to) in an encoding for which can was true.
 // The bytes are valid until the next call.
-func (w *Writer) encode(enc format.Encoding, d *values, from, to int) ([]byte, error) {
+func (w *Writer) encode(lay layout, d *values, from, to int) ([]byte, error) {
 	var e encoding.Encoding
-	switch enc {
+	switch lay.enc {
 	case format.RLEDictionary:
-		out, err := new(rle.DictionaryEncoding).EncodeInt32(w.buf.enc[:0], d.index[from:to])
-		w.buf.enc = out
-		return out, err
+		return w.encodeIndex(d.index[from:to], bitWidth(d.entries-1), lay.wide)
 	case format.DeltaBinaryPacked:
 		e = new(delta.BinaryPackedEncoding)
 	case format.DeltaByteArray:
@@ -116,6 +122,18 @@ func (w *Writer) encode(enc format.Encoding, d *values, from, to int) ([]byte, e
 	out, err := w.encodeWith(e, d, from, to)
 	w.buf.enc = out
 	return out, err
+}
+
+// encodeIndex writes the width and then runs of indices.
+func (w *Writer) encodeIndex(index []int32, width int, wide bool) ([]byte, error) {
+	if wide {
+		width = (width + 7) &^ 7
+	}
+	e := rle.Encoding{BitWidth: width}
+	out, err := e.EncodeInt32(w.buf.dictEnc[:0], index)
+	w.buf.dictEnc = out
+	w.buf.enc = append(append(w.buf.enc[:0], byte(width)), out...)
+	return w.buf.enc, err
 }
 
 func (w *Writer) encodeWith(e encoding.Encoding, d *values, from, to int) ([]byte, error) {

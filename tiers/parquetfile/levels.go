@@ -29,6 +29,7 @@ type buffers struct {
 	hash    []uint32
 	page    []byte
 	enc     []byte
+	dictEnc []byte
 	dict    []byte
 	dictTxt []byte
 	dictOff []uint32
