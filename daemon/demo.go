@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/demo"
@@ -204,22 +207,54 @@ func (d *demoRun) replay(ctx context.Context, t demo.Truth) error {
 	}
 	fmt.Fprintf(d.out, "running %d pipelines at their logical times from %s to %s ...\n", len(ds), timeText(t.Start), timeText(t.End))
 	began := time.Now()
-	runs := map[string]int{}
-	spent := map[string]time.Duration{}
-	err := d.runner.Backfill(ctx, ds, clocks, t.Start, t.End.Add(time.Hour), func(r pipeline.Result) {
-		runs[r.Pipeline]++
-		spent[r.Pipeline] += r.Duration
-	})
-	if err != nil {
-		return fmt.Errorf("run the pipelines across the month: %w", err)
+	tally := &runTally{runs: map[string]int{}, spent: map[string]time.Duration{}}
+	for _, stage := range stages(ds) {
+		work, wctx := errgroup.WithContext(ctx)
+		work.SetLimit(runtime.GOMAXPROCS(0))
+		for _, p := range stage {
+			work.Go(func() error {
+				return d.runner.Backfill(wctx, []*pipeline.Definition{p}, clocks, t.Start, t.End.Add(time.Hour), tally.add)
+			})
+		}
+		if err := work.Wait(); err != nil {
+			return fmt.Errorf("run the pipelines across the month: %w", err)
+		}
 	}
 	for _, p := range ds {
-		if n := runs[p.Name]; n > 0 {
-			fmt.Fprintf(d.out, "  %-20s %4d runs, %s each\n", p.Name, n, (spent[p.Name] / time.Duration(n)).Round(time.Millisecond))
+		if n := tally.runs[p.Name]; n > 0 {
+			fmt.Fprintf(d.out, "  %-20s %4d runs, %s each\n", p.Name, n, (tally.spent[p.Name] / time.Duration(n)).Round(time.Millisecond))
 		}
 	}
 	fmt.Fprintf(d.out, "all runs took %s\n\n", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// stages are those that read events, which may run side by side, and then
+// those that read what the others have found.
+func stages(ds []*pipeline.Definition) [][]*pipeline.Definition {
+	out := make([][]*pipeline.Definition, 2)
+	for _, d := range ds {
+		i := 0
+		if len(d.ReadsAnalytics) > 0 || len(d.After) > 0 {
+			i = 1
+		}
+		out[i] = append(out[i], d)
+	}
+	return out
+}
+
+// runTally counts runs of several pipelines at once.
+type runTally struct {
+	mu    sync.Mutex
+	runs  map[string]int
+	spent map[string]time.Duration
+}
+
+func (t *runTally) add(r pipeline.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runs[r.Pipeline]++
+	t.spent[r.Pipeline] += r.Duration
 }
 
 // judge compares what was found with what was planted, and prints both.
