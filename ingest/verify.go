@@ -26,18 +26,21 @@ type VerifyOptions struct {
 
 // VerifyReport says where the messages of one source are.
 type VerifyReport struct {
-	Stream   string
-	Filter   string
-	Through  uint64 // every table is at least here: nothing up to it may be missing
-	Reached  uint64 // some table is here
-	Last     uint64 // last sequence of the stream; 0 without a stream
-	Tables   []VerifiedTable
-	Messages uint64           // sequences up to Reached that the lake accounts for
-	Skipped  uint64           // of these: repeats of messages that are in a table
-	Gaps     []tiers.SeqRange // recorded: the stream had dropped them before they were read
-	Absent   []tiers.SeqRange // neither in the lake nor, as far as can be seen, messages of the source
-	Lost     []tiers.SeqRange // must be in the lake and are not
-	Repeated []tiers.SeqRange // are in the lake more than once
+	Stream  string
+	Filter  string
+	Through uint64 // every table is at least here: nothing up to it may be missing
+	Reached uint64 // some table is here
+	Last    uint64 // last sequence of the stream; 0 without a stream
+	// Recreated: the stream of this name is not the one that the marks are of,
+	// so the files were checked against each other alone.
+	Recreated bool
+	Tables    []VerifiedTable
+	Messages  uint64           // sequences up to Reached that the lake accounts for
+	Skipped   uint64           // of these: repeats of messages that are in a table
+	Gaps      []tiers.SeqRange // recorded: the stream had dropped them before they were read
+	Absent    []tiers.SeqRange // neither in the lake nor, as far as can be seen, messages of the source
+	Lost      []tiers.SeqRange // must be in the lake and are not
+	Repeated  []tiers.SeqRange // are in the lake more than once
 }
 
 // VerifiedTable is one table of the source.
@@ -69,7 +72,9 @@ func (r VerifyReport) String() string {
 	list("sequences that are no messages of this source", r.Absent)
 	list("LOST", r.Lost)
 	list("REPEATED", r.Repeated)
-	if r.Last > r.Reached {
+	if r.Recreated {
+		b.WriteString("  the stream was made anew since; the files were checked against each other alone\n")
+	} else if r.Last > r.Reached {
 		fmt.Fprintf(&b, "  not committed yet: sequences %d to %d\n", r.Reached+1, r.Last)
 	}
 	if r.OK() {
@@ -116,12 +121,13 @@ type seenFile struct {
 }
 
 type verifier struct {
-	o      VerifyOptions
-	key    string
-	r      VerifyReport
-	stream string // identity that files record
-	files  []seenFile
-	pieces []piece
+	o       VerifyOptions
+	key     string
+	r       VerifyReport
+	stream  string    // identity that files record
+	created time.Time // of the stream of the marks
+	files   []seenFile
+	pieces  []piece
 }
 
 // Verify proves that every message of the source up to its marks is in a table
@@ -149,12 +155,19 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	if err := v.collect(ctx); err != nil {
 		return v.r, err
 	}
+	if v.o.Stream != nil && len(v.r.Tables) > 0 && !info.Created.Equal(v.created) {
+		v.r.Recreated, v.o.Stream = true, nil // its sequences mean other messages
+	}
 	covered, overlaps := v.sweep()
 	v.r.Messages = Count(covered)
 	if err := v.repeated(overlaps); err != nil {
 		return v.r, err
 	}
-	missing := complement(merge(append(covered, v.r.Gaps...)), v.r.Through)
+	missing := complement(merge(append(covered, v.r.Gaps...)), v.r.Reached)
+	if n := len(missing); n == 0 || missing[n-1].Last <= v.r.Through {
+		v.r.Through = v.r.Reached // only marks of idle tables lag
+	}
+	missing = complement(merge(append(covered, v.r.Gaps...)), v.r.Through)
 	return v.r, v.missing(ctx, missing, info)
 }
 
@@ -173,7 +186,7 @@ func (v *verifier) collect(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		v.stream = identity(v.key, m.Created)
+		v.stream, v.created = identity(v.key, m.Created), m.Created
 		if err := v.table(ctx, t, m); err != nil {
 			return fmt.Errorf("verify lake.%s: %w", name, err)
 		}

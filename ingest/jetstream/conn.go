@@ -34,6 +34,8 @@ type Conn struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 
+	noWire bool // read through nats.go, whatever the server asks for
+
 	mu     sync.Mutex
 	floors map[string]*floors // by stream
 }

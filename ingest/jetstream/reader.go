@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakeward/lakeward/ingest"
@@ -28,43 +27,54 @@ const (
 
 // reader reads through an ephemeral pull consumer that acknowledges nothing,
 // the cheapest way there is: marks decide, so the server need not remember.
-// What the connection loses is noticed by the consumer's own sequence, by a
-// missing heartbeat or by the reconnect, and read again from the last message
-// that arrived.
+// What a connection loses is noticed by the consumer's own sequence, by a
+// missing heartbeat or by the end of the connection, and read again from the
+// last message that arrived, through another consumer.
 type reader struct {
 	conn   *Conn
 	stream string
 	filter string
 	next   uint64 // stream sequence to read from
 
-	nc    *nats.Conn
-	inbox string
-	in    chan *nats.Msg
-	sub   *nats.Subscription
-	again chan struct{} // the connection was lost and is back
-
-	consumer string // empty: to be made
+	link     link       // nil: to be opened
+	come     []delivery // from link, not yet taken
+	consumer string
 	seen     uint64 // last sequence of the consumer
 	asked    int    // messages asked for and not yet come
 }
 
 var _ ingest.Reader = (*reader)(nil)
 
+// link is a connection with one subscription.
+type link interface {
+	// ask publishes a request whose answers come as deliveries.
+	ask(subject string, body []byte) error
+	// deliveries is closed when the connection is lost.
+	deliveries() <-chan []delivery
+	maxPayload() int64
+	close()
+}
+
+// delivery is a message, or word about a request.
+type delivery struct {
+	at      position
+	subject string
+	id      string
+	data    []byte
+	status  string // of a request; empty: this is a message
+	pending string // messages that the request did not get
+}
+
+// position is what the reply subject of a message says.
+type position struct {
+	stream, consumer uint64
+	nanos            int64
+}
+
 // Read opens a reader on a connection of its own.
 func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.Reader, error) {
-	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1), again: make(chan struct{}, 1)}
-	var err error
-	r.nc, err = s.conn.dial(ctx, "-read-"+s.o.Name, nats.ReconnectHandler(func(*nats.Conn) {
-		select {
-		case r.again <- struct{}{}:
-		default:
-		}
-	}))
-	if err != nil {
-		return nil, err
-	}
+	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1)}
 	if err := r.open(ctx); err != nil {
-		r.nc.Close()
 		return nil, err
 	}
 	return r, nil
@@ -72,14 +82,9 @@ func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.R
 
 // open makes a consumer at r.next and asks it for messages.
 func (r *reader) open(ctx context.Context) error {
-	r.drop()
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestWithin)
 	defer cancel()
-	c, err := js.CreateConsumer(ctx, r.stream, jetstream.ConsumerConfig{
+	c, err := r.conn.js.CreateConsumer(ctx, r.stream, jetstream.ConsumerConfig{
 		Description: "lakeward reads " + r.filter, FilterSubject: r.filter,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: forgottenIn, MemoryStorage: true, Replicas: 1,
@@ -87,29 +92,26 @@ func (r *reader) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read stream %s from %d: %w", r.stream, r.next, err)
 	}
-	// A channel of its own, so that nothing of an earlier consumer is in it. It
-	// holds all that can be on its way: NATS drops what does not fit.
-	r.inbox, r.in = r.nc.NewInbox(), make(chan *nats.Msg, 2*askMessages+1024)
-	if r.sub, err = r.nc.ChanSubscribe(r.inbox, r.in); err != nil {
+	l, err := r.conn.newLink(ctx, "-read-"+r.stream)
+	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.stream, err)
 	}
-	r.consumer, r.seen, r.asked = c.CachedInfo().Name, 0, 0
+	r.link, r.consumer, r.seen, r.asked, r.come = l, c.CachedInfo().Name, 0, 0, nil
 	return r.ask()
 }
 
-// drop forgets the consumer and what it sent.
+// drop gives up the connection and what it brought.
 func (r *reader) drop() {
-	r.consumer = ""
-	if r.sub != nil {
-		_ = r.sub.Unsubscribe() // fails only on a closed connection, where it is moot
-		r.sub = nil
+	if r.link != nil {
+		r.link.close()
 	}
+	r.link, r.come = nil, nil
 }
 
 // pull is the request for messages of JetStream's protocol.
 type pull struct {
 	Batch     int           `json:"batch"`
-	MaxBytes  int           `json:"max_bytes"`
+	MaxBytes  int64         `json:"max_bytes"`
 	Expires   time.Duration `json:"expires"`
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 }
@@ -117,12 +119,13 @@ type pull struct {
 // ask keeps up to two requests' worth of messages on their way.
 func (r *reader) ask() error {
 	for r.asked <= askMessages {
-		body, err := json.Marshal(pull{askMessages, max(askBytes, 2*int(r.nc.MaxPayload())), askExpires, askHeartbeat})
+		body, err := json.Marshal(pull{askMessages, max(askBytes, 2*r.link.maxPayload()), askExpires, askHeartbeat})
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
-		if err := r.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, r.inbox, body); err != nil {
-			return fmt.Errorf("ask stream %s for messages: %w", r.stream, err)
+		if err := r.link.ask("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, body); err != nil {
+			r.drop() // the connection is lost; there will be another
+			return nil
 		}
 		r.asked += askMessages
 	}
@@ -133,13 +136,13 @@ func (r *reader) ask() error {
 func (r *reader) Next(ctx context.Context, buf []ingest.Message, limit int) ([]ingest.Message, error) {
 	had := len(buf)
 	for {
-		if r.consumer == "" {
+		if r.link == nil {
 			if err := r.reopen(ctx); err != nil {
 				return buf, err
 			}
 		}
 		buf = r.take(buf, had+limit)
-		if r.consumer != "" {
+		if r.link != nil {
 			if err := r.ask(); err != nil {
 				return buf, err
 			}
@@ -147,20 +150,28 @@ func (r *reader) Next(ctx context.Context, buf []ingest.Message, limit int) ([]i
 		if len(buf) > had {
 			return buf, nil
 		}
-		if r.consumer != "" {
-			if err := r.wait(ctx, &buf); err != nil {
+		if r.link != nil {
+			if err := r.wait(ctx); err != nil {
 				return buf, err
 			}
 		}
 	}
 }
 
-// take moves what has come to buf.
+// take moves what has come to buf, without waiting.
 func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
-	for len(buf) < limit && r.consumer != "" {
+	for len(buf) < limit && r.link != nil {
+		if len(r.come) > 0 {
+			d := &r.come[0]
+			r.come = r.come[1:]
+			buf = r.accept(buf, d)
+			continue
+		}
 		select {
-		case m := <-r.in:
-			buf = r.accept(buf, m)
+		case come, ok := <-r.link.deliveries():
+			if r.come = come; !ok {
+				r.drop()
+			}
 		default:
 			return buf
 		}
@@ -168,17 +179,17 @@ func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
 	return buf
 }
 
-// wait blocks until a message comes, or the silence means something.
-func (r *reader) wait(ctx context.Context, buf *[]ingest.Message) error {
+// wait blocks until something comes, or the silence means something.
+func (r *reader) wait(ctx context.Context) error {
 	quiet := time.NewTimer(quietTooLong)
 	defer quiet.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case m := <-r.in:
-		*buf = r.accept(*buf, m)
-	case <-r.again:
-		r.drop()
+	case come, ok := <-r.link.deliveries():
+		if r.come = come; !ok {
+			r.drop()
+		}
 	case <-quiet.C:
 		r.drop()
 	}
@@ -206,39 +217,27 @@ func (r *reader) reopen(ctx context.Context) error {
 	}
 }
 
-// accept takes one delivery: a message, or word about a request.
-func (r *reader) accept(buf []ingest.Message, m *nats.Msg) []ingest.Message {
-	if m.Header != nil && len(m.Data) == 0 && m.Subject == r.inbox {
-		r.status(m)
+// accept takes one delivery.
+func (r *reader) accept(buf []ingest.Message, d *delivery) []ingest.Message {
+	if d.status != "" {
+		r.status(d)
 		return buf
 	}
-	at, ok := parseReply(m.Reply)
-	if !ok || at.consumer != r.seen+1 || at.stream < r.next {
+	if d.at.consumer != r.seen+1 || d.at.stream < r.next {
 		r.drop() // something between was lost: read it again
 		return buf
 	}
-	r.seen, r.next = at.consumer, at.stream+1
+	r.seen, r.next = d.at.consumer, d.at.stream+1
 	r.asked--
-	out := ingest.Message{Seq: at.stream, Published: time.Unix(0, at.nanos).UTC(), Subject: m.Subject, Data: m.Data}
-	if m.Header != nil {
-		out.ID = first(m.Header[jetstream.MsgIDHeader])
-	}
-	return append(buf, out)
-}
-
-func first(v []string) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return v[0]
+	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject, ID: d.id, Data: d.data})
 }
 
 // status accounts for a request that ended, or for a consumer that is gone.
-func (r *reader) status(m *nats.Msg) {
-	switch first(m.Header["Status"]) {
+func (r *reader) status(d *delivery) {
+	switch d.status {
 	case "100": // heartbeat
 	case "404", "408", "409":
-		left, err := strconv.Atoi(first(m.Header["Nats-Pending-Messages"]))
+		left, err := strconv.Atoi(d.pending)
 		if err != nil {
 			r.drop() // deleted, or its leader moved
 			return
@@ -249,30 +248,23 @@ func (r *reader) status(m *nats.Msg) {
 	}
 }
 
-// Close ends the reader; the server forgets its consumer soon after.
+// Close ends the reader and its consumer.
 func (r *reader) Close() error {
-	consumer := r.consumer
 	r.drop()
-	if consumer != "" && r.nc.IsConnected() {
-		_ = r.nc.Publish("$JS.API.CONSUMER.DELETE."+r.stream+"."+consumer, nil) // a courtesy: it is forgotten anyway
-		_ = r.nc.FlushTimeout(time.Second)
+	if r.consumer != "" && r.conn.nc.IsConnected() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = r.conn.js.DeleteConsumer(ctx, r.stream, r.consumer) // a courtesy: it is soon forgotten anyway
 	}
-	r.nc.Close()
 	return nil
-}
-
-// position is what the reply subject of a delivery says.
-type position struct {
-	stream, consumer uint64
-	nanos            int64
 }
 
 // parseReply reads $JS.ACK.STREAM.CONSUMER.DELIVERED.SSEQ.CSEQ.NANOS.PENDING,
 // or the form that has domain and account hash after $JS.ACK and a token more
 // at the end. It is on the path of every message, so it splits nothing.
-func parseReply(s string) (position, bool) {
+func parseReply[T string | []byte](s T) (position, bool) {
 	const prefix = "$JS.ACK."
-	if len(s) < len(prefix) || s[:len(prefix)] != prefix {
+	if len(s) < len(prefix) || string(s[:len(prefix)]) != prefix {
 		return position{}, false
 	}
 	dots := 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,10 +18,10 @@ import (
 // StreamOptions say how a stream is set up and pruned.
 type StreamOptions struct {
 	Name string
-	// Subjects of the stream if it is created. A stream that exists keeps its own.
+	// Subjects of the stream if Create makes it. Those that it lacks are added.
 	Subjects []string
-	// Create makes the stream if it is absent; otherwise its absence is an error
-	// that says how to make it.
+	// Create makes the stream if it is absent. Without it nothing of the stream
+	// is changed, and its absence is an error that says how to make it.
 	Create bool
 	// MaxBytes of the stream if it is created; 0: as the disk allows. Beyond it
 	// publishing fails: a lake must not drop what nobody has read.
@@ -57,6 +58,9 @@ func (c *Conn) Stream(ctx context.Context, filter string, o StreamOptions) (*Str
 	js, err := c.js.Stream(ctx, o.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		js, err = c.create(ctx, o)
+	}
+	if err == nil && o.Create {
+		js, err = c.widen(ctx, js, o.Subjects)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", o.Name, err)
@@ -95,7 +99,7 @@ func (c *Conn) create(ctx context.Context, o StreamOptions) (jetstream.Stream, e
 		limit = -1
 	}
 	s, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: o.Name, Description: "events on their way to the lake", Subjects: o.Subjects,
+		Name: o.Name, Description: "events on their way to the lake", Subjects: widest(o.Subjects),
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage,
 		MaxBytes: limit, MaxMsgSize: -1, MaxMsgs: -1, AllowDirect: true, Duplicates: o.Duplicates,
 	})
@@ -106,6 +110,36 @@ func (c *Conn) create(ctx context.Context, o StreamOptions) (jetstream.Stream, e
 		return nil, fmt.Errorf("create it: %w", err)
 	}
 	return s, nil
+}
+
+// widen gives a stream of our own the subjects that a new source reads.
+func (c *Conn) widen(ctx context.Context, js jetstream.Stream, subjects []string) (jetstream.Stream, error) {
+	cfg := js.CachedInfo().Config
+	want := widest(append(slices.Clone(cfg.Subjects), subjects...))
+	if slices.Equal(want, widest(cfg.Subjects)) {
+		return js, nil
+	}
+	cfg.Subjects = want
+	js, err := c.js.UpdateStream(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("add subjects: %w", err)
+	}
+	return js, nil
+}
+
+// widest leaves out subjects that another one covers: a stream refuses those.
+func widest(subjects []string) []string {
+	var out []string
+	for i, s := range subjects {
+		covered := slices.Contains(subjects[:i], s)
+		for _, o := range subjects {
+			covered = covered || (o != s && covers(o, s))
+		}
+		if !covered {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Info describes the stream at this moment.

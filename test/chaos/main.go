@@ -185,7 +185,7 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 
 // count waits until all is committed, counts, verifies, and ends the daemon.
 func (t *trial) count(ctx context.Context, d *process, r result, pub published) (result, error) {
-	if err := t.drained(ctx); err != nil {
+	if err := t.drained(ctx, pub.last); err != nil {
 		return r, err
 	}
 	good, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a UNION ALL SELECT id FROM lake.chaos_b)")

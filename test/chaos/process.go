@@ -144,12 +144,9 @@ func (t *trial) get(ctx context.Context, path string) ([]byte, error) {
 	return body, err
 }
 
-// drained waits until everything that the stream holds is committed: until
-// what the source read stands still, and all of it is in the lake.
-func (t *trial) drained(ctx context.Context) error {
+// drained waits until everything up to the sequence is committed.
+func (t *trial) drained(ctx context.Context, last uint64) error {
 	deadline := time.Now().Add(drainWithin)
-	var last uint64
-	still := 0
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		body, err := t.get(ctx, "/api/v1/status")
 		if err != nil {
@@ -158,19 +155,12 @@ func (t *trial) drained(ctx context.Context) error {
 		var st struct {
 			Sources []struct {
 				Committed uint64 `json:"committed_seq"`
-				Last      uint64 `json:"last_seq"`
 			} `json:"sources"`
 		}
 		if err := json.Unmarshal(body, &st); err != nil || len(st.Sources) != 1 {
 			return fmt.Errorf("status is %.500s: %w", body, err)
 		}
-		s := st.Sources[0]
-		if s.Last == last && s.Committed >= s.Last && last > 0 {
-			still++
-		} else {
-			still = 0
-		}
-		if last = s.Last; still >= 10 {
+		if st.Sources[0].Committed >= last {
 			return nil
 		}
 		pause(ctx, 100*time.Millisecond)

@@ -11,7 +11,10 @@ import (
 )
 
 // published counts what the stream has acknowledged.
-type published struct{ good, bad int }
+type published struct {
+	good, bad int
+	last      uint64 // sequence of the stream
+}
 
 // publisher publishes numbered events at a rate. Each is tried until it is
 // acknowledged, so at the end every number up to the last is in the stream.
@@ -32,7 +35,8 @@ const (
 )
 
 func startPublisher(ctx context.Context, url string, rate int) (*publisher, error) {
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true))
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // that connections break is the point
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -112,9 +116,14 @@ func (p *publisher) publish(ctx context.Context, n int) bool {
 }
 
 // stop waits until what was begun is acknowledged.
-func (p *publisher) stop(ctx context.Context) (published, error) {
+func (p *publisher) stop(ctx context.Context) (_ published, err error) {
+	defer p.nc.Close()
 	close(p.quit)
 	p.wg.Wait()
-	p.nc.Close()
-	return p.count, ctx.Err()
+	s, err := p.js.Stream(ctx, "EVENTS")
+	if err != nil {
+		return p.count, fmt.Errorf("look up stream: %w", err)
+	}
+	p.count.last = s.CachedInfo().State.LastSeq
+	return p.count, nil
 }
