@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -32,6 +33,7 @@ func documents() (map[string][]byte, error) {
 		"docs/configuration.md":     []byte(configuration()),
 		"docs/pipelines.md":         []byte(pipelines()),
 		"docs/pipeline.schema.json": schema,
+		"docs/commands.md":          []byte(commands(daemon.NewCommand(daemon.Streams{}, nil))),
 	}, nil
 }
 
