@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":   code,
 			"ready":  ready,
+			"term":   term,
 			"until":  until,
 			"setenv": setenv,
 		},
@@ -95,14 +97,27 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	wait(ts, "a daemon that listens", func() (string, bool) {
 		data, err := os.ReadFile(filepath.Join(dir, "lakeward.lock"))
-		var at struct{ HTTP, NATS string }
+		var at struct {
+			PID        int
+			HTTP, NATS string
+		}
 		if err != nil || json.Unmarshal(data, &at) != nil {
 			return fmt.Sprintf("%s %v", data, err), false
 		}
 		ts.Setenv("HTTP", at.HTTP)
 		ts.Setenv("NATS", at.NATS)
+		ts.Setenv("DAEMON_PID", strconv.Itoa(at.PID))
 		return "", at.HTTP != "" && at.NATS != ""
 	})
+}
+
+// term sends SIGTERM to the daemon that ready found.
+func term(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(ts.Getenv("DAEMON_PID"))
+	if neg || len(args) > 0 || err != nil || pid <= 1 {
+		ts.Fatalf("usage: term, after ready")
+	}
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
 }
 
 // until runs a command again and again until its output matches.

@@ -105,7 +105,7 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	if err := os.CopyFS(filepath.Join(dataDir, "nats"), os.DirFS(b.store)); err != nil {
 		return fmt.Errorf("copy the stream: %w", err)
 	}
-	d, err := startDaemon(ctx, dataDir, b.profile)
+	d, err := b.startDaemon(ctx, dataDir)
 	if err != nil {
 		return err
 	}
@@ -183,14 +183,18 @@ type daemonProcess struct {
 
 // startDaemon starts the daemon with its defaults on a directory, and returns
 // when it is ready to take events.
-func startDaemon(ctx context.Context, dataDir, profile string) (*daemonProcess, error) {
+func (b *bench) startDaemon(ctx context.Context, dataDir string) (*daemonProcess, error) {
 	pipelines := filepath.Join(dataDir, "none.d")
 	if err := os.MkdirAll(pipelines, 0o750); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
 	d := &daemonProcess{log: newLines(), cmd: exec.CommandContext(ctx, "/proc/self/exe", "serve", "--data-dir", dataDir)}
-	d.cmd.Env = append(os.Environ(), roleVariable+"="+roleServe, profileVariable+"="+profile,
+	d.cmd.Env = append(os.Environ(), roleVariable+"="+roleServe, profileVariable+"="+b.profile,
 		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0", "LAKEWARD_LOG_FORMAT=json")
+	if b.events < shortEvents {
+		// So few would wait for the age of a batch that never fills.
+		d.cmd.Env = append(d.cmd.Env, "LAKEWARD_INGEST_FLUSH_ROWS="+strconv.Itoa(max(b.events/4, 1)))
+	}
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.Stderr = d.log
 	if err := d.cmd.Start(); err != nil {
