@@ -139,12 +139,25 @@ func (b *Batch) member(n *node, k *key, slot int, raw span) outcome {
 	if c == 'n' {
 		return b.scanned(s.literal("null"))
 	}
-	from := s.p
 	if k.prio|uint8(k.role) != 0 {
 		return b.special(k, slot, raw)
 	}
+	if to := k.to; c == '"' && to.col.Kind == tiers.KindString && to.seen != b.stamp && len(k.via) == 0 {
+		// Most values are strings: no detour for them.
+		from := s.p
+		text, _, exact, ok := s.str()
+		if !ok {
+			return refuse
+		}
+		if exact {
+			to.seen = b.stamp
+			to.col.SetBytes(slot, text)
+			return fits
+		}
+		s.p = from
+	}
 	b.path = append(b.path, raw)
-	r := b.into(k, slot, c, from)
+	r := b.into(k, slot, c, s.p)
 	b.path = b.path[:len(b.path)-1]
 	return r
 }

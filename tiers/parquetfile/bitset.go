@@ -1,12 +1,26 @@
 package parquetfile
 
-// bitset is a set of slots that grows as slots are set.
+import "math/bits"
+
+// bitset is a set of slots that grows as slots are set, in increasing order.
+// While no slot was left out it is only a count.
 type bitset struct {
-	words []uint64
-	count int // slots in the set
+	words  []uint64
+	count  int // slots in the set
+	sparse bool
 }
 
 func (b *bitset) set(i int) {
+	if !b.sparse {
+		if i == b.count {
+			b.count++
+			return
+		}
+		if i < b.count {
+			return
+		}
+		b.spread()
+	}
 	w := i >> 6
 	for w >= len(b.words) {
 		b.words = append(b.words, 0)
@@ -17,24 +31,41 @@ func (b *bitset) set(i int) {
 	}
 }
 
+// spread writes out the slots that so far were a count.
+func (b *bitset) spread() {
+	b.sparse, b.words = true, b.words[:0]
+	for n := b.count; n > 0; n -= 64 {
+		w := ^uint64(0)
+		if n < 64 {
+			w = 1<<n - 1
+		}
+		b.words = append(b.words, w)
+	}
+}
+
 func (b *bitset) has(i int) bool {
+	if !b.sparse {
+		return i < b.count
+	}
 	w := i >> 6
 	return w < len(b.words) && b.words[w]>>(i&63)&1 != 0
 }
 
 // truncate forgets the slots from n on.
 func (b *bitset) truncate(n int) {
-	for i := len(b.words)*64 - 1; i >= n; i-- {
-		if b.words[i>>6] == 0 {
-			i = i &^ 63 // the loop steps to the next word
-			continue
+	if !b.sparse {
+		b.count = min(b.count, n)
+		return
+	}
+	for w := n >> 6; w < len(b.words); w++ {
+		drop := b.words[w]
+		if w == n>>6 {
+			drop &^= 1<<(n&63) - 1
 		}
-		if b.has(i) {
-			b.words[i>>6] &^= 1 << (i & 63)
-			b.count--
-		}
+		b.words[w] &^= drop
+		b.count -= bits.OnesCount64(drop)
 	}
 	b.words = b.words[:min(len(b.words), (n+63)>>6)]
 }
 
-func (b *bitset) reset() { b.words, b.count = b.words[:0], 0 }
+func (b *bitset) reset() { b.words, b.count, b.sparse = b.words[:0], 0, false }

@@ -62,21 +62,30 @@ func (c *Column) Values() int { return c.valid.count }
 // Has reports whether the slot was set.
 func (c *Column) Has(slot int) bool { return c.valid.has(slot) }
 
+// pad gives a vector n values.
+func pad[T any](s []T, n int) []T {
+	var zero T
+	for len(s) < n {
+		s = append(s, zero)
+	}
+	return s[:n]
+}
+
 // SetInt sets a long, a date (days since 1970) or a timestamptz (microseconds).
 func (c *Column) SetInt(slot int, v int64) {
-	for len(c.ints) < slot {
-		c.ints = append(c.ints, 0)
+	if len(c.ints) != slot {
+		c.ints = pad(c.ints, slot)
 	}
-	c.ints = append(c.ints[:slot], v)
+	c.ints = append(c.ints, v)
 	c.valid.set(slot)
 }
 
 // SetDouble sets a double.
 func (c *Column) SetDouble(slot int, v float64) {
-	for len(c.nums) < slot {
-		c.nums = append(c.nums, 0)
+	if len(c.nums) != slot {
+		c.nums = pad(c.nums, slot)
 	}
-	c.nums = append(c.nums[:slot], v)
+	c.nums = append(c.nums, v)
 	c.valid.set(slot)
 }
 

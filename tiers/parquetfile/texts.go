@@ -2,7 +2,10 @@ package parquetfile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
+	"math"
+	"math/bits"
 )
 
 // texts is a vector of byte strings. It starts as a dictionary, which is what
@@ -13,31 +16,65 @@ type texts struct {
 	slots []uint32 // dictionary: entry+1, or 0; plain: end of the slot's value in bytes
 	bytes []byte   // dictionary: the entries; plain: the values in order of slots
 
-	entries []entry // dictionary only
-	table   []uint32
-	last    uint32 // entry+1 that was set last
-	age     uint8  // resets since the dictionary was given up
+	entries []entry  // dictionary only
+	table   []uint64 // entry+1, below the upper half of its hash
+	last    uint32   // entry+1 that was set last
+	age     uint8    // resets since the dictionary was given up
 }
 
-// entry is one distinct value: its end in bytes, and part of its hash.
-type entry struct{ end, hash uint32 }
+// entry is one distinct value: where it is in bytes, and enough of it to tell
+// most values apart without looking there.
+type entry struct {
+	word
+	off, len uint32
+}
+
+// word is the first and last eight bytes of a value; up to 16 bytes it is, with
+// the length, the value itself.
+type word struct{ first, last uint64 }
 
 const (
 	minDistinct = 4096 // before that many, no judgement
 	retryAfter  = 32   // resets after which a plain column tries a dictionary again
 )
 
-var textSeed = maphash.MakeSeed()
+var (
+	textSeed = maphash.MakeSeed()
+	wordSeed = maphash.String(textSeed, "") | 1
+)
+
+func wordOf(v []byte) word {
+	n := len(v)
+	switch {
+	case n >= 8:
+		return word{binary.LittleEndian.Uint64(v), binary.LittleEndian.Uint64(v[n-8:])}
+	case n >= 4:
+		return word{first: uint64(binary.LittleEndian.Uint32(v)) | uint64(binary.LittleEndian.Uint32(v[n-4:]))<<32}
+	case n > 0:
+		return word{first: uint64(v[0]) | uint64(v[n/2])<<8 | uint64(v[n-1])<<16}
+	}
+	return word{}
+}
+
+// hash is seeded, so that nobody can choose values that collide.
+func (w word) hash(v []byte) uint64 {
+	if len(v) > 16 {
+		return maphash.Bytes(textSeed, v)
+	}
+	hi, lo := bits.Mul64(w.first^wordSeed, w.last^uint64(len(v))*0x9E3779B97F4A7C15^0xA0761D6478BD642F)
+	hi, lo = bits.Mul64(hi^lo^wordSeed, 0xE7037ED1A0B428DB)
+	return hi ^ lo
+}
 
 func (t *texts) set(slot int, v []byte) {
 	if t.plain {
 		t.setPlain(slot, v)
 		return
 	}
-	for len(t.slots) < slot {
-		t.slots = append(t.slots, 0)
+	if len(t.slots) != slot {
+		t.slots = pad(t.slots, slot)
 	}
-	t.slots = append(t.slots[:slot], t.intern(v))
+	t.slots = append(t.slots, t.intern(v))
 	if len(t.entries) >= minDistinct && len(t.entries)*2 > len(t.slots) {
 		t.flatten()
 	}
@@ -54,36 +91,40 @@ func (t *texts) setPlain(slot int, v []byte) {
 
 // intern returns entry+1 of the value.
 func (t *texts) intern(v []byte) uint32 {
-	if t.last != 0 && bytes.Equal(t.entry(t.last-1), v) {
+	w := wordOf(v)
+	if t.last != 0 && t.is(t.last-1, w, v) {
 		return t.last
 	}
 	if len(t.entries)*2 >= len(t.table) {
 		t.grow()
 	}
-	h64 := maphash.Bytes(textSeed, v)
-	h, mask := uint32(h64>>32), uint32(len(t.table)-1)
-	for i := uint32(h64) & mask; ; i = (i + 1) & mask {
-		e := t.table[i]
-		if e == 0 {
+	h := w.hash(v)
+	tag, mask := h&^uint64(math.MaxUint32), uint32(len(t.table)-1)
+	for i := uint32(h) & mask; ; i = (i + 1) & mask {
+		x := t.table[i]
+		if x == 0 {
+			t.entries = append(t.entries, entry{w, uint32(len(t.bytes)), uint32(len(v))})
 			t.bytes = append(t.bytes, v...)
-			t.entries = append(t.entries, entry{uint32(len(t.bytes)), h})
-			e = uint32(len(t.entries))
-			t.table[i], t.last = e, e
-			return e
+			t.last = uint32(len(t.entries))
+			t.table[i] = tag | uint64(t.last)
+			return t.last
 		}
-		if t.entries[e-1].hash == h && bytes.Equal(t.entry(e-1), v) {
+		if e := uint32(x); x&^uint64(math.MaxUint32) == tag && t.is(e-1, w, v) {
 			t.last = e
 			return e
 		}
 	}
 }
 
+// is reports whether an entry is the value v, whose word is w.
+func (t *texts) is(i uint32, w word, v []byte) bool {
+	e := &t.entries[i]
+	return e.word == w && int(e.len) == len(v) && (e.len <= 16 || bytes.Equal(t.entry(i), v))
+}
+
 func (t *texts) entry(i uint32) []byte {
-	from := uint32(0)
-	if i > 0 {
-		from = t.entries[i-1].end
-	}
-	return t.bytes[from:t.entries[i].end]
+	e := &t.entries[i]
+	return t.bytes[e.off : e.off+e.len]
 }
 
 func (t *texts) grow() {
@@ -92,15 +133,16 @@ func (t *texts) grow() {
 		t.table = t.table[:n]
 		clear(t.table)
 	} else {
-		t.table = make([]uint32, n)
+		t.table = make([]uint64, n)
 	}
 	mask := uint32(n - 1)
 	for e := range t.entries {
-		i := uint32(maphash.Bytes(textSeed, t.entry(uint32(e)))) & mask
+		h := t.entries[e].hash(t.entry(uint32(e)))
+		i := uint32(h) & mask
 		for t.table[i] != 0 {
 			i = (i + 1) & mask
 		}
-		t.table[i] = uint32(e) + 1
+		t.table[i] = h&^uint64(math.MaxUint32) | uint64(e+1)
 	}
 }
 
@@ -154,5 +196,5 @@ func (t *texts) reset() {
 }
 
 func (t *texts) memory() int64 {
-	return int64(cap(t.slots)+cap(t.table))*4 + int64(cap(t.bytes)) + int64(cap(t.entries))*8
+	return int64(cap(t.slots))*4 + int64(cap(t.table))*8 + int64(cap(t.bytes)) + int64(cap(t.entries))*24
 }
