@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,9 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 		return fmt.Errorf("%w: %d after %d", errOrder, m.Seq, d.last)
 	}
 	if m.Seq > d.last+1 && d.e.info.Covered {
-		d.gap(d.last+1, m, now)
+		if err := d.jump(ctx, m, now); err != nil {
+			return err
+		}
 	}
 	d.last = m.Seq
 	d.bytes += uint64(len(m.Data))
@@ -290,8 +293,21 @@ func (d *decoder) reject(m *Message, index int, data []byte, reason string, now 
 		return
 	}
 	d.book(Quarantine, now).add(entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
-		messageID: m.ID, reason: reason, bytes: data})
+		messageID: m.ID, reason: reason, bytes: bytes.Clone(data)}) // data shares memory with other messages
 	d.rows++
+}
+
+// jump sees to sequences that are missing before m: a gap, unless the stream
+// got subjects meanwhile that are not the source's.
+func (d *decoder) jump(ctx context.Context, m *Message, now time.Time) error {
+	info, err := d.s.o.Stream.Info(ctx, d.s.o.Filter)
+	if err != nil {
+		return err
+	}
+	if d.e.info.Covered = info.Covered; info.Covered {
+		d.gap(d.last+1, m, now)
+	}
+	return nil
 }
 
 // gap records the sequences from first on that were gone before m.

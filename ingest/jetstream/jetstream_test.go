@@ -301,6 +301,30 @@ func TestASecondSourceAddsItsSubjects(t *testing.T) {
 	}
 }
 
+func TestAReaderSkipsSubjectsThatTheStreamGotLater(t *testing.T) {
+	c := connect(t, startServer(t, ServerOptions{}).ClientURL())
+	o := StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true}
+	s := events(t, c, o)
+	r, err := s.Read(t.Context(), "events.>", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	o.Subjects = []string{"logs.>"}
+	if _, err := c.Stream(t.Context(), "logs.>", o); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"logs.b", "events.a"} {
+		if err := c.Publish(t.Context(), subject, "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buf, err := r.Next(t.Context(), nil, 10)
+	if err != nil || len(buf) != 1 || buf[0].Seq != 2 {
+		t.Fatalf("read %+v, %v", buf, err)
+	}
+}
+
 func TestReplySubjects(t *testing.T) {
 	want := position{stream: 1234, consumer: 56, nanos: 1700000000000000001}
 	for _, s := range []string{

@@ -35,6 +35,7 @@ type reader struct {
 	stream string
 	filter string
 	next   uint64 // stream sequence to read from
+	mine   string // a subject that the filter matches: the last one
 
 	link     link       // nil: to be opened
 	come     []delivery // from link, not yet taken
@@ -84,8 +85,18 @@ func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.R
 func (r *reader) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestWithin)
 	defer cancel()
-	c, err := r.conn.js.CreateConsumer(ctx, r.stream, jetstream.ConsumerConfig{
-		Description: "lakeward reads " + r.filter, FilterSubject: r.filter,
+	js, err := r.conn.js.Stream(ctx, r.stream)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", r.stream, err)
+	}
+	// The server compares each subject with a filter; where that is all of the
+	// stream, it costs less without.
+	filter := r.filter
+	if coversAll(filter, js.CachedInfo().Config.Subjects) {
+		filter = ""
+	}
+	c, err := js.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Description: "lakeward reads " + r.filter, FilterSubject: filter,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: forgottenIn, MemoryStorage: true, Replicas: 1,
 	})
@@ -229,6 +240,12 @@ func (r *reader) accept(buf []ingest.Message, d *delivery) []ingest.Message {
 	}
 	r.seen, r.next = d.at.consumer, d.at.stream+1
 	r.asked--
+	if d.subject != r.mine {
+		if !covers(r.filter, d.subject) { // the stream got more subjects since
+			return buf
+		}
+		r.mine = d.subject
+	}
 	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject, ID: d.id, Data: d.data})
 }
 
