@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -43,7 +44,7 @@ func (c *cli) withCore(ctx context.Context, readOnly bool, f func(serve.Backend)
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	k, err := openCore(ctx, cfg, c.logger(cfg.Log.Level.Slog(), cfg.Log.Format == config.LogJSON), coreOptions{readOnly: readOnly})
+	k, err := openCore(ctx, cfg, c.logger(max(cfg.Log.Level.Slog(), slog.LevelWarn), cfg.Log.Format == config.LogJSON), coreOptions{readOnly: readOnly})
 	if err != nil {
 		return err
 	}

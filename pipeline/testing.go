@@ -224,8 +224,19 @@ func compact(r Row, only map[string]bool) string {
 	var parts []string
 	for _, k := range sortedKeys(r) {
 		if only == nil || only[k] || len(r) <= 6 {
-			parts = append(parts, fmt.Sprintf("%s: %v", k, r[k]))
+			parts = append(parts, k+": "+plain(r[k]))
 		}
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// plain is a value for people: text as it is, what is nested as JSON.
+func plain(v any) string {
+	switch v.(type) {
+	case map[string]any, []any, json.RawMessage:
+		if text, err := json.Marshal(v); err == nil {
+			return string(text)
+		}
+	}
+	return fmt.Sprint(v)
 }
