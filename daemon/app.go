@@ -155,6 +155,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 		work("source", s.Run)
 	}
 	work("watch pipelines", a.folder.Watch)
+	work("memory", a.rest)
 	work("retention", a.retain)
 	if !o.unscheduled {
 		work("schedule", a.sched.Run)
