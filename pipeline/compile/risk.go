@@ -170,9 +170,9 @@ func (f *riskForm) entities(t func(string) string) string {
 		final, gone = "least(100.0, n * modifier)", "least(100.0, ("+without+") * e.modifier)"
 	}
 	return fmt.Sprintf(`WITH e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
-  SELECT r.entity_type, r.entity, %[3]s AS n, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last, any_value(c.criticality) AS criticality,
-    coalesce(any_value(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END), 1.0) * any_value(%[4]s) AS modifier
-  FROM %[5]s AS r LEFT JOIN %[6]s AS c ON c.entity = r.entity GROUP BY ALL))
+  SELECT r.*, c.criticality, coalesce(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
+  FROM (SELECT entity_type, entity, %[3]s AS n, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM %[5]s GROUP BY ALL) AS r
+  LEFT JOIN %[6]s AS c ON c.entity = r.entity))
 SELECT e.*, x.contributions, x.needed, x.strongest FROM e JOIN (
   SELECT entity_type, entity, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
       'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0)) AS contributions,

@@ -63,8 +63,8 @@ func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
 	}
 	work("fails", fmt.Sprintf(`SELECT %s, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL`, list(cols), c.eventID(f.of), rows, p.failure, path(p.account)))
 	work("candidates", p.candidates(t))
-	work("successes", fmt.Sprintf(`SELECT * REPLACE (%s) FROM (SELECT %s, min("time") AS first, count(*) AS n FROM %s WHERE (%s) AND %s IS NOT NULL GROUP BY ALL)`,
-		list(p.texts()), list(p.successCols(t)), rows, p.success, path(p.account)))
+	work("successes", fmt.Sprintf(`SELECT * REPLACE (%s) FROM (SELECT %s, min("time") AS first, count(*) AS n FROM %s WHERE (%s) GROUP BY ALL)`,
+		list(p.texts()), list(p.successCols(t)), rows, p.success))
 	known := "true"
 	if p.known {
 		known = "account IN (SELECT account FROM " + t("successes") + ")"

@@ -76,6 +76,19 @@ func (t *travelForm) condition(f *anomalyForm) string {
 	return cond
 }
 
+// habitCondition is condition for rows that are joined with an entity that is
+// not null: the scan then need not look for nulls in a struct, which is slow.
+func (t *travelForm) habitCondition(f *anomalyForm) string {
+	switch {
+	case len(f.entity) > 1:
+		return t.condition(f)
+	case t.success != "":
+		return "(" + t.success + ")"
+	default:
+		return "true"
+	}
+}
+
 func (t *travelForm) networkText() string {
 	if t.network == "" {
 		return ""
@@ -99,7 +112,7 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 		habits = fmt.Sprintf(`SELECT entity, network::VARCHAR AS network, count(*) AS days, any_value(known) AS known FROM (
   SELECT *, len(list(DISTINCT day) OVER (PARTITION BY entity)) AS known FROM (
     SELECT DISTINCT %s AS entity, %s AS network, epoch_us("time") // 86400000000 AS day FROM %s WHERE %s AND %[1]s IN (SELECT entity FROM %[5]s)))
-GROUP BY ALL`, entityText(f.entity), path(t.network), c.raw(f.of, []Range{{today.Add(-t.habitBack), today}}), t.condition(f), n("jumps"))
+GROUP BY ALL`, entityText(f.entity), path(t.network), c.raw(f.of, []Range{{today.Add(-t.habitBack), today}}), t.habitCondition(f), n("jumps"))
 	}
 	out = append(out, work("habits", habits))
 	q, err := c.findingSQL(s.name, r.ID, t.shape(f, t.days(n, win)))
