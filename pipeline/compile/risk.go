@@ -173,12 +173,13 @@ func (f *riskForm) entities(t func(string) string) string {
   SELECT r.*, c.criticality, coalesce(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
   FROM (SELECT entity_type, entity, %[3]s AS n, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM %[5]s GROUP BY ALL) AS r
   LEFT JOIN %[6]s AS c ON c.entity = r.entity))
-SELECT e.*, x.contributions, x.needed, x.strongest FROM e JOIN (
-  SELECT entity_type, entity, to_json(list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0)) AS contributions,
-    list(finding_id ORDER BY i) FILTER (s > 0 AND level_without <> level) AS needed, arg_min(reason, i) AS strongest
+SELECT e.*, to_json(x.top) AS contributions, x.strongest,
+  nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
+FROM e JOIN (
+  SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, %[9]s AS level_without FROM (
-    SELECT r.*, e.level, %[7]s AS part, %[8]s AS without FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
+    SELECT r.*, %[7]s AS part, %[8]s AS without FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
 		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel("without"))
 }

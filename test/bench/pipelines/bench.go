@@ -171,7 +171,7 @@ func (s *station) compare(ctx context.Context, name string, round int) error {
 		return err
 	}
 	first, second := ours, hand
-	if round%2 == 1 && name != "entity-risk" { // the score's SQL needs what nobody else wrote
+	if round%2 == 1 {
 		first, second = hand, ours
 	}
 	if err := first(); err != nil {
