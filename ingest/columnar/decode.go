@@ -43,7 +43,7 @@ func (b *Batch) object(n *node, slot int) outcome {
 		}
 		var r outcome
 		if k := b.predicted(*prev); k != nil {
-			raw := span{s.p, s.p + len(k.name) + 2}
+			raw := span{s.p, s.p + len(k.token)}
 			s.p = raw.to
 			if !s.colon() {
 				return refuse
@@ -71,9 +71,8 @@ func (b *Batch) predicted(k *key) *key {
 		if k == nil {
 			return nil
 		}
-		from := b.s.p + 1
-		to := from + len(k.name)
-		if to < len(b.s.buf) && b.s.buf[to] == '"' && string(b.s.buf[from:to]) == k.name && k.easy {
+		to := b.s.p + len(k.token)
+		if to <= len(b.s.buf) && string(b.s.buf[b.s.p:to]) == k.token {
 			return k
 		}
 		k = k.next

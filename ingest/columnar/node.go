@@ -31,6 +31,8 @@ type node struct {
 	aliases []alias          // the paths with dots that lead here
 }
 
+const noToken = "\x00"
+
 // alias is a key with dots in the struct at.
 type alias struct {
 	at   *node
@@ -43,9 +45,11 @@ type key struct {
 	to   *node
 	via  []*node // the structs on the way, for a path
 	next *key    // the key that followed last time
-	easy bool    // the JSON token is the name in quotes
-	role role
-	prio uint8 // of the usual names of time; 0: none
+	// token is the name in quotes, as JSON has it; one byte that no JSON has if
+	// it would need an escape, or if the key leads nowhere any more.
+	token string
+	role  role
+	prio  uint8 // of the usual names of time; 0: none
 }
 
 // role sets apart the keys at the top that are more than a column.
@@ -92,7 +96,9 @@ func (n *node) adopt(m *node) *key {
 }
 
 func (n *node) addKey(k *key) *key {
-	k.easy = !strings.ContainsAny(k.name, "\"\\")
+	if k.token = `"` + k.name + `"`; strings.ContainsAny(k.name, "\"\\") {
+		k.token = noToken
+	}
 	if n.up == nil {
 		k.prio = timePriority([]byte(k.name))
 		k.role = roleOf(k.name)
@@ -163,7 +169,7 @@ func (b *Batch) uncreate(keep int) {
 func (b *Batch) forget(n *node) {
 	drop := func(at *node, name string) {
 		if k := at.keys[name]; k != nil {
-			k.easy = false
+			k.token = noToken
 			delete(at.keys, name)
 		}
 	}
