@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,6 +186,34 @@ func TestEveryOperationFails(t *testing.T) {
 	}
 }
 
+// TestOperationsOfARealLakeFail fails some operations of a lake of files.
+func TestOperationsOfARealLakeFail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of real time")
+	}
+	clean := realWorld(t)
+	clean.script()
+	l := newFaultyLake(clean.lake, 0, plain)
+	clean.drain(clean.options(l))
+	want, ops := clean.content(), l.n
+	for kind := range faults {
+		for at := 3 + int(kind); at <= ops; at += 23 {
+			t.Run(fmt.Sprintf("%s at %d", kind, at), func(t *testing.T) {
+				t.Parallel()
+				w := realWorld(t)
+				w.script()
+				l := newFaultyLake(w.lake, at, kind)
+				w.survive(l)
+				w.drain(w.options(w.lake))
+				if got := w.content(); got != want {
+					t.Errorf("%s:\n%s\nwant\n%s", l.names[at-1], got, want)
+				}
+				w.verify()
+			})
+		}
+	}
+}
+
 // survive runs a source on the lake until it has caught up or crashed.
 func (w *world) survive(l *faultyLake) {
 	w.Helper()
@@ -197,10 +226,10 @@ func (w *world) survive(l *faultyLake) {
 	}
 }
 
-// TestConfigurationMayChangeAfterACrash restarts a crashed source with limits
+// TestLimitsMayChangeAfterACrash restarts a crashed source with limits
 // that would judge the same messages otherwise.
 func TestLimitsMayChangeAfterACrash(t *testing.T) {
-	long := `{"s":"` + string(make0(200)) + `"}`
+	long := `{"s":"` + strings.Repeat("x", 200) + `"}`
 	for at := 1; at < 60; at++ {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
@@ -221,12 +250,4 @@ func TestLimitsMayChangeAfterACrash(t *testing.T) {
 			w.verify()
 		})
 	}
-}
-
-func make0(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = 'x'
-	}
-	return b
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/lake"
 )
 
 // jobs are done outside the bubbles of synctest: decoders of zstd have channels
@@ -47,15 +49,36 @@ func outside(open func(string) (File, error)) columnReader {
 // world is a lake and a stream, and how a source of them is set up.
 type world struct {
 	*testing.T
-	lake   *memLake
-	stream *memStream
+	lake     tiers.Lake
+	mem      *memLake // lake, if it is one
+	openFile func(string) (File, error)
+	stream   *memStream
+	age      time.Duration // of a flush
 }
 
-func newWorld(t *testing.T) *world { return &world{t, newMemLake(), newMemStream()} }
+func newWorld(t *testing.T) *world {
+	l := newMemLake()
+	return &world{t, l, l, l.openFile, newMemStream(), time.Second}
+}
+
+// realWorld has a lake of files, and real time.
+func realWorld(t *testing.T) *world {
+	dir := t.TempDir()
+	l, err := lake.Open(t.Context(), lake.Options{Warehouse: dir, Catalog: filepath.Join(dir, "catalog.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &world{t, l, nil, openLocal, newMemStream(), 10 * time.Millisecond}
+}
 
 func (w *world) options(lake tiers.Lake) Options {
-	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, OpenFile: w.lake.openFile, readColumns: outside(w.lake.openFile),
-		Flush: Flush{Rows: 5, Age: time.Second}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, OpenFile: w.openFile, readColumns: outside(w.openFile),
+		Flush: Flush{Rows: 5, Age: w.age}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // running is a source at work.
@@ -123,7 +146,7 @@ func (w *world) rows(table string) []string {
 	}
 	var out []string
 	for _, f := range files {
-		err := outside(w.lake.openFile)(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason}, func(v []value) {
+		err := outside(w.openFile)(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason}, func(v []value) {
 			reason, _, _ := strings.Cut(v[3].text, ":")
 			out = append(out, strings.TrimRight(fmt.Sprintf("%04d %s %d %s", v[0].long, v[1].text, v[2].long, reason), " "))
 		})
@@ -153,7 +176,7 @@ func (w *world) content() string {
 
 func (w *world) verify() VerifyReport {
 	w.Helper()
-	r, err := Verify(context.Background(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.lake.openFile, readColumns: outside(w.lake.openFile)})
+	r, err := Verify(context.Background(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -294,6 +317,9 @@ func TestHaltsOnAnotherStream(t *testing.T) {
 				if w.content() != before {
 					t.Error("the lake changed")
 				}
+				if r := w.verify(); r.Recreated != (name == "recreated") {
+					t.Errorf("verify:\n%s", r)
+				}
 			})
 		})
 	}
@@ -390,13 +416,13 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		check := func(what string, pick func(VerifyReport) []tiers.SeqRange) {
 			t.Helper()
 			for _, s := range []Stream{w.stream, nil} {
-				r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: s, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.lake.openFile, readColumns: outside(w.lake.openFile)})
+				r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: s, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
 				if err != nil || r.OK() || len(pick(r)) == 0 {
 					t.Errorf("%s: %v\n%s", what, err, r)
 				}
 			}
 		}
-		tab := w.lake.tables["a"]
+		tab := w.mem.tables["a"]
 		good := tab.v.snaps
 		last := &tab.v.snaps[len(good)-1]
 		files := last.files
@@ -408,5 +434,59 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		check("a file twice", func(r VerifyReport) []tiers.SeqRange { return r.Repeated })
 		last.files = files
 		w.verify()
+	})
+}
+
+// TestTwoSourcesOfOneTableDisagreeOnAType: both begin before the table exists,
+// and the column is of the type that is committed first. The other source's
+// values are not lost: they go to unmapped.
+func TestTwoSourcesOfOneTableDisagreeOnAType(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		other := newMemStream()
+		other.info.Name = "OTHER"
+		for i := range 20 {
+			w.stream.publish("events.t", "", fmt.Sprintf(`{"x":%d,"deep":{"a":[1]}}`, i))
+			other.publish("events.t", "", fmt.Sprintf(`{"x":"text %d","deep":{"a":["b"],"b":1.5}}`, i))
+		}
+		o := w.options(w.lake)
+		a := w.run(o)
+		o.Stream = other
+		b := w.run(o)
+		for _, r := range []*running{a, b} {
+			r.until(func(s Status) bool { return s.Committed == 20 })
+			if err := r.end(); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := len(w.rows("t")); got != 40 {
+			t.Errorf("%d rows, want 40", got)
+		}
+		w.verify()
+		tab, err := w.lake.Open(t.Context(), "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := tab.Files(t.Context(), 0, time.Time{}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, _ := tab.Schema().Lookup("x")
+		var columns, unmapped int
+		for _, f := range files {
+			if err := outside(w.openFile)(f.Path, []string{"x", tiers.ColUnmapped}, func(v []value) {
+				switch {
+				case strings.Contains(v[1].text, `"x":`):
+					unmapped++
+				case x.Type.Kind == tiers.KindString && v[0].text != "", x.Type.Kind == tiers.KindLong:
+					columns++
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if columns != 20 || unmapped != 20 {
+			t.Errorf("x is %s: %d values in the column and %d in unmapped, want 20 and 20", x.Type, columns, unmapped)
+		}
 	})
 }
