@@ -30,8 +30,8 @@ type layout struct {
 }
 
 const (
-	sample      = 8192 // values on which the encodings are tried
-	choiceLives = 8    // row groups for which a choice stands
+	sample      = 4096 // values on which the encodings are tried
+	choiceLives = 32   // row groups for which a choice stands
 )
 
 // choose returns the encoding that makes the chunk smallest, judged by a
@@ -68,7 +68,7 @@ func (w *Writer) choose(c *Column, d *values) layout {
 			best, least = lay, size
 		}
 	}
-	c.choice = choice{layout: best, known: d.n >= sample}
+	c.choice = choice{layout: best, known: d.n >= sample/4}
 	return best
 }
 
