@@ -17,6 +17,7 @@ import (
 type sealed struct {
 	from, to uint64
 	parts    []part
+	newest   time.Time // of its messages, by the time of publishing
 	bytes    uint64
 	gaps     uint64
 	repeats  uint64
@@ -75,6 +76,9 @@ func (c *committer) run(ctx context.Context, in <-chan sealed) error {
 // batch commits the parts of a batch in their order, each to its table.
 func (c *committer) batch(ctx context.Context, b sealed) error {
 	order(b.parts)
+	if left := b.newest.Add(c.s.o.Settle).Sub(c.s.o.Now()); left > 0 {
+		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
+	}
 	for _, p := range b.parts {
 		if err := c.ready(ctx, p, b.from); err != nil {
 			return err

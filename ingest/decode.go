@@ -25,6 +25,7 @@ type decoder struct {
 
 	from, last uint64 // the batch covers (from, last]
 	began      time.Time
+	newest     time.Time // publishing of the last message
 	rows       int
 	filling    []*feed
 	raw        int64 // bytes of messages since the batches were last measured
@@ -141,7 +142,7 @@ func (d *decoder) full() bool {
 
 // seal closes the batch and hands it on; it waits while one is under way.
 func (d *decoder) seal(ctx context.Context, done chan error) error {
-	b := sealed{from: d.from, to: d.last, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
+	b := sealed{from: d.from, to: d.last, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
 	for _, f := range d.filling {
 		if f.rows.Rows() > 0 {
 			b.parts = append(b.parts, part{f, f.rows})
@@ -180,7 +181,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 			return err
 		}
 	}
-	d.last = m.Seq
+	d.last, d.newest = m.Seq, m.Published
 	d.bytes += uint64(len(m.Data))
 	d.raw += int64(len(m.Data))
 	r, err := d.route(ctx, m.Subject)

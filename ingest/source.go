@@ -43,7 +43,11 @@ type Options struct {
 	MaxTables int                             // beyond it, new names go to quarantine; default 1,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
 	Recent    int                             // message ids that are remembered; default 1,800,000
-	Grace     time.Duration                   // for the last batch once Run's context ends; default 30s
+	// Settle is how old a batch's newest message must be before the batch is
+	// committed. A stream that syncs at intervals may lose its last messages
+	// with the power; the lake must not be ahead of it then. Twice the interval.
+	Settle time.Duration
+	Grace  time.Duration // for the last batch once Run's context ends; default 30s
 
 	Logger   *slog.Logger
 	Now      func() time.Time                // default time.Now

@@ -271,6 +271,24 @@ func TestFlushByAgeAndOnDemand(t *testing.T) {
 	})
 }
 
+func TestNothingIsCommittedBeforeTheStreamHasSynced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := w.options(w.lake)
+		o.Settle = 20 * time.Second
+		r := w.run(o)
+		began := time.Now()
+		w.stream.publish("events.a", "", `{"n":1}`)
+		r.caughtUp()
+		if took := time.Since(began); took < 21*time.Second || took > 22*time.Second {
+			t.Errorf("committed after %s, want 21s", took)
+		}
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestIdleTablesDoNotHoldTheStreamBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -18,6 +18,7 @@ import (
 const (
 	askMessages   = 8192
 	askBytes      = 8 << 20 // or two messages of the largest size
+	takeBytes     = 4 << 20 // of messages that Next returns, about
 	askExpires    = 30 * time.Second
 	askHeartbeat  = 5 * time.Second
 	quietTooLong  = 2*askHeartbeat + 2*time.Second
@@ -171,9 +172,10 @@ func (r *reader) Next(ctx context.Context, buf []ingest.Message, limit int) ([]i
 
 // take moves what has come to buf, without waiting.
 func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
-	for len(buf) < limit && r.link != nil {
+	for bytes := 0; len(buf) < limit && bytes < takeBytes && r.link != nil; {
 		if len(r.come) > 0 {
 			d := &r.come[0]
+			bytes += len(d.data)
 			r.come = r.come[1:]
 			buf = r.accept(buf, d)
 			continue
