@@ -1,0 +1,65 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// TestTwoSourcesOfOneTableDisagreeOnAType: both begin before the table exists,
+// and the column is of the type that is committed first. The other source's
+// values are not lost: they go to unmapped.
+func TestTwoSourcesOfOneTableDisagreeOnAType(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		other := newMemStream()
+		other.info.Name = "OTHER"
+		for i := range 20 {
+			w.stream.publish("events.t", "", fmt.Sprintf(`{"x":%d,"deep":{"a":[1]}}`, i))
+			other.publish("events.t", "", fmt.Sprintf(`{"x":"text %d","deep":{"a":["b"],"b":1.5}}`, i))
+		}
+		o := w.options(w.lake)
+		a := w.run(o)
+		o.Stream = other
+		b := w.run(o)
+		for _, r := range []*running{a, b} {
+			r.until(func(s Status) bool { return s.Committed == 20 })
+			if err := r.end(); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := len(w.rows("t")); got != 40 {
+			t.Errorf("%d rows, want 40", got)
+		}
+		w.verify()
+		tab, err := w.lake.Open(t.Context(), "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := tab.Files(t.Context(), 0, time.Time{}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, _ := tab.Schema().Lookup("x")
+		var columns, unmapped int
+		for _, f := range files {
+			if err := outside(w.openFile)(f.Path, []string{"x", tiers.ColUnmapped}, func(v []value) {
+				switch {
+				case strings.Contains(v[1].text, `"x":`):
+					unmapped++
+				case x.Type.Kind == tiers.KindString && v[0].text != "", x.Type.Kind == tiers.KindLong:
+					columns++
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if columns != 20 || unmapped != 20 {
+			t.Errorf("x is %s: %d values in the column and %d in unmapped, want 20 and 20", x.Type, columns, unmapped)
+		}
+	})
+}
