@@ -50,10 +50,23 @@ func FuzzAppend(f *testing.F) {
 		for row, event := range kept {
 			checkRow(t, b, row, event)
 		}
-		if len(kept) > 0 {
-			if _, err := b.Files(withIDs(b.Schema()), parquetfile.Options{Stream: "s"}); err != nil {
+		if len(kept) == 0 {
+			return
+		}
+		schema := withIDs(b.Schema())
+		if _, err := b.Files(schema, parquetfile.Options{Stream: "s"}); err != nil {
+			t.Fatal(err)
+		}
+		// Again, into a table that knows every column.
+		b.Reset(schema)
+		for row, event := range kept {
+			if err := b.Append(Meta{Seq: uint64(row), Published: published}, published, event); err != nil {
 				t.Fatal(err)
 			}
+			checkRow(t, b, row, event)
+		}
+		if _, err := b.Files(withIDs(b.Schema()), parquetfile.Options{Stream: "s"}); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

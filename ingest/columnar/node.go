@@ -190,7 +190,7 @@ func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 	for rest, more := name, true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ".")
-		if part == "" {
+		if part == "" || part == repeatedName {
 			return nil
 		}
 		var next *node

@@ -60,7 +60,10 @@ func (f *flat) walkObject(t testing.TB, d *json.Decoder, path string, unmapped b
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := tok.(string)
+		key, ok := tok.(string)
+		if !ok {
+			t.Fatalf("no key at %q but %v", path, tok)
+		}
 		if unmapped && key == "$repeated" {
 			d.Token()
 			for d.More() {
@@ -142,6 +145,11 @@ func checkRow(t testing.TB, b *Batch, row int, event []byte) {
 		}
 	}
 	if b.rest.Has(row) {
+		defer func() {
+			if t.Failed() {
+				t.Logf("event %s\nunmapped %s", event, b.rest.Bytes(row))
+			}
+		}()
 		if !json.Valid(b.rest.Bytes(row)) {
 			t.Fatalf("unmapped is not JSON: %s", b.rest.Bytes(row))
 		}

@@ -3,8 +3,12 @@ package columnar
 import "bytes"
 
 // repeatedKey holds, in an object of unmapped, the later values of keys that
-// stood in that object before: [{"key": value}, ...].
-const repeatedKey = `"$repeated"`
+// stood in that object before: [{"key": value}, ...]. No column has its name,
+// so that it cannot be taken for a struct's.
+const (
+	repeatedName = "$repeated"
+	repeatedKey  = `"` + repeatedName + `"`
+)
 
 // strayed is a value that has no column.
 type strayed struct {
