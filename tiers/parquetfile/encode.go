@@ -30,8 +30,8 @@ type layout struct {
 }
 
 const (
-	sample      = 4096 // values on which the encodings are tried
-	choiceLives = 32   // row groups for which a choice stands
+	sample      = 8192 // values on which the encodings are tried
+	choiceLives = 16   // row groups for which a choice stands
 )
 
 // choose returns the encoding that makes the chunk smallest, judged by a
