@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type appOptions struct {
 // startApp opens every part, in the order in which they depend on each other.
 // What was opened is closed again if a later part fails.
 func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app, err error) {
+	debug.SetGCPercent(gcPercent)
 	a := &app{started: time.Now().UTC()}
 	defer func() {
 		if err != nil {

@@ -21,6 +21,7 @@ type sealed struct {
 	bytes    uint64
 	gaps     uint64
 	repeats  uint64
+	full     bool       // closed by its size: more of its kind will follow
 	done     chan error // of a flush request; nil: nobody waits
 }
 
@@ -98,10 +99,7 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 			counts.Events += uint64(n)
 		}
 		if e, ok := p.rows.(eventRows); ok {
-			select {
-			case p.feed.free <- e:
-			default:
-			}
+			p.feed.recycle(e, b.full)
 		}
 	}
 	c.done = b.to

@@ -61,12 +61,14 @@ func (d *decoder) run(ctx context.Context, chunks <-chan []Message, free chan<- 
 	age.Stop()
 	defer age.Stop()
 	d.vanished(age)
+	quiet := time.NewTicker(max(d.s.o.Flush.Age, time.Second))
+	defer quiet.Stop()
 	for {
 		var err error
 		select {
 		case chunk, ok := <-chunks:
 			if !ok {
-				return d.seal(ctx, nil)
+				return d.seal(ctx, false, nil)
 			}
 			idle := d.began.IsZero()
 			err = d.chunk(ctx, chunk)
@@ -80,13 +82,28 @@ func (d *decoder) run(ctx context.Context, chunks <-chan []Message, free chan<- 
 			}
 		case <-age.C:
 			err = d.ripe(ctx, age)
+		case <-quiet.C:
+			d.letGo()
 		case r := <-d.s.flush:
-			err = d.seal(ctx, r.done)
+			err = d.seal(ctx, false, r.done)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// letGo drops the memory that batches left behind, if none has followed.
+func (d *decoder) letGo() {
+	if !d.began.IsZero() {
+		return
+	}
+	for _, f := range d.e.feeds {
+		select {
+		case <-f.free:
+		default:
 		}
 	}
 }
@@ -101,7 +118,7 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 		age.Reset(left)
 		return nil
 	}
-	return d.seal(ctx, nil)
+	return d.seal(ctx, false, nil)
 }
 
 func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
@@ -114,7 +131,7 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
 			return err
 		}
 		if d.full() {
-			if err := d.seal(ctx, nil); err != nil {
+			if err := d.seal(ctx, true, nil); err != nil {
 				return err
 			}
 		}
@@ -140,9 +157,10 @@ func (d *decoder) full() bool {
 	return bytes >= f.Bytes
 }
 
-// seal closes the batch and hands it on; it waits while one is under way.
-func (d *decoder) seal(ctx context.Context, done chan error) error {
-	b := sealed{from: d.from, to: d.last, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
+// seal closes the batch, full or not, and hands it on; it waits while one is
+// under way.
+func (d *decoder) seal(ctx context.Context, full bool, done chan error) error {
+	b := sealed{from: d.from, to: d.last, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, full: full, done: done}
 	for _, f := range d.filling {
 		if f.rows.Rows() > 0 {
 			b.parts = append(b.parts, part{f, f.rows})

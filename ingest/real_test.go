@@ -40,28 +40,31 @@ func TestRealStreamAndLake(t *testing.T) {
 
 	const events = 3000
 	var last ingest.Status
+	var stored uint64
 	for round := range 4 {
-		publishShuffled(t, conn, events, uint64(round))
+		known := publishShuffled(t, conn, events, uint64(round)) // to the stream itself
 		last = drainOnce(t, ingest.New(ingest.Options{Name: "events", Filter: "events.>", Stream: stream, Lake: tables,
 			Flush: ingest.Flush{Rows: 700, Age: 50 * time.Millisecond}, Grace: 20 * time.Second}))
 		if round == 0 && last.Events != events {
 			t.Errorf("%d events in the first round, want %d", last.Events, events)
 		}
-		if round > 0 && (last.Events != 0 || last.Repeats != events) {
-			t.Errorf("round %d: %d events and %d repeats, want 0 and %d", round, last.Events, last.Repeats, events)
+		if want := uint64(events - known); round > 0 && (last.Events != 0 || last.Repeats != want) {
+			t.Errorf("round %d: %d events and %d repeats, want 0 and %d", round, last.Events, last.Repeats, want)
 		}
+		stored += uint64(events - known)
 	}
 	r, err := ingest.Verify(t.Context(), ingest.VerifyOptions{Lake: tables, Stream: stream, StreamName: "EVENTS", Filter: "events.>"})
-	if err != nil || !r.OK() || r.Messages != 4*events || r.Skipped != 3*events || r.Through != 4*events {
+	if err != nil || !r.OK() || r.Messages != stored || r.Skipped != stored-events || r.Through != stored {
 		t.Fatalf("verify: %v\n%s", err, r)
 	}
 	info, err := stream.Info(t.Context(), "events.>")
-	if err != nil || info.First != 4*events-100+1 {
+	if err != nil || info.First != stored-100+1 {
 		t.Errorf("the stream begins at %d, %v", info.First, err)
 	}
 }
 
-func publishShuffled(t *testing.T, conn *jetstream.Conn, n int, seed uint64) {
+// publishShuffled returns how many of the messages the stream knew already.
+func publishShuffled(t *testing.T, conn *jetstream.Conn, n int, seed uint64) int {
 	t.Helper()
 	p, err := conn.Publisher(t.Context())
 	if err != nil {
@@ -73,9 +76,11 @@ func publishShuffled(t *testing.T, conn *jetstream.Conn, n int, seed uint64) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.Close(t.Context()); err != nil {
+	done, err := p.Close(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
+	return int(done.Duplicates)
 }
 
 // drainOnce runs the source until it has committed what the stream holds.

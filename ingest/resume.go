@@ -59,6 +59,22 @@ func newFeed(name string, o TableOptions) *feed {
 	return &feed{name: name, opts: o, free: make(chan rows, 1)}
 }
 
+// recycle keeps the memory of a batch for the next one while full batches
+// follow each other. Otherwise it lets go of what the last rush needed.
+func (f *feed) recycle(r rows, full bool) {
+	if !full {
+		select {
+		case <-f.free:
+		default:
+		}
+		return
+	}
+	select {
+	case f.free <- r:
+	default:
+	}
+}
+
 // identity is what files record of the stream: its sequences mean nothing
 // without it.
 func (e *epoch) identity() string { return identity(e.s.key, e.info.Created) }

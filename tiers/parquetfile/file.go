@@ -73,6 +73,7 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 		return File{}, fmt.Errorf("write Parquet file: %w", err)
 	}
 	w.leaves, w.groups, w.out = p.leaves, nil, append(w.out[:0], magic...)
+	defer func() { w.leaves, w.groups = nil, nil }() // they hold the table's memory
 	size := o.RowGroup
 	if size <= 0 {
 		size = RowGroup
