@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
@@ -47,8 +48,18 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		Tables: func(table string) ingest.TableOptions {
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
-		Grace: k.cfg.Shutdown.Grace, Logger: k.log,
+		Grace: k.cfg.Shutdown.Grace, Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil
+}
+
+// settle is how long a message waits for the stream's own disk before it is
+// committed. Without it a power failure could leave the stream behind the lake,
+// which looks like a stream that was restored from an older copy.
+func settle(n config.NATS) time.Duration {
+	if n.External() || n.Embedded.Sync == config.SyncAlways {
+		return 0
+	}
+	return 2 * n.Embedded.SyncInterval
 }
 
 // declared are the columns that the configuration declares of a table, nested

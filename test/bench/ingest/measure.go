@@ -21,7 +21,7 @@ import (
 const (
 	roleVariable = "LAKEWARD_BENCH_ROLE"
 	poll         = 200 * time.Millisecond
-	restAfter    = 12 * time.Second // the drain until memory at rest is read
+	restAfter    = 20 * time.Second // the drain until memory at rest is read
 	giveUp       = 10 * time.Minute
 )
 
