@@ -100,10 +100,10 @@ func run(ctx context.Context) (err error) {
 
 // measured are the figures of one run.
 type measured struct {
-	drain, copy, ingest   float64 // events a second
-	bytes, copyBytes      float64 // an event
-	peakRSS, idleRSS      float64 // MiB
-	drainTook, ingestTook time.Duration
+	drain, copy, ingest float64 // events a second
+	bytes, copyBytes    float64 // an event
+	peakRSS, idleRSS    float64 // MiB
+	ingestTook          time.Duration
 }
 
 // limit is what draining and writing one after another would reach.
