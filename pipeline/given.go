@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -64,7 +65,7 @@ func givenColumns(ndjson []byte) (kinds map[string]string, names []string, err e
 		}
 		for name, v := range row {
 			if k, ok := known[name]; ok {
-				kinds[name] = givenKind(k)
+				kinds[name] = compile.SQLType(k)
 			} else if kinds[name] == "" && v != nil {
 				kinds[name] = looksLike(v)
 			}
@@ -72,25 +73,10 @@ func givenColumns(ndjson []byte) (kinds map[string]string, names []string, err e
 	}
 	if _, findings := kinds["finding_id"]; findings { // a finding has all of its columns
 		for name, k := range known {
-			kinds[name] = givenKind(k)
+			kinds[name] = compile.SQLType(k)
 		}
 	}
 	return kinds, sortedKeys(kinds), lines.Err()
-}
-
-func givenKind(k tiers.Kind) string {
-	switch k {
-	case tiers.KindTimestamp:
-		return "TIMESTAMPTZ"
-	case tiers.KindDouble:
-		return "DOUBLE"
-	case tiers.KindLong:
-		return "BIGINT"
-	case tiers.KindBool:
-		return "BOOLEAN"
-	default:
-		return "VARCHAR"
-	}
 }
 
 func looksLike(v any) string {

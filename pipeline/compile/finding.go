@@ -80,7 +80,7 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 	for _, f := range tiers.FindingColumns() {
 		expr := inner[f.Name]
 		if f.Name != "severity" { // refers to the alias score beside it
-			expr = "(" + expr + ")::" + duckType(f.Kind)
+			expr = "(" + expr + ")::" + SQLType(f.Kind)
 		}
 		cols = append(cols, expr+" AS "+ident(f.Name))
 	}
@@ -99,7 +99,8 @@ func (c *Compiled) ceiling(step string) string {
 	return "100.0"
 }
 
-func duckType(k tiers.Kind) string {
+// SQLType is the engine's name of a scalar kind; what it does not know is text.
+func SQLType(k tiers.Kind) string {
 	switch k {
 	case tiers.KindTimestamp:
 		return "TIMESTAMPTZ"
