@@ -27,7 +27,7 @@ func (c *Compiled) FindingQuery(step, entity string, start, end time.Time) (e Ex
 	case s.kind == kindRisk:
 		return Explained{
 			Rows:     fmt.Sprintf(`SELECT i AS rank, finding_id, "time", pipeline, detector, score, round(s, 4) AS decayed, reason FROM %s WHERE entity = %s ORDER BY i LIMIT %d`, ident(step+".ranked"), str(entity), explainRows),
-			Baseline: "SELECT * FROM " + ident(step+".entities") + " WHERE entity = " + str(entity),
+			Baseline: "SELECT entity_type, entity, observed AS n, modifier, criticality, inputs, score, level FROM " + ident(step) + " WHERE entity = " + str(entity),
 			Formula:  s.risk.formula(),
 		}, true
 	case s.kind != kindAnomaly:

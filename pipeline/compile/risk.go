@@ -66,19 +66,21 @@ func modified(n, m string) string {
 	return fmt.Sprintf("(100.0 * (%[1]s / (100.0 - %[1]s) * %[2]s) / (1 + %[1]s / (100.0 - %[1]s) * %[2]s))", c, m)
 }
 
-// total is the aggregate over the ranked inputs s, i, and without is the same
-// with one input gone, from the row's own columns and the sums tot, gain, top, next.
-func (f *riskForm) total() (agg, without, share string) {
+// total is the aggregate N over the ranked inputs s, i; without is the same with
+// one input gone, from the row's columns and the entity's N and sums; share is
+// what the input adds.
+func (f *riskForm) total() (agg, sums, without, share string) {
 	switch f.method {
 	case "max_plus":
 		return fmt.Sprintf("(max(s) + %v * (sum(s) - max(s)))", plusShare),
-			fmt.Sprintf("CASE WHEN i = 1 THEN coalesce(next, 0) + %[1]v * (plain - s - coalesce(next, 0)) ELSE top + %[1]v * (plain - top - s) END", plusShare),
+			"sum(s) AS plain, max(s) AS top, coalesce(max(s) FILTER (i = 2), 0) AS next",
+			fmt.Sprintf("CASE WHEN i = 1 THEN next + %[1]v * (plain - s - next) ELSE top + %[1]v * (plain - top - s) END", plusShare),
 			fmt.Sprintf("CASE WHEN i = 1 THEN s ELSE %v * s END", plusShare)
 	case "sum":
-		return "sum(s)", "plain - s", "s"
+		return "sum(s)", "sum(s) AS plain", "plain - s", "s"
 	default:
-		return fmt.Sprintf("sum(s / pow(i, %v)) / %v", riskPower, riskNorm),
-			fmt.Sprintf("(tot - s / pow(i, %[1]v) + gain) / %[2]v", riskPower, riskNorm),
+		return fmt.Sprintf("sum(s / pow(i, %v)) / %v", riskPower, riskNorm), "sum(s) AS plain",
+			fmt.Sprintf("n - (s / pow(i, %[1]v) - gain) / %[2]v", riskPower, riskNorm),
 			fmt.Sprintf("s / pow(i, %v) / %v", riskPower, riskNorm)
 	}
 }
@@ -89,16 +91,17 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	f := s.risk
 	t := func(n string) string { return ident(s.name + "." + n) }
 	var out []Stmt
-	work := func(name, sql string) {
-		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + t(name) + " AS\n" + sql})
+	work := func(kind, name, sql string) {
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP " + kind + " " + t(name) + " AS\n" + sql})
 	}
-	work("ranked", f.ranked("("+f.inputs(c, r)+")"))
-	work("criticality", f.criticality())
-	q, err := c.findingSQL(s.name, r.ID, f.shape(s, t, r))
+	work("VIEW", "ranked", f.ranked("("+f.inputs(c, r)+")"))
+	work("TABLE", "criticality", f.criticality())
+	// In one statement with the entities: their contributions are large, and
+	// would be written out twice.
+	q, err := c.findingSQL(s.name, r.ID, f.shape("("+f.entities(t)+")", r))
 	if err != nil {
 		return nil, err
 	}
-	work("entities", f.entities(t))
 	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
 }
 
@@ -113,7 +116,7 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
 			rows = c.raw(of, []Range{{end.Add(-2 * f.lookback), end}})
 		}
-		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, score, reason, technique, pipeline FROM %s", path(f.entity), rows))
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, score, reason, pipeline FROM %s", path(f.entity), rows))
 	}
 	var w strings.Builder
 	for _, x := range f.weights {
@@ -136,17 +139,16 @@ QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity,
 		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, instant(end))
 }
 
-// ranked adds each input's rank and the sums that the counterfactuals need:
-// gain is what the inputs behind would gain if they all moved up one rank.
+// ranked adds each input's rank and gain: what the inputs behind it would add
+// if they all moved up one rank.
 func (f *riskForm) ranked(inputs string) string {
-	sums := fmt.Sprintf(`sum(s / pow(i, %[1]v)) OVER e AS tot,
-  coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[1]v) - pow(i, -%[1]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain`, riskPower)
-	if f.method != "rank" {
-		sums = "sum(s) OVER e AS plain, max(s) OVER e AS top, max(CASE WHEN i = 2 THEN s END) OVER e AS next"
+	gain := "0.0"
+	if f.method == "rank" {
+		gain = fmt.Sprintf("coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[1]v) - pow(i, -%[1]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0)", riskPower)
 	}
-	return fmt.Sprintf(`SELECT *, %s
-FROM (SELECT *, row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %s)
-WHERE i <= %d WINDOW e AS (PARTITION BY entity_type, entity)`, sums, inputs, riskMost)
+	return fmt.Sprintf(`SELECT *, %s AS gain
+FROM (SELECT * EXCLUDE (window_start), row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %s)
+WHERE i <= %d`, gain, inputs, riskMost)
 }
 
 func (f *riskForm) criticality() string {
@@ -159,7 +161,7 @@ func (f *riskForm) criticality() string {
 }
 
 func (f *riskForm) entities(t func(string) string) string {
-	agg, without, share := f.total()
+	agg, sums, without, share := f.total()
 	watch := "1.0"
 	if f.watch != nil {
 		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s)) THEN %s ELSE 1.0 END", stringList(f.watch.entities), num(f.watch.factor))
@@ -169,25 +171,26 @@ func (f *riskForm) entities(t func(string) string) string {
 	if f.method != "rank" {
 		final, gone = "least(100.0, n * modifier)", "least(100.0, ("+without+") * e.modifier)"
 	}
-	return fmt.Sprintf(`WITH e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
+	return fmt.Sprintf(`WITH ranked AS MATERIALIZED (FROM %[5]s),
+e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
   SELECT r.*, c.criticality, coalesce(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
-  FROM (SELECT entity_type, entity, %[3]s AS n, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM %[5]s GROUP BY ALL) AS r
+  FROM (SELECT entity_type, entity, %[3]s AS n, %[10]s, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM ranked GROUP BY ALL) AS r
   LEFT JOIN %[6]s AS c ON c.entity = r.entity))
-SELECT e.*, to_json(x.top) AS contributions, x.strongest,
+SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
 FROM e JOIN (
   SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
       'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, %[9]s AS level_without FROM (
-    SELECT r.*, %[7]s AS part, %[8]s AS without FROM %[5]s AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
+    SELECT r.*, %[7]s AS part, %[8]s AS without FROM ranked AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
-		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel("without"))
+		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel("without"), sums)
 }
 
-func (f *riskForm) shape(s *step, t func(string) string, r Run) shape {
+func (f *riskForm) shape(from string, r Run) shape {
 	end := instant(r.Window.End)
 	return shape{
-		from: t("entities"), time: end, start: "coalesce(first, last)", end: end,
+		from: from, time: end, start: "coalesce(first, last)", end: end,
 		entityType: "entity_type", entity: "entity", detector: "risk_" + f.method, key: "entity_type",
 		score: "score", observed: "n", expected: "NULL", technique: f.technique,
 		reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",

@@ -246,7 +246,7 @@ func putVariable(v duck.Vector, at int, a arrow.Array, from, n int) error {
 	case array.StringLike:
 		for i := range n {
 			if t.IsValid(from + i) {
-				duck.VectorAssignStringElementLen(v, duck.IdxT(at+i), []byte(t.Value(from+i)))
+				putString(v, at+i, t.Value(from+i))
 			}
 		}
 	case interface{ Value(int) []byte }:
@@ -276,6 +276,11 @@ func putVariable(v duck.Vector, at int, a arrow.Array, from, n int) error {
 		return fmt.Errorf("an Arrow array of %s cannot be loaded", a.DataType())
 	}
 	return nil
+}
+
+// putString copies the text once, into the vector.
+func putString(v duck.Vector, at int, s string) {
+	duck.VectorAssignStringElementLen(v, duck.IdxT(at), unsafe.Slice(unsafe.StringData(s), len(s)))
 }
 
 func putList(v duck.Vector, at int, a array.ListLike, from, n int, putChild func(child duck.Vector, at, from, n int) error) error {

@@ -148,7 +148,8 @@ func (p *promotion) clear(ctx context.Context, c *duckdb.Conn) (int64, error) {
 	return n + m, err
 }
 
-// insert adds the rows in their order; of those with one key, the last.
+// insert adds the rows in their order, which the engine preserves; of those with
+// one key, the last.
 func (p *promotion) insert(ctx context.Context, c *duckdb.Conn, held *table) (int64, error) {
 	w := p.write
 	var names, values []string
@@ -169,5 +170,5 @@ func (p *promotion) insert(ctx context.Context, c *duckdb.Conn, held *table) (in
 		}
 		sql += " WHERE rowid IN (SELECT max(rowid) FROM temp.main." + incoming + " GROUP BY " + strings.Join(keys, ", ") + ")"
 	}
-	return c.Exec(ctx, sql+" ORDER BY rowid", w.Pipeline, w.RunID, w.Start, w.End)
+	return c.Exec(ctx, sql, w.Pipeline, w.RunID, w.Start, w.End)
 }

@@ -17,8 +17,8 @@ SELECT md5(concat_ws(chr(31), 'entity-risk', 'risk', 'risk_rank', e.entity, 'use
   CASE WHEN e.score < 20 THEN 'informational' WHEN e.score < 40 THEN 'low' WHEN e.score < 70 THEN 'medium' WHEN e.score < 90 THEN 'high' ELSE 'critical' END AS severity, n AS observed, NULL::DOUBLE AS expected,
   CASE WHEN e.score < 20 THEN 'unknown' WHEN e.score < 40 THEN 'low' WHEN e.score < 70 THEN 'moderate' WHEN e.score < 90 THEN 'high' ELSE 'critical' END AS level,
   e.entity || ' is at ' || level || ' risk (' || round(e.score) || ') from ' || inputs || ' findings; strongest: ' || strongest AS reason, NULL::VARCHAR AS technique,
-  json_object('normalised', round(n, 4), 'modifier', m, 'criticality', criticality, 'inputs', inputs, 'contributions', contributions, 'level_depends_on', list_transform(list_filter(top, lambda c: c.level_without <> level), lambda c: c.finding_id))::VARCHAR AS evidence,
+  json_object('normalised', round(n, 4), 'modifier', m, 'criticality', criticality, 'inputs', inputs, 'contributions', top, 'level_depends_on', list_transform(list_filter(top, lambda c: c.level_without <> level), lambda c: c.finding_id))::VARCHAR AS evidence,
   'entity-risk' AS pipeline, 'by hand' AS run_id, criticality, m AS modifier, inputs
 FROM e JOIN (SELECT entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-    'contribution': round(part / 2.5924, 4), 'reason': reason, 'score_without': without, 'level_without': CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END} ORDER BY i) AS top, to_json(top) AS contributions
+    'contribution': round(part / 2.5924, 4), 'reason': reason, 'score_without': without, 'level_without': CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END} ORDER BY i) AS top
   FROM x GROUP BY 1) USING (entity)
