@@ -12,6 +12,11 @@ import (
 // promote writes every output, publishes what is new, and then lets the
 // baselines' state become visible. Each part may be repeated by a later run.
 func (e *execution) promote(ctx context.Context, s query.Session) error {
+	if e.stateless() {
+		if _, err := s.Exec(ctx, "COMMIT"); err != nil { // of temporary tables
+			return fmt.Errorf("end the computation: %w", err)
+		}
+	}
 	for _, out := range e.d.Outputs {
 		fresh, err := e.fresh(ctx, s, out)
 		if err != nil {
@@ -24,8 +29,8 @@ func (e *execution) promote(ctx context.Context, s query.Session) error {
 			return err
 		}
 	}
-	if e.o.Stateless {
-		return nil // the transaction holds temporary tables only
+	if e.stateless() {
+		return nil
 	}
 	for _, key := range sortedKeys(e.coverage) {
 		if err := saveCoverage(ctx, s, key, e.coverage[key]); err != nil {
@@ -37,6 +42,10 @@ func (e *execution) promote(ctx context.Context, s query.Session) error {
 	}
 	return nil
 }
+
+// stateless is a run that changes no baseline's state, so that its session may
+// do other things after the computation.
+func (e *execution) stateless() bool { return e.o.Stateless || len(e.bases) == 0 }
 
 func (e *execution) sink(tier string) (tiers.Sink, error) {
 	var s tiers.Sink
@@ -57,15 +66,18 @@ func (e *execution) write(ctx context.Context, s query.Session, out Output) erro
 	if err != nil {
 		return err
 	}
-	rows, err := s.Query(ctx, "SELECT * FROM "+quote(out.From))
-	if err != nil {
-		return fmt.Errorf("read step %s: %w", out.From, err)
+	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID, Start: e.window.Start, End: e.window.End}
+	if local, ok := sink.(tiers.LocalSink); ok && e.stateless() {
+		_, err = local.WriteFrom(ctx, s, out.From, w)
+	} else {
+		rows, rerr := s.Query(ctx, "SELECT * FROM "+quote(out.From))
+		if rerr != nil {
+			return fmt.Errorf("read step %s: %w", out.From, rerr)
+		}
+		defer rows.Release()
+		w.Rows = rows
+		_, err = sink.Write(ctx, w)
 	}
-	defer rows.Release()
-	_, err = sink.Write(ctx, tiers.Write{
-		Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID,
-		Start: e.window.Start, End: e.window.End, Rows: rows,
-	})
 	if err != nil {
 		return fmt.Errorf("write %s.%s: %w", out.Tier, out.Table, err)
 	}

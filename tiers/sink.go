@@ -59,3 +59,18 @@ type Sink interface {
 	Retain(ctx context.Context, table, column string, cut time.Time) (int64, error)
 	Drop(ctx context.Context, table string) error
 }
+
+// LocalSink is a sink that lives in the engine that computes the rows: it takes
+// them where they are.
+type LocalSink interface {
+	Sink
+	// WriteFrom is Write of the rows of a table or view of the session, which is
+	// in no transaction and is used by nobody else meanwhile; w.Rows is ignored.
+	WriteFrom(ctx context.Context, s Statements, relation string, w Write) (WriteResult, error)
+}
+
+// Statements run in one session of an engine, in which temporary tables last.
+type Statements interface {
+	Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error)
+	Exec(ctx context.Context, sql string, args ...any) (int64, error)
+}

@@ -8,12 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// incoming is the temporary table that holds the rows of one write.
-const incoming = "incoming"
+// incoming is the temporary table that holds the rows of one write. No step of
+// a pipeline has such a name.
+const (
+	incoming = ".incoming"
+	arrived  = `temp.main."` + incoming + `"`
+)
 
 // validName is the same in both tiers.
 var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
@@ -30,7 +35,7 @@ type promotion struct {
 	columns []column // of the rows, as they are stored
 }
 
-func newPromotion(w tiers.Write) (*promotion, error) {
+func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
 	switch {
 	case !validName.MatchString(w.Table):
 		return nil, fmt.Errorf("table name %q: use letters, digits, _ and -", w.Table)
@@ -49,7 +54,7 @@ func newPromotion(w tiers.Write) (*promotion, error) {
 		return nil, fmt.Errorf("no write mode %q", w.Mode)
 	}
 	p := &promotion{write: w}
-	for _, f := range w.Rows.Schema().Fields() {
+	for _, f := range rows.Fields() {
 		t, err := storedType(f.Type)
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", f.Name, err)
@@ -71,7 +76,7 @@ func newPromotion(w tiers.Write) (*promotion, error) {
 }
 
 // apply runs inside the transaction.
-func (p *promotion) apply(ctx context.Context, c *duckdb.Conn) (tiers.WriteResult, error) {
+func (p *promotion) apply(ctx context.Context, c tiers.Statements) (tiers.WriteResult, error) {
 	var res tiers.WriteResult
 	held, err := describe(ctx, c, p.write.Table)
 	switch {
@@ -91,7 +96,7 @@ func (p *promotion) apply(ctx context.Context, c *duckdb.Conn) (tiers.WriteResul
 	return res, err
 }
 
-func (p *promotion) create(ctx context.Context, c *duckdb.Conn) error {
+func (p *promotion) create(ctx context.Context, c tiers.Statements) error {
 	var defs []string
 	for _, col := range slices.Concat(p.columns, provenance) {
 		defs = append(defs, ident(col.name)+" "+sqlType(col.typ))
@@ -101,7 +106,7 @@ func (p *promotion) create(ctx context.Context, c *duckdb.Conn) error {
 }
 
 // evolve adds what the table lacks, and keeps held in step.
-func (p *promotion) evolve(ctx context.Context, c *duckdb.Conn, held *table) error {
+func (p *promotion) evolve(ctx context.Context, c tiers.Statements, held *table) error {
 	var changes []string
 	for _, col := range slices.Concat(p.columns, provenance) {
 		at := find(held.columns, col.name)
@@ -127,7 +132,7 @@ func (p *promotion) evolve(ctx context.Context, c *duckdb.Conn, held *table) err
 }
 
 // clear deletes the rows that make way.
-func (p *promotion) clear(ctx context.Context, c *duckdb.Conn) (int64, error) {
+func (p *promotion) clear(ctx context.Context, c tiers.Statements) (int64, error) {
 	w, t := p.write, qualified(p.write.Table)
 	const window = " WHERE _pipeline = ? AND "
 	switch w.Mode {
@@ -144,13 +149,13 @@ func (p *promotion) clear(ctx context.Context, c *duckdb.Conn) (int64, error) {
 	for i, k := range w.Key {
 		same[i] = "held." + ident(k) + " IS NOT DISTINCT FROM fresh." + ident(k)
 	}
-	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING temp.main."+incoming+" AS fresh WHERE "+strings.Join(same, " AND "))
+	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING "+arrived+" AS fresh WHERE "+strings.Join(same, " AND "))
 	return n + m, err
 }
 
 // insert adds the rows in their order, which the engine preserves; of those with
 // one key, the last.
-func (p *promotion) insert(ctx context.Context, c *duckdb.Conn, held *table) (int64, error) {
+func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table) (int64, error) {
 	w := p.write
 	var names, values []string
 	for _, col := range p.columns {
@@ -162,13 +167,13 @@ func (p *promotion) insert(ctx context.Context, c *duckdb.Conn, held *table) (in
 		names = append(names, ident(col.name))
 		values = append(values, "?")
 	}
-	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM temp.main." + incoming
+	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + arrived
 	if w.Mode == tiers.Merge {
 		keys := make([]string, len(w.Key))
 		for i, k := range w.Key {
 			keys[i] = ident(k)
 		}
-		sql += " WHERE rowid IN (SELECT max(rowid) FROM temp.main." + incoming + " GROUP BY " + strings.Join(keys, ", ") + ")"
+		sql += " WHERE rowid IN (SELECT max(rowid) FROM " + arrived + " GROUP BY " + strings.Join(keys, ", ") + ")"
 	}
 	return c.Exec(ctx, sql, w.Pipeline, w.RunID, w.Start, w.End)
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -30,7 +32,9 @@ type Sink struct {
 	closed bool
 }
 
-var _ tiers.Sink = (*Sink)(nil)
+var _ tiers.LocalSink = (*Sink)(nil)
+
+var errClosed = errors.New("the sink is closed")
 
 // Open returns the sink of an engine, which must have been opened with an
 // AnalyticsPath. The engine stays the caller's to close, after the sink.
@@ -66,7 +70,7 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 			res, err = tiers.WriteResult{}, fmt.Errorf("write rows of %s to analytics.%s: %w", w.Pipeline, w.Table, err)
 		}
 	}()
-	p, err := newPromotion(w)
+	p, err := newPromotion(w, w.Rows.Schema())
 	if err != nil {
 		return res, err
 	}
@@ -82,6 +86,47 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 		})
 	})
 	return res, err
+}
+
+// WriteFrom implements tiers.LocalSink: the rows never leave the engine.
+func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation string, w tiers.Write) (res tiers.WriteResult, err error) {
+	defer func() {
+		if err != nil {
+			res, err = tiers.WriteResult{}, fmt.Errorf("write rows of %s to analytics.%s: %w", w.Pipeline, w.Table, err)
+		}
+	}()
+	schema, err := schemaOf(ctx, c, ident(relation))
+	if err != nil {
+		return res, err
+	}
+	p, err := newPromotion(w, schema)
+	if err != nil {
+		return res, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return res, errClosed
+	}
+	// A view, read once; and as for Write, a conflict repeats what follows.
+	if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+ident(incoming)+" AS FROM "+ident(relation)); err != nil {
+		return res, err
+	}
+	err = transact(ctx, c, func() (err error) {
+		res, err = p.apply(ctx, c)
+		return err
+	})
+	_, derr := c.Exec(context.WithoutCancel(ctx), "DROP TABLE "+arrived)
+	return res, errors.Join(err, derr)
+}
+
+func schemaOf(ctx context.Context, c tiers.Statements, relation string) (*arrow.Schema, error) {
+	r, err := c.Query(ctx, "FROM "+relation+" LIMIT 0")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	return r.Schema(), nil
 }
 
 // Retain deletes the rows whose column, a time or a date, is before the cut.
@@ -132,7 +177,7 @@ func (s *Sink) locked(ctx context.Context, f func(*duckdb.Conn) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errors.New("the sink is closed")
+		return errClosed
 	}
 	return s.connected(ctx, f)
 }
@@ -146,7 +191,7 @@ func (s *Sink) connected(ctx context.Context, f func(*duckdb.Conn) error) error 
 }
 
 // transact runs f in a transaction, again if another session's took its place.
-func transact(ctx context.Context, c *duckdb.Conn, f func() error) error {
+func transact(ctx context.Context, c tiers.Statements, f func() error) error {
 	for n := 1; ; n++ {
 		err := once(ctx, c, f)
 		if err == nil || n == attempts || !duckdb.IsConflict(err) {
@@ -160,7 +205,7 @@ func transact(ctx context.Context, c *duckdb.Conn, f func() error) error {
 	}
 }
 
-func once(ctx context.Context, c *duckdb.Conn, f func() error) error {
+func once(ctx context.Context, c tiers.Statements, f func() error) error {
 	if _, err := c.Exec(ctx, "BEGIN"); err != nil {
 		return err
 	}

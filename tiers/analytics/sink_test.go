@@ -47,6 +47,37 @@ func TestSinkConformance(t *testing.T) {
 	})
 }
 
+// localSink writes as a run does whose rows are in a session of the engine.
+type localSink struct {
+	*Sink
+	e *duckdb.Engine
+}
+
+func (l localSink) Write(ctx context.Context, w tiers.Write) (tiers.WriteResult, error) {
+	s, err := l.e.Open(ctx, query.View{}, query.Options{Trusted: true})
+	if err != nil {
+		return tiers.WriteResult{}, err
+	}
+	defer s.Close()
+	if _, err := s.(query.Loader).Load(ctx, "step.rows", w.Rows); err != nil {
+		return tiers.WriteResult{}, err
+	}
+	if _, err := s.Exec(ctx, `CREATE TEMP VIEW "a step" AS FROM "step.rows"`); err != nil {
+		return tiers.WriteResult{}, err
+	}
+	w.Rows = nil
+	return l.WriteFrom(ctx, s, "a step", w)
+}
+
+func TestLocalSinkConformance(t *testing.T) {
+	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
+		e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
+		return tierstest.SinkUnderTest{Sink: localSink{s, e}, Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
+			return read(ctx, e, table, columns)
+		}}
+	})
+}
+
 // read sees the table as a reader of the tier does.
 func read(ctx context.Context, e *duckdb.Engine, table string, columns []string) ([][]any, error) {
 	s, err := e.Open(ctx, query.View{}, query.Options{})

@@ -30,7 +30,7 @@ func (t *table) column(name string) (column, bool) {
 }
 
 // describe is ErrNoTable for a table that does not exist.
-func describe(ctx context.Context, c *duckdb.Conn, name string) (*table, error) {
+func describe(ctx context.Context, c tiers.Statements, name string) (*table, error) {
 	names, err := texts(ctx, c, listTables)
 	if err != nil {
 		return nil, err
@@ -50,14 +50,13 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func columnsOf(ctx context.Context, c *duckdb.Conn, name string) (*table, error) {
-	r, err := c.Query(ctx, "FROM "+qualified(name)+" LIMIT 0")
+func columnsOf(ctx context.Context, c tiers.Statements, name string) (*table, error) {
+	schema, err := schemaOf(ctx, c, qualified(name))
 	if err != nil {
 		return nil, err
 	}
-	defer r.Release()
 	t := &table{name: name}
-	for _, f := range r.Schema().Fields() {
+	for _, f := range schema.Fields() {
 		typ, err := storedType(f.Type)
 		if err != nil { // a table that another program made
 			typ = tiers.Type{Kind: tiers.KindInvalid}
@@ -104,7 +103,7 @@ func (s *Sink) Tables(ctx context.Context) ([]tiers.TableInfo, error) {
 }
 
 // sizes shares each block among the tables with segments in it.
-func sizes(ctx context.Context, c *duckdb.Conn, names []string) (map[string]int64, error) {
+func sizes(ctx context.Context, c tiers.Statements, names []string) (map[string]int64, error) {
 	var parts []string
 	for i, n := range names {
 		q := strings.ReplaceAll(qualified(n), "'", "''")
@@ -130,7 +129,7 @@ func sizes(ctx context.Context, c *duckdb.Conn, names []string) (map[string]int6
 }
 
 // texts is the first column of a query, of text.
-func texts(ctx context.Context, c *duckdb.Conn, sql string) ([]string, error) {
+func texts(ctx context.Context, c tiers.Statements, sql string) ([]string, error) {
 	var out []string
 	err := firstColumn(ctx, c, sql, func(rec array.RecordReader) {
 		col := rec.RecordBatch().Column(0).(*array.String)
@@ -141,7 +140,7 @@ func texts(ctx context.Context, c *duckdb.Conn, sql string) ([]string, error) {
 	return out, err
 }
 
-func longs(ctx context.Context, c *duckdb.Conn, sql string) ([]int64, error) {
+func longs(ctx context.Context, c tiers.Statements, sql string) ([]int64, error) {
 	var out []int64
 	err := firstColumn(ctx, c, sql, func(rec array.RecordReader) {
 		out = append(out, rec.RecordBatch().Column(0).(*array.Int64).Int64Values()...)
@@ -149,7 +148,7 @@ func longs(ctx context.Context, c *duckdb.Conn, sql string) ([]int64, error) {
 	return out, err
 }
 
-func firstColumn(ctx context.Context, c *duckdb.Conn, sql string, each func(array.RecordReader)) error {
+func firstColumn(ctx context.Context, c tiers.Statements, sql string, each func(array.RecordReader)) error {
 	r, err := c.Query(ctx, sql)
 	if err != nil {
 		return err
