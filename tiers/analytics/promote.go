@@ -15,10 +15,7 @@ import (
 
 // incoming is the temporary table that holds the rows of one write. No step of
 // a pipeline has such a name.
-const (
-	incoming = ".incoming"
-	arrived  = `temp.main."` + incoming + `"`
-)
+const incoming = ".incoming"
 
 // validName is the same in both tiers.
 var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
@@ -32,6 +29,7 @@ var provenance = []column{
 // promotion is one checked write on its way into a table.
 type promotion struct {
 	write   tiers.Write
+	from    string   // temporary table of the rows, quoted
 	columns []column // of the rows, as they are stored
 }
 
@@ -53,7 +51,7 @@ func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
 	default:
 		return nil, fmt.Errorf("no write mode %q", w.Mode)
 	}
-	p := &promotion{write: w}
+	p := &promotion{write: w, from: temporary(incoming)}
 	for _, f := range rows.Fields() {
 		t, err := storedType(f.Type)
 		if err != nil {
@@ -149,7 +147,7 @@ func (p *promotion) clear(ctx context.Context, c tiers.Statements) (int64, error
 	for i, k := range w.Key {
 		same[i] = "held." + ident(k) + " IS NOT DISTINCT FROM fresh." + ident(k)
 	}
-	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING "+arrived+" AS fresh WHERE "+strings.Join(same, " AND "))
+	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING "+p.from+" AS fresh WHERE "+strings.Join(same, " AND "))
 	return n + m, err
 }
 
@@ -167,13 +165,13 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 		names = append(names, ident(col.name))
 		values = append(values, "?")
 	}
-	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + arrived
+	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + p.from
 	if w.Mode == tiers.Merge {
 		keys := make([]string, len(w.Key))
 		for i, k := range w.Key {
 			keys[i] = ident(k)
 		}
-		sql += " WHERE rowid IN (SELECT max(rowid) FROM " + arrived + " GROUP BY " + strings.Join(keys, ", ") + ")"
+		sql += " WHERE rowid IN (SELECT max(rowid) FROM " + p.from + " GROUP BY " + strings.Join(keys, ", ") + ")"
 	}
 	return c.Exec(ctx, sql, w.Pipeline, w.RunID, w.Start, w.End)
 }

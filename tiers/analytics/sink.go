@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -108,17 +109,24 @@ func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation strin
 	if s.closed {
 		return res, errClosed
 	}
-	// A view, read once; and as for Write, a conflict repeats what follows.
-	if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+ident(incoming)+" AS FROM "+ident(relation)); err != nil {
+	tables, err := texts(ctx, c, "SELECT table_name FROM duckdb_tables() WHERE temporary")
+	if err != nil {
 		return res, err
+	}
+	if p.from = temporary(relation); !slices.Contains(tables, relation) { // a view, computed once
+		p.from = temporary(incoming)
+		if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+ident(incoming)+" AS FROM "+ident(relation)); err != nil {
+			return res, err
+		}
 	}
 	err = transact(ctx, c, func() (err error) {
 		res, err = p.apply(ctx, c)
 		return err
 	})
-	_, derr := c.Exec(context.WithoutCancel(ctx), "DROP TABLE "+arrived)
-	return res, errors.Join(err, derr)
+	return res, err
 }
+
+func temporary(table string) string { return "temp.main." + ident(table) }
 
 func schemaOf(ctx context.Context, c tiers.Statements, relation string) (*arrow.Schema, error) {
 	r, err := c.Query(ctx, "FROM "+relation+" LIMIT 0")

@@ -50,7 +50,8 @@ func TestSinkConformance(t *testing.T) {
 // localSink writes as a run does whose rows are in a session of the engine.
 type localSink struct {
 	*Sink
-	e *duckdb.Engine
+	e    *duckdb.Engine
+	kind string // TABLE or VIEW
 }
 
 func (l localSink) Write(ctx context.Context, w tiers.Write) (tiers.WriteResult, error) {
@@ -62,7 +63,7 @@ func (l localSink) Write(ctx context.Context, w tiers.Write) (tiers.WriteResult,
 	if _, err := s.(query.Loader).Load(ctx, "step.rows", w.Rows); err != nil {
 		return tiers.WriteResult{}, err
 	}
-	if _, err := s.Exec(ctx, `CREATE TEMP VIEW "a step" AS FROM "step.rows"`); err != nil {
+	if _, err := s.Exec(ctx, `CREATE TEMP `+l.kind+` "a step" AS FROM "step.rows"`); err != nil {
 		return tiers.WriteResult{}, err
 	}
 	w.Rows = nil
@@ -70,12 +71,16 @@ func (l localSink) Write(ctx context.Context, w tiers.Write) (tiers.WriteResult,
 }
 
 func TestLocalSinkConformance(t *testing.T) {
-	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
-		e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-		return tierstest.SinkUnderTest{Sink: localSink{s, e}, Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
-			return read(ctx, e, table, columns)
-		}}
-	})
+	for _, kind := range []string{"TABLE", "VIEW"} {
+		t.Run(kind, func(t *testing.T) {
+			tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
+				e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
+				return tierstest.SinkUnderTest{Sink: localSink{s, e, kind}, Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
+					return read(ctx, e, table, columns)
+				}}
+			})
+		})
+	}
 }
 
 // read sees the table as a reader of the tier does.
