@@ -195,6 +195,7 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	}
 	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket)}
 	work("obs", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" WHERE "+f.inBuckets([]Range{win}))
+	work("mine", fs.mine(agg))
 	work("seen", fs.seen(agg))
 	work("hist", fs.hist(agg))
 	work("keys", fs.keys())

@@ -20,32 +20,48 @@ type fitSQL struct {
 	from, to int64               // history, as bucket numbers
 }
 
+// mine: the whole history of the window's entities. What others did is read
+// only if one of them is still learning, and so needs its peers.
+func (q fitSQL) mine(agg string) string {
+	return fmt.Sprintf("SELECT * FROM %s WHERE %s AND entity IN (SELECT entity FROM %s)", agg, q.inHistory(), q.t("obs"))
+}
+
+func (q fitSQL) inHistory() string { return fmt.Sprintf("bucket >= %d AND bucket < %d", q.from, q.to) }
+
+// learning are the rows of the window whose entity has too few values.
+func (q fitSQL) learning(seen string) string {
+	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(s.own, 0) < %d", q.t("obs"), seen, q.form.minSupport)
+}
+
 // seen: each entity's first bucket and how many values it has of its own. The
 // first is of the whole history, flagged windows included.
 func (q fitSQL) seen(agg string) string {
-	hist := fmt.Sprintf("bucket >= %d AND bucket < %d", q.from, q.to)
 	peer := "NULL::VARCHAR"
 	if q.form.peers != "" {
 		peer = "arg_max(peer, bucket)"
 	}
-	first := fmt.Sprintf("SELECT entity, %s AS peer, min(bucket) AS first, count(*) AS rows FROM %s WHERE %s GROUP BY entity", peer, agg, hist)
 	own := fmt.Sprintf("%d - first - coalesce(x.c, 0)", q.to)
 	if !q.form.zeroFill {
 		own = "f.rows - coalesce(x.c, 0)"
 	}
-	return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s AS own\nFROM (%s) AS f LEFT JOIN (SELECT entity, count(*) AS c FROM %s GROUP BY 1) AS x ON x.entity = f.entity", own, first, q.t("skip"))
+	of := func(rows string) string {
+		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s AS own FROM (SELECT entity, %s AS peer, min(bucket) AS first, count(*) AS rows FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", own, peer, rows)
+	}
+	return fmt.Sprintf(`WITH x AS (SELECT entity, count(*) AS c FROM %s GROUP BY 1),
+mine AS (%s)
+FROM mine UNION ALL %s`, q.t("skip"), of(q.t("mine")),
+		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg, q.inHistory(), q.learning("mine"), q.t("obs"))))
 }
 
 // hist: the history that the fit may use: what the window's entities did and,
-// if any of them is still learning and so needs its peers, what others did in
-// the same slots; without flagged windows.
+// if any of them is still learning, what others did in the same slots; without
+// flagged windows.
 func (q fitSQL) hist(agg string) string {
-	return fmt.Sprintf(`WITH learners AS (SELECT o.s0 FROM %[6]s AS o, (SELECT count(*) AS n FROM %[6]s AS o LEFT JOIN %[8]s AS s ON s.entity = o.entity WHERE coalesce(s.own, 0) < %[9]d) AS l WHERE l.n > 0)
-SELECT *, %[1]s FROM (
-  SELECT * FROM %[2]s WHERE bucket >= %[3]d AND bucket < %[4]d AND entity IN (SELECT entity FROM %[6]s)
-  UNION ALL SELECT * FROM %[2]s WHERE bucket >= %[3]d AND bucket < %[4]d AND %[5]s IN (SELECT s0 FROM learners) AND entity NOT IN (SELECT entity FROM %[6]s)
-) AS a WHERE NOT EXISTS (FROM %[7]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
-		q.form.slots("bucket"), agg, q.from, q.to, q.form.slot("bucket", 0), q.t("obs"), q.t("skip"), q.t("seen"), q.form.minSupport)
+	return fmt.Sprintf(`WITH learners AS (SELECT o.s0 FROM %[1]s AS o, (SELECT count(*) AS n %[2]s) AS l WHERE l.n > 0)
+SELECT *, %[3]s FROM (
+  FROM %[4]s UNION ALL SELECT * FROM %[5]s WHERE %[6]s AND %[7]s IN (SELECT s0 FROM learners) AND entity NOT IN (SELECT entity FROM %[1]s)
+) AS a WHERE NOT EXISTS (FROM %[8]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
+		q.t("obs"), q.learning(q.t("seen")), q.form.slots("bucket"), q.t("mine"), agg, q.inHistory(), q.form.slot("bucket", 0), q.t("skip"))
 }
 
 // calendar lists the history's buckets of the window's slots.

@@ -128,7 +128,7 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 	}
 	where := "entity IS NOT NULL AND score > 0"
 	if len(f.types) > 0 {
-		where += " AND entity_type IN (SELECT unnest(" + stringList(f.types) + "))"
+		where += " AND entity_type IN (" + literals(f.types) + ")"
 	}
 	age := fmt.Sprintf("(greatest(0, epoch_us(%s) - epoch_us(window_end)) / 1e6)", instant(end))
 	return fmt.Sprintf(`SELECT * EXCLUDE (age), CASE WHEN age <= %[1]v THEN least(100.0, score * %[2]s) * pow(2.0, -age / %[3]v) ELSE 0.0 END AS s

@@ -73,12 +73,15 @@ func text(expr string) string {
 func list(items []string) string { return strings.Join(items, ", ") }
 
 // stringList is a SQL list of string literals.
-func stringList(items []string) string {
+func stringList(items []string) string { return "[" + literals(items) + "]::VARCHAR[]" }
+
+// literals are string literals, with commas between.
+func literals(items []string) string {
 	q := make([]string, len(items))
 	for i, s := range items {
 		q[i] = str(s)
 	}
-	return "[" + list(q) + "]::VARCHAR[]"
+	return list(q)
 }
 
 // shortDuration writes 28d, 36h or 5m.

@@ -31,12 +31,14 @@ const (
 	nextHours     = 3 // runs of the baseline after its first
 	same          = 0.011
 
+	baseline = "failed-signins"
+
 	// checkpoint ends both sides: else one's run would pay for the other's log.
 	checkpoint = "CHECKPOINT analytics"
 )
 
 // shipped are measured in this order: the score reads what the others wrote.
-var shipped = []string{"failed-signins", "password-spray", "impossible-travel", "entity-risk"}
+var shipped = []string{baseline, "password-spray", "impossible-travel", "entity-risk"}
 
 // spent is what one run took: by the clock, and of the processors. On a busy
 // machine the second is the steadier.
@@ -68,6 +70,7 @@ type bench struct {
 	settings
 	month *month
 	times map[string]*pair
+	first []spent // runs of the baseline on a fresh state
 	next  []spent
 }
 
@@ -164,7 +167,13 @@ func (s *station) compare(ctx context.Context, name string, round int) error {
 		s.times[name] = p
 	}
 	ours := func() error {
-		took, err := s.pipeline(ctx, name, w)
+		took, err := since(func() error {
+			took, err := s.pipeline(ctx, name, w)
+			if name == baseline {
+				s.first = append(s.first, took)
+			}
+			return errors.Join(err, s.exec(ctx, nil, checkpoint))
+		})
 		p.ours = append(p.ours, took)
 		return err
 	}
@@ -197,10 +206,7 @@ func (s *station) pipeline(ctx context.Context, name string, w compile.Range) (s
 		if err == nil && res.Status != pipeline.StatusSucceeded {
 			err = fmt.Errorf("the run was %s: %s", res.Status, res.Error)
 		}
-		if err != nil {
-			return err
-		}
-		return s.exec(ctx, nil, checkpoint)
+		return err
 	})
 }
 
@@ -315,7 +321,7 @@ func (s *station) answers(ctx context.Context, sql string) ([]answer, error) {
 
 // hours measures the baseline's runs of the hours that follow.
 func (s *station) hours(ctx context.Context) error {
-	const name = "failed-signins"
+	const name = baseline
 	for n := range nextHours {
 		if err := s.month.hour(ctx, n); err != nil {
 			return err
@@ -353,13 +359,12 @@ func (b *bench) report() {
 		p := b.times[name]
 		fmt.Printf("%s: %.3f by the clock, %.3f of processor time\n", name, best(p.ours, wall)/best(p.hand, wall), best(p.ours, cpu)/best(p.hand, cpu))
 	}
-	first := b.times["failed-signins"].ours
-	fmt.Printf("next run of a baseline: %.3f by the clock, %.3f of processor time\n", best(b.next, wall)/best(first, wall), best(b.next, cpu)/best(first, cpu))
+	fmt.Printf("next run of a baseline: %.3f by the clock, %.3f of processor time\n", best(b.next, wall)/best(b.first, wall), best(b.next, cpu)/best(b.first, cpu))
 	for _, name := range shipped {
 		r := best(b.times[name].ours, wall) / best(b.times[name].hand, wall)
 		worst = max(worst, r)
 		fmt.Printf("figure: pipeline_%s_ratio %.3f ratio\n", strings.ReplaceAll(name, "-", "_"), r)
 	}
 	fmt.Printf("figure: pipelines_worst_ratio %.3f ratio\n", worst)
-	fmt.Printf("figure: baseline_next_run_ratio %.3f ratio\n", best(b.next, wall)/best(first, wall))
+	fmt.Printf("figure: baseline_next_run_ratio %.3f ratio\n", best(b.next, wall)/best(b.first, wall))
 }
