@@ -39,6 +39,9 @@ func (a *app) rest(ctx context.Context) error {
 		switch silent++; silent {
 		case 1, 2, 4:
 			debug.FreeOSMemory()
+			if err := unmapProgram(); err != nil {
+				a.log.Debug("the program's pages stay mapped", "error", err)
+			}
 		}
 	}
 }
