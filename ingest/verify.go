@@ -26,29 +26,29 @@ type VerifyOptions struct {
 
 // VerifyReport says where the messages of one source are.
 type VerifyReport struct {
-	Stream  string
-	Filter  string
-	Through uint64 // every table is at least here: nothing up to it may be missing
-	Reached uint64 // some table is here
-	Last    uint64 // last sequence of the stream; 0 without a stream
+	Stream  string `json:"stream"`
+	Filter  string `json:"filter"`
+	Through uint64 `json:"through"` // every table is at least here: nothing up to it may be missing
+	Reached uint64 `json:"reached"` // some table is here
+	Last    uint64 `json:"last"`    // last sequence of the stream; 0 without a stream
 	// Recreated: the stream of this name is not the one that the marks are of,
 	// so the files were checked against each other alone.
-	Recreated bool
-	Tables    []VerifiedTable
-	Messages  uint64           // sequences up to Reached that the lake accounts for
-	Skipped   uint64           // of these: repeats of messages that are in a table
-	Gaps      []tiers.SeqRange // recorded: the stream had dropped them before they were read
-	Absent    []tiers.SeqRange // neither in the lake nor, as far as can be seen, messages of the source
-	Lost      []tiers.SeqRange // must be in the lake and are not
-	Repeated  []tiers.SeqRange // are in the lake more than once
+	Recreated bool             `json:"recreated"`
+	Tables    []VerifiedTable  `json:"tables,omitempty"`
+	Messages  uint64           `json:"messages"`           // sequences up to Reached that the lake accounts for
+	Skipped   uint64           `json:"skipped"`            // of these: repeats of messages that are in a table
+	Gaps      []tiers.SeqRange `json:"gaps,omitempty"`     // recorded: the stream had dropped them before they were read
+	Absent    []tiers.SeqRange `json:"absent,omitempty"`   // neither in the lake nor, as far as can be seen, messages of the source
+	Lost      []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
+	Repeated  []tiers.SeqRange `json:"repeated,omitempty"` // are in the lake more than once
 }
 
 // VerifiedTable is one table of the source.
 type VerifiedTable struct {
-	Name  string
-	Mark  uint64
-	Files int   // with rows of the source
-	Rows  int64 // of these files
+	Name  string `json:"name"`
+	Mark  uint64 `json:"mark"`
+	Files int    `json:"files"` // with rows of the source
+	Rows  int64  `json:"rows"`  // of these files
 }
 
 // OK reports whether each message is in a table once, in quarantine, or a

@@ -122,11 +122,13 @@ func Order(ds []*Definition) []*Definition {
 
 // Listing is a pipeline's place in the schedule.
 type Listing struct {
-	Name, Description, File string
-	Schedule                string
-	Next                    time.Time // zero if disabled
-	Last                    *Record   // newest run
-	Disabled                bool
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	File        string    `json:"file"`
+	Schedule    string    `json:"schedule"`
+	Next        time.Time `json:"next,omitzero"`  // zero if disabled
+	Last        *Record   `json:"last,omitempty"` // newest run
+	Disabled    bool      `json:"disabled"`
 }
 
 // List shows the definitions with their next and last runs.

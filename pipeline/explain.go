@@ -12,14 +12,14 @@ import (
 
 // FindingReport shows where a finding came from.
 type FindingReport struct {
-	Finding  Row
-	Run      Record
-	Step     string
-	Rows     []Row // what it rests on
-	Baseline []Row // what they were compared with
-	Formula  string
-	SQL      []string // the statements of the rows and of the baseline
-	Notes    []string // where this differs from the run itself
+	Finding  Row      `json:"finding"`
+	Run      Record   `json:"run"`
+	Step     string   `json:"step"`
+	Rows     []Row    `json:"rows,omitempty"`     // what it rests on
+	Baseline []Row    `json:"baseline,omitempty"` // what they were compared with
+	Formula  string   `json:"formula"`
+	SQL      []string `json:"sql,omitempty"`   // the statements of the rows and of the baseline
+	Notes    []string `json:"notes,omitempty"` // where this differs from the run itself
 }
 
 // ErrNoFinding is a finding that the table does not hold.

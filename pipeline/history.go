@@ -21,21 +21,23 @@ const RunsTable = "pipeline_runs"
 
 // Record is one run in the history.
 type Record struct {
-	RunID, RunKey  string
-	Attempt        int
-	Pipeline, Hash string
-	Status         string
-	Window         compile.Range
-	At             time.Time // logical time
-	Trigger        string
-	RowsIn         int64 // rows of the files that were read
-	RowsOut        int64
-	BytesIn        int64
-	Started        time.Time
-	Duration       time.Duration
-	Error          string
-	Note           string           // what a reader should know of a run that went well: who still learns, what was left out
-	Snapshots      map[string]int64 // bare lake table to snapshot
+	RunID     string           `json:"run_id"`
+	RunKey    string           `json:"run_key"`
+	Attempt   int              `json:"attempt"`
+	Pipeline  string           `json:"pipeline"`
+	Hash      string           `json:"spec_hash"`
+	Status    string           `json:"status"`
+	Window    compile.Range    `json:"window"`
+	At        time.Time        `json:"logical_time"` // logical time
+	Trigger   string           `json:"trigger"`
+	RowsIn    int64            `json:"rows_in"` // rows of the files that were read
+	RowsOut   int64            `json:"rows_out"`
+	BytesIn   int64            `json:"bytes_in"`
+	Started   time.Time        `json:"started"`
+	Duration  time.Duration    `json:"duration_ns"`
+	Error     string           `json:"error,omitempty"`
+	Note      string           `json:"note,omitempty"`      // what a reader should know of a run that went well: who still learns, what was left out
+	Snapshots map[string]int64 `json:"snapshots,omitempty"` // bare lake table to snapshot
 }
 
 func recordSchema() *arrow.Schema {

@@ -15,24 +15,26 @@ import (
 
 // PlanReport is what a pipeline would have found.
 type PlanReport struct {
-	Pipeline string
-	From, To time.Time
-	Windows  int
-	Findings []Row
-	ByDay    map[string]int // day of the finding's time, UTC
-	Top      []EntityCount
-	Rows     int64 // of the files that would be read
-	Bytes    int64
-	Duration time.Duration
+	Pipeline string         `json:"pipeline"`
+	From     time.Time      `json:"from"`
+	To       time.Time      `json:"to"`
+	Windows  int            `json:"windows"`
+	Findings []Row          `json:"findings,omitempty"`
+	ByDay    map[string]int `json:"by_day,omitempty"` // day of the finding's time, UTC
+	Top      []EntityCount  `json:"top,omitempty"`
+	Rows     int64          `json:"rows"` // of the files that would be read
+	Bytes    int64          `json:"bytes"`
+	Duration time.Duration  `json:"duration_ns"`
 	// Against the live version over the same windows, if there is one.
-	Compared       bool
-	Added, Removed []Row
+	Compared bool  `json:"compared"`
+	Added    []Row `json:"added,omitempty"`
+	Removed  []Row `json:"removed,omitempty"`
 }
 
 // EntityCount is an entity and its findings.
 type EntityCount struct {
-	Entity string
-	Count  int
+	Entity string `json:"entity"`
+	Count  int    `json:"count"`
 }
 
 // maxPlanWindows bounds a plan: a year of hours.

@@ -74,8 +74,8 @@ const (
 // Result is what a run did.
 type Result struct {
 	Record
-	Rows      map[string][]Row // collected steps
-	Published int
+	Rows      map[string][]Row `json:"rows,omitempty"` // collected steps
+	Published int              `json:"published"`
 }
 
 // Run evaluates the pipeline over one window. A failure is in the history (but

@@ -20,7 +20,10 @@ type Mark struct {
 func (m Mark) Key() string { return m.Stream + "|" + m.Filter }
 
 // SeqRange is an inclusive run of stream sequences.
-type SeqRange struct{ First, Last uint64 }
+type SeqRange struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
 
 // ColumnStats are the bounds and counts of one leaf column in one file.
 // Lower and Upper are in Iceberg's single-value serialisation, nil if unknown.

@@ -47,6 +47,7 @@ func TestAppendInfersAndKeepsTheRest(t *testing.T) {
 		{"empty ones", []string{`{"a":{},"b":[],"c":[null]}`}, "", []string{`{"a":{},"b":[],"c":[null]}`}},
 		{"empty ones that are known", []string{`{"a":{"x":1},"b":[1]}`, `{"a":{},"b":[],"c":[null]}`}, "a struct<x: long>; b list<long>", []string{"", `{"c":[null]}`}},
 		{"beyond 64 bits", []string{`{"a":9223372036854775807,"b":9223372036854775808,"c":1e400,"d":-0}`}, "a long; d double", []string{`{"b":9223372036854775808,"c":1e400}`}},
+		{"a double as programs print it", []string{`{"a":1591367999.3059881,"b":0.29999999999999999,"c":1591367999.30598812,"d":-1331904608.0800000}`}, "a double; b double; d double", []string{`{"c":1591367999.30598812}`}},
 		{"fractions beyond a double", []string{`{"a":0.1,"b":0.30000000000000004,"c":0.1234567890123456789}`}, "a double; b double", []string{`{"c":0.1234567890123456789}`}},
 		{"whole numbers in a double", []string{`{"a":1.5}`, `{"a":2}`, `{"a":9007199254740993}`}, "a double", []string{"", "", `{"a":9007199254740993}`}},
 		{"dots are paths", []string{`{"id.orig_h":"a","id.resp_h":"b"}`, `{"id":{"orig_h":"c"}}`}, "id struct<orig_h: string, resp_h: string>", []string{"", ""}},

@@ -12,7 +12,8 @@
 //     id, as if it had been written so. No column has a dot in its name.
 //   - What fits no column goes to the column unmapped, one JSON object in which
 //     each value has its own path and its exact text: another type than the
-//     column's, numbers that 64 bits do not hold exactly, text that is not
+//     column's, numbers that 64 bits do not hold (a double holds what it prints
+//     as, in its shortest form or with up to 17 digits), text that is not
 //     Unicode (half a surrogate pair), keys that differ from a column only in
 //     case, that are empty, longer than 255 bytes or hold control characters,
 //     empty objects and arrays of a type that is not known yet, and what is

@@ -13,7 +13,7 @@ type number struct {
 	long   int64
 	double float64
 	isLong bool // an integer of 64 bits
-	exact  bool // double is the number itself, or its shortest decimal is the token
+	exact  bool // double is the number itself, or prints as the token
 }
 
 // number reads one. Only numbers without fraction, exponent and minus zero are
@@ -108,8 +108,25 @@ func (s *scanner) float(n *number) {
 		return
 	}
 	n.double = v
-	var short [32]byte
-	n.exact = sameDecimal(token, string(strconv.AppendFloat(short[:0], v, 'e', -1, 64)))
+	n.exact = prints(v, token)
+}
+
+// printed is as many digits as tell any double from its neighbours.
+const printed = 17
+
+// prints reports whether the token is v in its shortest form or, as programs
+// that print "%.17g" have it, with as many digits as the token has.
+func prints(v float64, token string) bool {
+	digits, _, ok := decimalParts(token)
+	if !ok {
+		return false
+	}
+	var b [32]byte
+	if sameDecimal(token, string(strconv.AppendFloat(b[:0], v, 'e', -1, 64))) {
+		return true
+	}
+	n := len(strings.TrimPrefix(digits, "-"))
+	return n > 0 && n <= printed && sameDecimal(token, string(strconv.AppendFloat(b[:0], v, 'e', n-1, 64)))
 }
 
 // sameDecimal compares two JSON numbers by value.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,8 +84,17 @@ func (f *flat) walkObject(t testing.TB, d *json.Decoder, path string, unmapped b
 	}
 }
 
+// canonical makes the prints of one double, with 17 digits or the fewest, equal.
 func canonical(num string) string {
 	digits, exp, ok := decimalParts(num)
+	if n := len(strings.TrimLeft(digits, "-")); ok && n > 15 && n < 18 && exp > -300 && exp < 300 {
+		v, _ := strconv.ParseFloat(num, 64)
+		said, _ := new(big.Rat).SetString(num)
+		prints, _ := new(big.Rat).SetString(fmt.Sprintf("%.*e", n-1, v))
+		if said.Cmp(prints) == 0 {
+			digits, exp, _ = decimalParts(strconv.FormatFloat(v, 'e', -1, 64))
+		}
+	}
 	switch {
 	case !ok:
 		return num

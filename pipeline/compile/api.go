@@ -11,7 +11,10 @@ import "time"
 
 // Range is the half-open interval [Start, End). A zero Start or End is
 // unbounded on that side.
-type Range struct{ Start, End time.Time }
+type Range struct {
+	Start time.Time `json:"start,omitzero"`
+	End   time.Time `json:"end,omitzero"`
+}
 
 // Empty reports whether nothing lies in the range.
 func (r Range) Empty() bool {

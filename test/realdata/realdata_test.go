@@ -39,7 +39,7 @@ type kind struct {
 
 var kinds = []kind{
 	{"windows", "windows/*.zip", "windows.events", "windows", `CAST("@timestamp" AS TIMESTAMPTZ)`},
-	{"zeek", "zeek/*.zip", "zeek.logs", "zeek", `to_timestamp(coalesce(ts, CAST(unmapped->>'ts' AS DOUBLE)))`},
+	{"zeek", "zeek/*.zip", "zeek.logs", "zeek", `to_timestamp(ts)`},
 	{"cloudtrail", "cloudtrail/*.gz", "cloudtrail.events", "cloudtrail", `CAST(eventTime AS TIMESTAMPTZ)`},
 	{"entra", "entra/signinlogs.ndjson*", "entra.signins", "entra_signin", `CAST(TimeGenerated AS TIMESTAMPTZ)`},
 	{"exchange", "exchange/*.csv.gz", "exchange.audit", "exchange", `CAST(TimeGenerated AS TIMESTAMPTZ)`},
