@@ -109,6 +109,13 @@ type Table interface {
 	NewFilePath(day int32) string
 }
 
+// Orphan is a file below the warehouse that no table names.
+type Orphan struct {
+	Path     string // local
+	Size     int64
+	Modified time.Time
+}
+
 // Options are a table's settings at creation.
 type Options struct {
 	Unpartitioned bool // otherwise by day(time)

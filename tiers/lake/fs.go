@@ -36,6 +36,7 @@ type FS interface {
 	Mkdir(name string) error
 	Stat(name string) (fs.FileInfo, error)
 	SyncDir(name string) error
+	ReadDir(name string) ([]fs.DirEntry, error)
 }
 
 // OS is the operating system's file system.
@@ -60,6 +61,9 @@ func (OS) Mkdir(name string) error { return os.Mkdir(name, 0o755) }
 
 // Stat describes a file.
 func (OS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// ReadDir lists a directory.
+func (OS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 
 // SyncDir makes the entries of a directory durable.
 func (OS) SyncDir(name string) error {

@@ -1,0 +1,35 @@
+package compact
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Expiry says which snapshots of a table are kept: those younger than Age, but
+// no more than Most, and the last Least whatever their age.
+type Expiry struct {
+	Least int
+	Most  int
+	Age   time.Duration
+}
+
+// DefaultExpiry keeps what an hourly pipeline has to compare with, and bounds
+// what a commit has to write: a snapshot is about 0.9 KB of metadata.
+func DefaultExpiry() Expiry { return Expiry{Least: 50, Most: 500, Age: 26 * time.Hour} }
+
+// Expired lists the snapshots to forget, oldest first. What is kept is always
+// one unbroken line up to the newest, so that "what came since" stays known.
+func (e Expiry) Expired(snapshots []tiers.Snapshot, now time.Time) []int64 {
+	s := slices.SortedFunc(slices.Values(snapshots), func(a, b tiers.Snapshot) int { return int(a.Sequence - b.Sequence) })
+	keep := 0
+	for keep < len(s) && (keep < max(e.Least, 1) || (keep < e.Most && now.Sub(s[len(s)-1-keep].Time) < e.Age)) {
+		keep++
+	}
+	var ids []int64
+	for _, x := range s[:len(s)-keep] {
+		ids = append(ids, x.ID)
+	}
+	return ids
+}

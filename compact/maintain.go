@@ -1,0 +1,212 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Lake is what maintenance needs of the lake tier besides its tables.
+type Lake interface {
+	tiers.Lake
+	// Orphans lists the files modified before the cut that no table names.
+	Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error)
+}
+
+// expirer is a table whose snapshots can be forgotten.
+type expirer interface {
+	Expire(ctx context.Context, ids []int64) (int, error)
+}
+
+// MaintainerOptions wire a Maintainer.
+type MaintainerOptions struct {
+	Lake    Lake
+	Rewrite Options // its Lake is ignored
+	Expiry  Expiry
+	Grace   time.Duration // how long a file must have been an orphan before it is removed
+	Every   time.Duration // between rounds; 0: none by themselves
+	Seen    string        // file that remembers since when files are orphans
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+// Maintainer keeps the tables of a lake. Its methods may be called at any time,
+// also by several processes: what meets a conflict is planned anew next time.
+type Maintainer struct {
+	o    MaintainerOptions
+	turn chan struct{} // held by what rewrites: its memory is for one
+}
+
+// NewMaintainer returns a maintainer.
+func NewMaintainer(o MaintainerOptions) *Maintainer {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Rewrite.Lake = o.Lake
+	return &Maintainer{o: o, turn: make(chan struct{}, 1)}
+}
+
+// Report is what was planned and, unless it was a dry run, done.
+type Report struct {
+	DryRun bool     `json:"dry_run"`
+	Lines  []string `json:"lines,omitempty"`
+	Merged Merged   `json:"merged,omitzero"`
+	Count  int      `json:"count"` // merges, snapshots or files
+	Bytes  int64    `json:"bytes,omitempty"`
+}
+
+func (r *Report) say(format string, args ...any) {
+	r.Lines = append(r.Lines, fmt.Sprintf(format, args...))
+}
+
+// String is the report for people.
+func (r Report) String() string {
+	if len(r.Lines) == 0 {
+		return "nothing to do\n"
+	}
+	text := strings.Join(r.Lines, "\n") + "\n"
+	if r.DryRun {
+		text += "dry run: nothing was changed\n"
+	}
+	return text
+}
+
+// tables opens the named tables, or all.
+func (m *Maintainer) tables(ctx context.Context, names []string) ([]tiers.Table, error) {
+	if len(names) == 0 {
+		var err error
+		if names, err = m.o.Lake.Tables(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var out []tiers.Table
+	for _, n := range names {
+		t, err := m.o.Lake.Open(ctx, strings.TrimPrefix(n, "lake."))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// Compact merges the small files of the named tables, or of all.
+func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Report, error) {
+	rep := Report{DryRun: dry}
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return rep, ctx.Err()
+	}
+	tables, err := m.tables(ctx, names)
+	if err != nil {
+		return rep, err
+	}
+	w := NewRewriter(m.o.Rewrite)
+	for _, t := range tables {
+		files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+		if err != nil {
+			return rep, err
+		}
+		for _, j := range Plan(files, m.o.Rewrite.Policy, m.o.Now()) {
+			rep.say("lake.%s, %s", t.Name(), j)
+			if dry {
+				continue
+			}
+			done, err := w.Merge(ctx, t, j)
+			if errors.Is(err, tiers.ErrConflict) {
+				rep.say("lake.%s: another commit was first; the rest waits for the next round", t.Name())
+				break
+			}
+			if err != nil {
+				return rep, err
+			}
+			rep.Count++
+			rep.Merged.FilesIn, rep.Merged.FilesOut = rep.Merged.FilesIn+done.FilesIn, rep.Merged.FilesOut+done.FilesOut
+			rep.Merged.Rows, rep.Merged.BytesIn, rep.Merged.BytesOut = rep.Merged.Rows+done.Rows, rep.Merged.BytesIn+done.BytesIn, rep.Merged.BytesOut+done.BytesOut
+		}
+	}
+	if rep.Count > 0 {
+		rep.say("%d merges: %d files became %d; %d bytes became %d", rep.Count, rep.Merged.FilesIn, rep.Merged.FilesOut, rep.Merged.BytesIn, rep.Merged.BytesOut)
+	}
+	return rep, nil
+}
+
+// Expire forgets old snapshots of the named tables, or of all.
+func (m *Maintainer) Expire(ctx context.Context, names []string, dry bool) (Report, error) {
+	rep := Report{DryRun: dry}
+	tables, err := m.tables(ctx, names)
+	if err != nil {
+		return rep, err
+	}
+	for _, t := range tables {
+		all := t.Snapshots()
+		ids := m.o.Expiry.Expired(all, m.o.Now())
+		if len(ids) == 0 {
+			continue
+		}
+		rep.say("lake.%s: forget %d of %d snapshots", t.Name(), len(ids), len(all))
+		e, ok := t.(expirer)
+		if dry || !ok {
+			continue
+		}
+		n, err := e.Expire(ctx, ids)
+		if errors.Is(err, tiers.ErrConflict) {
+			rep.say("lake.%s: another commit was first; the next round tries again", t.Name())
+			continue
+		}
+		if err != nil {
+			return rep, err
+		}
+		rep.Count += n
+	}
+	return rep, nil
+}
+
+// Run maintains the lake every so often until ctx ends.
+func (m *Maintainer) Run(ctx context.Context) error {
+	if m.o.Every <= 0 {
+		return nil
+	}
+	tick := time.NewTicker(m.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		m.round(ctx)
+	}
+}
+
+// round does everything once; what fails is tried again in the next round.
+func (m *Maintainer) round(ctx context.Context) {
+	for _, part := range []struct {
+		what string
+		do   func() (Report, error)
+	}{
+		{"merge small files", func() (Report, error) { return m.Compact(ctx, nil, false) }},
+		{"forget old snapshots", func() (Report, error) { return m.Expire(ctx, nil, false) }},
+		{"remove orphans", func() (Report, error) { return m.Orphans(ctx, false) }},
+	} {
+		rep, err := part.do()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			m.o.Logger.Error(part.what+"; it is tried again", "in", m.o.Every, "error", err)
+		case rep.Count > 0:
+			m.o.Logger.Info(part.what, "done", rep.Count, "files_in", rep.Merged.FilesIn, "files_out", rep.Merged.FilesOut, "bytes", rep.Bytes)
+		}
+	}
+}

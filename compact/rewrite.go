@@ -1,0 +1,325 @@
+package compact
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/google/uuid"
+
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
+)
+
+// File is an open data file.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Options wire a Rewriter.
+type Options struct {
+	Lake     tiers.Lake
+	Engine   query.Engine // reads the files, whatever version of the schema they have
+	OpenFile func(path string) (File, error)
+	Bloom    func(table string) []string // columns with a bloom filter
+	Policy   Policy
+}
+
+// Rewriter carries merges out. Its memory is bounded by the rows of one file
+// that it makes. Not safe for concurrent use.
+type Rewriter struct{ o Options }
+
+// NewRewriter returns a rewriter.
+func NewRewriter(o Options) *Rewriter { return &Rewriter{o} }
+
+// Merged is what a merge did.
+type Merged struct {
+	FilesIn, FilesOut int
+	Rows              int64
+	BytesIn, BytesOut int64
+}
+
+// Merge replaces the job's files by fewer that hold the same rows, sorted by
+// time, in one commit. Files of different streams stay apart, so that each
+// records one stream's sequences; a stream with one file keeps it. The error
+// wraps tiers.ErrConflict if another commit has removed one of the files: then
+// nothing changed, and what is to be done is planned anew.
+func (r *Rewriter) Merge(ctx context.Context, t tiers.Table, j Job) (Merged, error) {
+	m, err := r.merge(ctx, t, j)
+	if err != nil {
+		return Merged{}, fmt.Errorf("merge %d files of lake.%s, %s: %w", len(j.Files), t.Name(), date(j.Day), err)
+	}
+	return m, nil
+}
+
+func (r *Rewriter) merge(ctx context.Context, t tiers.Table, j Job) (m Merged, err error) {
+	cur, ok := t.Current()
+	if !ok {
+		return m, fmt.Errorf("%w: the table is empty", tiers.ErrConflict)
+	}
+	streams, err := r.byStream(ctx, j.Files)
+	if err != nil {
+		return m, err
+	}
+	c := tiers.Commit{ID: "compact-" + uuid.NewString(), Base: cur.ID, SameRows: true,
+		Summary: map[string]string{"lakeward.maintenance": "compact"}}
+	keep := false // what was written: it is named, or may be
+	defer func() {
+		if !keep {
+			err = errors.Join(err, r.discard(ctx, c.Add))
+		}
+	}()
+	for _, s := range streams {
+		if len(s.files) < 2 {
+			continue
+		}
+		if err := r.rewrite(ctx, t, j.Day, s, &c); err != nil {
+			return m, err
+		}
+	}
+	if len(c.Remove) == 0 {
+		return m, nil
+	}
+	m = Merged{FilesIn: len(c.Remove), FilesOut: len(c.Add), Rows: Job{Files: c.Add}.Rows(), BytesIn: Job{Files: c.Remove}.Bytes(), BytesOut: Job{Files: c.Add}.Bytes()}
+	keep, err = commit(ctx, t, c)
+	return m, err
+}
+
+// commit commits, and looks an unknown outcome up. held is false if nothing of
+// the commit took effect.
+func commit(ctx context.Context, t tiers.Table, c tiers.Commit) (held bool, err error) {
+	_, err = t.Commit(ctx, c)
+	if !errors.Is(err, tiers.ErrUnknown) {
+		return err == nil, err
+	}
+	done, lerr := t.Committed(context.WithoutCancel(ctx), c.ID)
+	switch {
+	case lerr != nil:
+		return true, errors.Join(err, lerr) // the files may be named: they stay, or become orphans
+	case done:
+		return true, nil
+	}
+	return false, err
+}
+
+func (r *Rewriter) discard(ctx context.Context, files []tiers.DataFile) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, r.o.Lake.RemoveFile(context.WithoutCancel(ctx), f.Path))
+	}
+	return errors.Join(errs...)
+}
+
+// stream is those files of a job whose rows come from one stream.
+type stream struct {
+	identity string // empty: rows of pipelines
+	files    []tiers.DataFile
+	seqs     []tiers.SeqRange // of all, ascending and disjoint
+}
+
+func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*stream, error) {
+	var out []*stream
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		seqs, err := r.seqs(f.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read footer of %s: %w", f.Path, err)
+		}
+		at := slices.IndexFunc(out, func(s *stream) bool { return s.identity == seqs.Stream })
+		if at < 0 {
+			at, out = len(out), append(out, &stream{identity: seqs.Stream})
+		}
+		out[at].files = append(out[at].files, f)
+		out[at].seqs = append(out[at].seqs, seqs.Ranges...)
+	}
+	for _, s := range out {
+		var err error
+		if s.seqs, err = union(s.seqs); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (r *Rewriter) seqs(path string) (_ parquetfile.Seqs, err error) {
+	f, err := r.o.OpenFile(path)
+	if err != nil {
+		return parquetfile.Seqs{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return parquetfile.ReadSeqs(f, f.Size())
+}
+
+// union sorts ranges and joins those that touch.
+func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
+	slices.SortFunc(in, func(a, b tiers.SeqRange) int { return cmp.Compare(a.First, b.First) })
+	var out []tiers.SeqRange
+	for _, r := range in {
+		n := len(out)
+		switch {
+		case n > 0 && r.First <= out[n-1].Last:
+			return nil, fmt.Errorf("message %d is in two of the files; they stay as they are (`lakeward verify` says more)", r.First)
+		case n > 0 && r.First == out[n-1].Last+1:
+			out[n-1].Last = r.Last
+		default:
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// rewrite writes the rows of a stream's files and adds the exchange to c.
+func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, day int32, s *stream, c *tiers.Commit) (err error) {
+	ses, err := r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: s.files}}}, query.Options{Trusted: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ses.Close()) }()
+	rows := Job{Files: s.files}.Rows()
+	cuts, err := r.cuts(ctx, ses, t.Name(), rows)
+	if err != nil {
+		return err
+	}
+	var written int64
+	var seqs []tiers.SeqRange
+	for i := range len(cuts) + 1 {
+		o := parquetfile.Options{Schema: t.Schema(), Bloom: r.o.Bloom(t.Name()), Stream: s.identity, Sorted: []string{tiers.ColTime}}
+		if len(cuts) == 0 {
+			o.Seqs = s.seqs
+		}
+		f, err := r.write(ctx, ses, t, day, where(cuts, i), o)
+		if err != nil {
+			return err
+		}
+		if f.Rows == 0 {
+			continue
+		}
+		c.Add = append(c.Add, f)
+		written, seqs = written+f.Rows, append(seqs, f.Seqs...)
+	}
+	if written != rows {
+		return fmt.Errorf("%d rows were read of files that hold %d; nothing is changed (`lakeward fsck` says which file is damaged)", written, rows)
+	}
+	if s.identity != "" {
+		if seqs, err = union(seqs); err != nil || !slices.Equal(seqs, s.seqs) {
+			return errors.Join(errors.New("the rows' sequences are not those that their files record; nothing is changed"), err)
+		}
+	}
+	c.Remove = append(c.Remove, s.files...)
+	return nil
+}
+
+// cuts are the times at which the rows are divided into files of at most about
+// the policy's rows.
+func (r *Rewriter) cuts(ctx context.Context, ses query.Session, table string, rows int64) ([]time.Time, error) {
+	parts := (rows + r.o.Policy.TargetRows - 1) / r.o.Policy.TargetRows
+	if parts < 2 {
+		return nil, nil
+	}
+	rr, err := ses.Query(ctx, fmt.Sprintf(`SELECT DISTINCT unnest(quantile_disc("time", [x / %d.0 FOR x IN range(1, %[1]d)])) AS cut FROM lake.%q ORDER BY 1`, parts, table))
+	if err != nil {
+		return nil, fmt.Errorf("divide rows: %w", err)
+	}
+	defer rr.Release()
+	var cuts []time.Time
+	for rr.Next() {
+		col, ok := rr.RecordBatch().Column(0).(*array.Timestamp)
+		if !ok {
+			return nil, fmt.Errorf("divide rows: times are %s", rr.RecordBatch().Column(0).DataType())
+		}
+		for i := range col.Len() {
+			cuts = append(cuts, time.UnixMicro(int64(col.Value(i))).UTC())
+		}
+	}
+	return cuts, rr.Err()
+}
+
+// where selects the i-th of the parts that the cuts make.
+func where(cuts []time.Time, i int) string {
+	lit := func(t time.Time) string { return "make_timestamptz(" + fmt.Sprint(t.UnixMicro()) + ")" }
+	switch {
+	case len(cuts) == 0:
+		return "true"
+	case i == 0:
+		return `"time" < ` + lit(cuts[0])
+	case i == len(cuts):
+		return `"time" >= ` + lit(cuts[i-1])
+	}
+	return `"time" >= ` + lit(cuts[i-1]) + ` AND "time" < ` + lit(cuts[i])
+}
+
+// write makes one file of the rows; it has none if there are none.
+func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, day int32, cond string, o parquetfile.Options) (tiers.DataFile, error) {
+	rr, err := ses.Query(ctx, fmt.Sprintf("SELECT * FROM lake.%q WHERE %s", t.Name(), cond))
+	if err != nil {
+		return tiers.DataFile{}, fmt.Errorf("read rows: %w", err)
+	}
+	defer rr.Release()
+	rows := parquetfile.NewTable(t.Schema())
+	for rr.Next() {
+		if err := appendBatch(rows, rr.RecordBatch()); err != nil {
+			return tiers.DataFile{}, err
+		}
+	}
+	if err := rr.Err(); err != nil {
+		return tiers.DataFile{}, fmt.Errorf("read rows: %w", err)
+	}
+	if rows.N == 0 {
+		return tiers.DataFile{}, nil
+	}
+	if o.Stream != "" && o.Seqs == nil {
+		o.Seqs = seqsOf(rows.Column(tiers.ColStreamSeq), rows.N)
+	}
+	f, err := parquetfile.NewWriter().Write(rows, byTime(rows), o)
+	if err != nil {
+		return tiers.DataFile{}, err
+	}
+	f.Info.Path = t.NewFilePath(day)
+	if f.Info.Day != day {
+		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
+	}
+	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
+}
+
+// byTime is the order of the rows.
+func byTime(t *parquetfile.Table) []uint32 {
+	order := make([]uint32, t.N)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	col := t.Column(tiers.ColTime)
+	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(col.Int(int(a)), col.Int(int(b))) })
+	return order
+}
+
+// seqsOf are the sequences of the rows as ranges.
+func seqsOf(c *parquetfile.Column, n int) []tiers.SeqRange {
+	all := make([]uint64, 0, n)
+	for i := range n {
+		if c.Has(i) {
+			all = append(all, uint64(c.Int(i)))
+		}
+	}
+	slices.Sort(all)
+	var out []tiers.SeqRange
+	for _, s := range all {
+		switch last := len(out) - 1; {
+		case last >= 0 && s <= out[last].Last:
+		case last >= 0 && s == out[last].Last+1:
+			out[last].Last = s
+		default:
+			out = append(out, tiers.SeqRange{First: s, Last: s})
+		}
+	}
+	return out
+}
