@@ -115,26 +115,10 @@ func (w *world) ingest(stream string, day time.Time, n int, fill func(t *parquet
 	w.must(err)
 }
 
-func openFile(path string) (File, error) {
-	f, err := os.Open(strings.TrimPrefix(path, "file://"))
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	return sized{f, info.Size()}, err
-}
-
-type sized struct {
-	*os.File
-	size int64
-}
-
-func (s sized) Size() int64 { return s.size }
-
 func (w *world) rewriter(p Policy) *Rewriter { return NewRewriter(w.options(p)) }
 
 func (w *world) options(p Policy) Options {
-	return Options{Lake: w.lake, Engine: w.engine, OpenFile: openFile, Policy: p, Bloom: func(string) []string { return []string{"src.ip"} }}
+	return Options{Lake: w.lake, Engine: w.engine, Policy: p, Bloom: func(string) []string { return []string{"src.ip"} }}
 }
 
 func (w *world) files() []tiers.DataFile {
@@ -219,7 +203,7 @@ func (w *world) checkSeqs() {
 	w.Helper()
 	by := map[string][]tiers.SeqRange{}
 	for _, f := range w.files() {
-		r, err := openFile(f.Path)
+		r, err := w.lake.OpenFile(f.Path)
 		w.must(err)
 		s, err := parquetfile.ReadSeqs(r, r.Size())
 		w.must(errors.Join(err, r.Close()))

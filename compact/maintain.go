@@ -14,6 +14,7 @@ import (
 // Lake is what maintenance needs of the lake tier besides its tables.
 type Lake interface {
 	tiers.Lake
+	OpenFile(path string) (tiers.FileReader, error)
 	// Orphans lists the files modified before the cut that no table names.
 	Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -17,20 +16,12 @@ import (
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
-// File is an open data file.
-type File interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
-}
-
 // Options wire a Rewriter.
 type Options struct {
-	Lake     tiers.Lake
-	Engine   query.Engine // reads the files, whatever version of the schema they have
-	OpenFile func(path string) (File, error)
-	Bloom    func(table string) []string // columns with a bloom filter
-	Policy   Policy
+	Lake   Lake
+	Engine query.Engine                // reads the files, whatever version of the schema they have
+	Bloom  func(table string) []string // columns with a bloom filter
+	Policy Policy
 }
 
 // Rewriter carries merges out. Its memory is bounded by the rows of one file
@@ -152,7 +143,7 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 }
 
 func (r *Rewriter) seqs(path string) (_ parquetfile.Seqs, err error) {
-	f, err := r.o.OpenFile(path)
+	f, err := r.o.Lake.OpenFile(path)
 	if err != nil {
 		return parquetfile.Seqs{}, err
 	}

@@ -132,8 +132,24 @@ type Flush struct {
 
 // Lake is the lake tier.
 type Lake struct {
-	Warehouse string // directory
-	Catalog   string // sqlite:FILE
+	Warehouse   string // directory
+	Catalog     string // sqlite:FILE
+	Maintenance Maintenance
+}
+
+// Maintenance keeps the lake small.
+type Maintenance struct {
+	Every       time.Duration // 0: only by command
+	FileSize    int64         // that files are merged up to
+	FileRows    int64         // most rows of a file that a merge makes
+	Snapshots   Snapshots
+	OrphanGrace time.Duration
+}
+
+// Snapshots says which versions of a table are kept.
+type Snapshots struct {
+	Age         time.Duration
+	Least, Most int
 }
 
 // CatalogFile is the catalog's SQLite file.

@@ -113,6 +113,23 @@ func lakeType() strict.Type[Lake] {
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
 		strict.F("catalog", fileURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog, `sqlite:FILE`. Without it: `catalog.db` in the warehouse."),
+		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward compact`, `expire` and `orphans`."),
+	)
+}
+
+func maintenanceType() strict.Type[Maintenance] {
+	type M = Maintenance
+	type S = Snapshots
+	return strict.Object(
+		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often small files are merged, old snapshots forgotten and orphaned files removed; `0s`: only by command.").Default("10m"),
+		strict.F("file_size", strict.Size(1<<20, 1<<30), func(m *M) *int64 { return &m.FileSize }, "Size that files are merged up to; those of at least half of it stay.").Default("128MiB"),
+		strict.F("file_rows", strict.Int[int64](1000, 10_000_000), func(m *M) *int64 { return &m.FileRows }, "Most rows of a merged file. They are in memory while it is written.").Default("1000000"),
+		strict.F("snapshots", strict.Object(
+			strict.F("age", strict.Duration(0, 366*day), func(s *S) *time.Duration { return &s.Age }, "Snapshots younger than this are kept, for queries and pipelines that began on them.").Default("26h"),
+			strict.F("least", strict.Int(1, 10_000), func(s *S) *int { return &s.Least }, "Snapshots that are kept whatever their age.").Default("50"),
+			strict.F("most", strict.Int(1, 10_000), func(s *S) *int { return &s.Most }, "Most snapshots that are kept: each makes every commit a little dearer.").Default("500"),
+		), func(m *M) *Snapshots { return &m.Snapshots }, "Which versions of a table are kept."),
+		strict.F("orphan_grace", strict.Duration(time.Minute, 366*day), func(m *M) *time.Duration { return &m.OrphanGrace }, "How long a file must have been of no table before it is removed; longer than the longest query.").Default("24h"),
 	)
 }
 

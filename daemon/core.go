@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
@@ -37,6 +38,7 @@ type core struct {
 	engine    *duckdb.Engine
 	analytics *analytics.Sink
 	runner    *pipeline.Runner
+	keeper    *compact.Maintainer
 }
 
 // coreOptions vary what openCore opens.
@@ -78,6 +80,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		Sinks:  pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
 		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
+	c.keeper = newKeeper(cfg, c.lake, c.engine, log)
 	return c, nil
 }
 

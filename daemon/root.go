@@ -83,6 +83,7 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: $LAKEWARD_CONFIG, or none: everything has a default)")
 	root.PersistentFlags().StringVar(&c.dataDir, "data-dir", "", "data directory (overrides data_dir of the configuration)")
+	root.AddCommand(c.maintenanceCommands()...)
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.publishCommand(),
 		c.queryCommand(), c.tablesCommand(), c.explainCommand(),

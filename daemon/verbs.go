@@ -50,6 +50,8 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.history(ctx, c)
 	case "finding explain":
 		return v.finding(ctx, c)
+	case "lake compact", "lake expire", "lake orphans":
+		return v.maintain(ctx, c)
 	case "lake verify":
 		return v.verify(ctx)
 	default:

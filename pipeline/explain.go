@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // FindingReport shows where a finding came from.
@@ -91,8 +93,12 @@ func (r *Runner) finding(ctx context.Context, id string) (Row, error) {
 // derive runs the pipeline again, statelessly, and asks the step that made the
 // finding for its inputs.
 func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) error {
+	held, err := r.held(ctx, rep)
+	if err != nil {
+		return err
+	}
 	e := &execution{r: r, d: d, window: rep.Run.Window,
-		o: RunOptions{Stateless: true, DryRun: true, Snapshots: rep.Run.Snapshots}}
+		o: RunOptions{Stateless: true, DryRun: true, Snapshots: held}}
 	e.res.RunID = rep.Run.RunID
 	ok, err := e.prepare(ctx)
 	if err != nil {
@@ -104,7 +110,7 @@ func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) 
 	run := compile.Run{ID: rep.Run.RunID, Window: rep.Run.Window, Stateless: true}
 	s, err := e.open(ctx, run)
 	if err != nil {
-		return fmt.Errorf("read the run's snapshots (they may have expired): %w", err)
+		return fmt.Errorf("read the run's snapshots: %w", err)
 	}
 	defer r.closing(s)
 	if err := execute(ctx, s, e.program, run); err != nil {
@@ -114,6 +120,28 @@ func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) 
 		rep.Notes = append(rep.Notes, "baselines are computed from raw history; windows that earlier runs flagged are not left out")
 	}
 	return e.ask(ctx, s, rep)
+}
+
+// held are those of the run's snapshots that have not expired. Of the others'
+// tables the present one is read, which a note says.
+func (r *Runner) held(ctx context.Context, rep *FindingReport) (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, name := range sortedKeys(rep.Run.Snapshots) {
+		id := rep.Run.Snapshots[name]
+		t, err := r.o.Lake.Open(ctx, name)
+		if errors.Is(err, tiers.ErrNoTable) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open lake.%s: %w", name, err)
+		}
+		if slices.ContainsFunc(t.Snapshots(), func(s tiers.Snapshot) bool { return s.ID == id }) {
+			out[name] = id
+		} else if id != 0 {
+			rep.Notes = append(rep.Notes, fmt.Sprintf("the run's snapshot of lake.%s has expired: these are the table's present rows, with what came late", name))
+		}
+	}
+	return out, nil
 }
 
 func (e *execution) ask(ctx context.Context, s query.Session, rep *FindingReport) error {

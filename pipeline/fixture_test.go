@@ -130,8 +130,9 @@ func (l *memLake) Open(_ context.Context, name string) (tiers.Table, error) {
 
 type memTable struct {
 	tiers.Table
-	files  []tiers.DataFile
-	broken bool // its lineage
+	files   []tiers.DataFile
+	broken  bool // its lineage
+	expired int  // snapshots that are forgotten
 }
 
 func (m *memTable) Schema() tiers.Schema {
@@ -139,6 +140,12 @@ func (m *memTable) Schema() tiers.Schema {
 		{ID: 1, Name: "time", Type: tiers.Type{Kind: tiers.KindTimestamp}},
 		{ID: 2, Name: "user", Type: tiers.Type{Kind: tiers.KindString}},
 	}}
+}
+func (m *memTable) Snapshots() (out []tiers.Snapshot) {
+	for i := m.expired; i < len(m.files); i++ {
+		out = append(out, tiers.Snapshot{ID: int64(i + 1)})
+	}
+	return out
 }
 func (m *memTable) Refresh(context.Context) error { return nil }
 func (m *memTable) Current() (tiers.Snapshot, bool) {

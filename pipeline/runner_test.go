@@ -173,6 +173,11 @@ func TestAFindingIsExplainedOnItsOwnSnapshots(t *testing.T) {
 	if rep.Step != "unusual" || len(rep.Rows) != 2 || len(rep.Baseline) != 1 || rep.Formula != "n >= limit" {
 		t.Errorf("%+v", rep)
 	}
+	w.lake.tables["signin"].expired = 1
+	rep, err = w.runner.ExplainFinding(t.Context(), id, func(string) (*Definition, bool) { return d, true })
+	if err != nil || len(rep.Rows) != 3 || !strings.Contains(strings.Join(rep.Notes, " "), "has expired") {
+		t.Errorf("of an expired snapshot: %v %+v", err, rep)
+	}
 	if _, err := w.runner.ExplainFinding(t.Context(), "nobody", nil); !errors.Is(err, ErrNoFinding) {
 		t.Error(err)
 	}

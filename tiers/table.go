@@ -3,6 +3,7 @@ package tiers
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 )
 
@@ -107,6 +108,13 @@ type Table interface {
 	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
 	// NewFilePath returns a fresh location for a data file of the given day.
 	NewFilePath(day int32) string
+}
+
+// FileReader is an open data file. The caller closes it.
+type FileReader interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
 }
 
 // Orphan is a file below the warehouse that no table names.

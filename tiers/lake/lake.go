@@ -298,6 +298,30 @@ func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
 	return nil
 }
 
+// OpenFile opens a data file, a file:// URL or an absolute path.
+func (l *Lake) OpenFile(path string) (tiers.FileReader, error) {
+	p, err := localPath(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := l.files.fs.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return sizedFile{f, info.Size()}, nil
+}
+
+type sizedFile struct {
+	Reader
+	size int64
+}
+
+func (f sizedFile) Size() int64 { return f.size }
+
 // RemoveFile deletes a file that no commit ever named. It is no error if the
 // file does not exist.
 func (l *Lake) RemoveFile(_ context.Context, path string) error {
