@@ -1,5 +1,7 @@
 // Command chaos kills the daemon (SIGKILL) at random moments while events are
-// published, and then counts what is lost and what is there twice.
+// published and the lake is maintained (files merged, snapshots forgotten and
+// orphans removed all the time), and then counts what is lost and what is there
+// twice.
 //
 //	KILLS=100 go run ./test/chaos
 //
@@ -99,7 +101,7 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills, r.events, r.bad, r.lost, r.repeated)
 		total.add(r)
 	}
-	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\n", total.kills, total.lost, total.repeated)
+	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
 	if total.lost != 0 || total.repeated != 0 {
 		return fmt.Errorf("events were lost or repeated (see %s)", dir)
 	}
@@ -109,7 +111,10 @@ func run(ctx context.Context) (err error) {
 	return os.RemoveAll(dir)
 }
 
-type result struct{ kills, events, bad, lost, repeated int }
+type result struct {
+	kills, events, bad, lost, repeated int
+	ready                              time.Duration // the longest from start to ready
+}
 
 func (r *result) add(o result) {
 	r.kills += o.kills
@@ -117,6 +122,7 @@ func (r *result) add(o result) {
 	r.bad += o.bad
 	r.lost += o.lost
 	r.repeated += o.repeated
+	r.ready = max(r.ready, o.ready)
 }
 
 // trial is one directory with its daemon, killed again and again.
@@ -164,6 +170,7 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 			if err := t.ready(ctx, d); err != nil {
 				return r, err
 			}
+			r.ready = max(r.ready, time.Since(d.started))
 		}
 		pause(ctx, time.Duration(t.rand.Int64N(int64(1200*time.Millisecond))))
 		d.kill()

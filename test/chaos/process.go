@@ -48,7 +48,9 @@ func (t *trial) prepare() error {
 	t.http = fmt.Sprintf("127.0.0.1:%d", httpPort)
 	t.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(t.dir, "data"), "LAKEWARD_HTTP_LISTEN="+t.http,
 		"LAKEWARD_PIPELINES_DIR="+filepath.Join(t.dir, "pipelines"), "LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_INGEST_FLUSH_ROWS=500",
-		"LAKEWARD_NATS_EMBEDDED_KEEP=1000")
+		"LAKEWARD_NATS_EMBEDDED_KEEP=1000",
+		"LAKEWARD_LAKE_MAINTENANCE_EVERY=300ms", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3",
+		"LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m")
 	if t.external {
 		t.env = append(t.env, "LAKEWARD_NATS_URL="+t.natsURL)
 	} else {
@@ -68,13 +70,14 @@ func freePort() (int, error) {
 
 // process is a daemon. done is closed when it has ended.
 type process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+	cmd     *exec.Cmd
+	started time.Time
+	done    chan struct{}
+	err     error
 }
 
 func (t *trial) start(ctx context.Context) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, t.bin, "serve"), done: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, t.bin, "serve"), started: time.Now(), done: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = t.env, t.log, t.log, t.dir
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the daemon: %w", err)
