@@ -1,5 +1,6 @@
 # `make help` is the map of what can be done.
 EVENTS ?=
+FILES ?=
 KILLS ?= 100
 FUZZTIME ?= 20s
 
@@ -38,6 +39,10 @@ bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against i
 .PHONY: bench-pipelines
 bench-pipelines: ## the shipped pipelines over EVENTS (default 20000000), against hand-written SQL
 	EVENTS=$(EVENTS) go run ./test/bench/pipelines
+
+.PHONY: bench-plan
+bench-plan: ## plan the merges of a table of FILES (default 1000000) small files
+	FILES=$(FILES) go run ./test/bench/plan
 
 .PHONY: interop
 interop: ## PyIceberg and DuckDB read the same tables
