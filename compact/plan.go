@@ -62,12 +62,12 @@ func date(day int32) string {
 }
 
 // Plan finds the merges of a table that is partitioned by day, oldest day first;
-// in one that is not, nothing. While a day still gets events, files are
+// in one that is not, nothing. It takes files over. While a day still gets events, files are
 // merged with others of about their size (each level holds eight times the last
 // one's), so that no row is rewritten often; once it is settled, all that are
 // small are.
 func Plan(files []tiers.DataFile, p Policy, now time.Time) []Job {
-	files = filter(files, func(f tiers.DataFile) bool { return f.Day == dayOf(f.TimeMin) })
+	files = slices.DeleteFunc(files, func(f tiers.DataFile) bool { return f.Day != dayOf(f.TimeMin) })
 	slices.SortFunc(files, func(a, b tiers.DataFile) int {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), a.TimeMin.Compare(b.TimeMin), cmp.Compare(a.Path, b.Path))
 	})

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -201,21 +203,28 @@ func (t *Table) Files(ctx context.Context, id int64, from, to time.Time) ([]tier
 	if err != nil {
 		return nil, err
 	}
-	var out []tiers.DataFile
-	for _, m := range ms {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		files, err := t.lake.manifest(m, v.timeID())
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			if meets(f.DataFile, from, to) {
-				out = append(out, f.DataFile)
+	// Decoding is most of the work: each processor takes a manifest at a time.
+	parts := make([][]tiers.DataFile, len(ms))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range ms {
+		g.Go(func() error {
+			if err := gctx.Err(); err != nil {
+				return err
 			}
-		}
+			files, err := t.lake.manifest(m, v.timeID())
+			for _, f := range files {
+				if meets(f.DataFile, from, to) {
+					parts[i] = append(parts[i], f.DataFile)
+				}
+			}
+			return err
+		})
 	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out := slices.Concat(parts...)
 	slices.SortFunc(out, byTime)
 	return out, nil
 }

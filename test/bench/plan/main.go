@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -129,6 +130,7 @@ func plan(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	debug.SetGCPercent(30) // as the daemon does
 	began := time.Now()
 	t, err := l.Open(ctx, table)
 	if err != nil {
