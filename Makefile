@@ -32,6 +32,15 @@ demo: ## a month of events with planted attacks, and what is found in them
 chaos: ## kill the daemon KILLS times while events are published
 	KILLS=$(KILLS) go run ./test/chaos
 
+.PHONY: faults
+faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed
+	FAULTS=all go test -count=1 -run AnyOperation -v ./compact
+	go test -count=1 -run EveryFailure ./tiers/lake
+
+.PHONY: powerloss
+powerloss: ## lose the power at POINTS (default 1000) random moments of a lake's life
+	POINTS=$(or $(POINTS),1000) go test -count=1 -timeout 1h -run PowerLoss -v ./tiers/lake
+
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks
 	EVENTS=$(EVENTS) go run ./test/bench/ingest

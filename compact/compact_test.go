@@ -31,12 +31,83 @@ type world struct {
 	mark   *tiers.Mark
 	now    time.Time
 	fail   func(lake.Step) error
+	disk   *failingFS
+}
+
+// failingFS fails its failAt-th operation from now, once.
+type failingFS struct {
+	lake.OS
+	failAt int
+	what   string // the operation that failed
+}
+
+func (f *failingFS) step(what string) error {
+	if f.failAt--; f.failAt == 0 {
+		f.what = what
+		return fmt.Errorf("%s: input/output error", what)
+	}
+	return nil
+}
+
+func (f *failingFS) Create(name string) (lake.File, error) {
+	if err := f.step("create"); err != nil {
+		return nil, err
+	}
+	file, err := f.OS.Create(name)
+	return failingFile{file, f}, err
+}
+
+func (f *failingFS) Open(name string) (lake.Reader, error) {
+	if err := f.step("open"); err != nil {
+		return nil, err
+	}
+	return f.OS.Open(name)
+}
+
+func (f *failingFS) Rename(from, to string) error {
+	if err := f.step("rename"); err != nil {
+		return err
+	}
+	return f.OS.Rename(from, to)
+}
+
+func (f *failingFS) Remove(name string) error {
+	if err := f.step("remove"); err != nil {
+		return err
+	}
+	return f.OS.Remove(name)
+}
+
+func (f *failingFS) SyncDir(name string) error {
+	if err := f.step("sync directory"); err != nil {
+		return err
+	}
+	return f.OS.SyncDir(name)
+}
+
+type failingFile struct {
+	lake.File
+	fs *failingFS
+}
+
+func (f failingFile) Write(b []byte) (int, error) {
+	if err := f.fs.step("write"); err != nil {
+		return 0, err
+	}
+	return f.File.Write(b)
+}
+
+func (f failingFile) Sync() error {
+	if err := f.fs.step("sync"); err != nil {
+		return err
+	}
+	return f.File.Sync()
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, dir: t.TempDir(), now: day0.Add(12 * time.Hour)}
+	w := &world{T: t, dir: t.TempDir(), now: day0.Add(12 * time.Hour), disk: &failingFS{}}
 	var err error
-	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(w.dir, "lake"), Catalog: filepath.Join(w.dir, "catalog.db"),
+	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(w.dir, "lake"), Catalog: filepath.Join(w.dir, "catalog.db"), FS: w.disk,
 		CatalogFault: func(s lake.Step) error {
 			if w.fail != nil {
 				return w.fail(s)
@@ -253,6 +324,44 @@ func TestAMergeThatFailsAnywhereChangesNothing(t *testing.T) {
 	w.fail = nil
 	if err != nil || m.FilesOut != 1 || len(w.files()) != 1 || !slices.Equal(w.rows(), rows) {
 		t.Errorf("lost reply: %v %+v", err, m)
+	}
+}
+
+// TestAnyOperationOfTheDiskMayFail fails one operation in eight, each in turn
+// with FAULTS=all.
+func TestAnyOperationOfTheDiskMayFail(t *testing.T) {
+	stride := 8
+	if os.Getenv("FAULTS") == "all" {
+		stride = 1
+	}
+	w := newWorld(t)
+	w.now = time.Now()
+	for n := 1; ; n += stride {
+		for range 3 {
+			w.ingest("EVENTS", day0, 5, nil)
+		}
+		rows, marks := w.rows(), w.table.Marks()
+		w.disk.failAt, w.disk.what = n, ""
+		m := w.maintainer()
+		_, cerr := m.Compact(t.Context(), nil, false)
+		w.must(w.table.Refresh(t.Context()))
+		_, eerr := m.Expire(t.Context(), nil, false)
+		_, oerr := m.Orphans(t.Context(), false)
+		w.now = w.now.Add(2 * time.Hour)
+		_, rerr := m.Orphans(t.Context(), false)
+		w.disk.failAt = 0
+		w.must(w.table.Refresh(t.Context()))
+		if got := w.rows(); !slices.Equal(got, rows) || !sameMarks(marks, w.table.Marks()) {
+			t.Fatalf("operation %d (%s): %d rows became %d, marks %v", n, w.disk.what, len(rows), len(got), w.table.Marks())
+		}
+		w.checkSeqs()
+		if w.disk.what == "" {
+			fmt.Printf("figure: faults_injected %d count\nfigure: faults_lost 0 rows\nfigure: faults_repeated 0 rows\n", n/stride)
+			return
+		}
+		if cerr == nil && eerr == nil && oerr == nil && rerr == nil && w.disk.what != "remove" {
+			t.Errorf("operation %d (%s) failed in silence", n, w.disk.what)
+		}
 	}
 }
 
