@@ -1,6 +1,7 @@
 # `make help` is the map of what can be done.
 EVENTS ?=
 KILLS ?= 100
+DROPS ?= 500
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -30,6 +31,10 @@ demo: ## a month of events with planted attacks, and what is found in them
 .PHONY: chaos
 chaos: ## kill the daemon KILLS times while events are published
 	KILLS=$(KILLS) go run ./test/chaos
+
+.PHONY: catalog-drops
+catalog-drops: ## drop the connection to a PostgreSQL catalog at COMMIT, DROPS times
+	LAKEWARD_REQUIRE_POSTGRES=1 DROPS=$(DROPS) go test -count=1 -v -run DroppedAtCommit ./tiers/lake
 
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks

@@ -67,7 +67,8 @@ func TestOpenedAtOnce(t *testing.T) {
 }
 
 // TestCatalogOfAnother: tables of the layout that other engines make, which
-// has no type, are used as they are, by a role that may not make tables.
+// has no type, are used once they have got one, also by a role that may not
+// make tables.
 func TestCatalogOfAnother(t *testing.T) {
 	o := onPostgres(t, t.TempDir())
 	for _, stmt := range []string{
