@@ -100,20 +100,21 @@ func TestCatalogOfAnother(t *testing.T) {
 	}
 }
 
-// TestCommitIsOnDisk: a database that answers before its log is on disk is not
-// taken at its word.
-func TestCommitIsOnDisk(t *testing.T) {
+// TestSettingsOfAChange: a database that answers before its log is on disk is
+// not taken at its word, and a client that falls silent is not waited for
+// without end.
+func TestSettingsOfAChange(t *testing.T) {
 	o := onPostgres(t, t.TempDir())
 	o.Catalog += "&options=-c%20synchronous_commit%3Doff"
 	l := open(t, o)
 	exec(t, o.Catalog, `CREATE TABLE seen (value text)`)
 	exec(t, o.Catalog, `CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NEW; END $$`)
+		$$ BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit') || ' ' || current_setting('idle_in_transaction_session_timeout')); RETURN NEW; END $$`)
 	exec(t, o.Catalog, `CREATE TRIGGER see AFTER INSERT ON iceberg_tables FOR EACH ROW EXECUTE FUNCTION see()`)
 	if _, err := l.Create(t.Context(), "events", tierstest.Schema(), tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, o.Catalog, `DO $$ BEGIN ASSERT (SELECT string_agg(value, ',') FROM seen) = 'on'; END $$`)
+	exec(t, o.Catalog, `DO $$ BEGIN ASSERT (SELECT string_agg(value, ',') FROM seen) = 'on 30s'; END $$`)
 }
 
 func exec(t *testing.T, url, stmt string) {
