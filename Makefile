@@ -2,6 +2,7 @@
 EVENTS ?=
 FILES ?=
 KILLS ?= 100
+DROPS ?= 500
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -40,6 +41,10 @@ faults: ## fail each operation of the disk in turn, while files are merged and r
 .PHONY: powerloss
 powerloss: ## lose the power at POINTS (default 1000) random moments of a lake's life
 	POINTS=$(or $(POINTS),1000) go test -count=1 -timeout 1h -run PowerLoss -v ./tiers/lake
+
+.PHONY: catalog-drops
+catalog-drops: ## drop the connection to a PostgreSQL catalog at COMMIT, DROPS times
+	LAKEWARD_REQUIRE_POSTGRES=1 DROPS=$(DROPS) go test -count=1 -v -run DroppedAtCommit ./tiers/lake
 
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks

@@ -133,7 +133,7 @@ type Flush struct {
 // Lake is the lake tier.
 type Lake struct {
 	Warehouse   string // directory
-	Catalog     string // sqlite:FILE
+	Catalog     string // sqlite:FILE, or a postgres:// URL, which may hold a password
 	Maintenance Maintenance
 }
 
@@ -152,8 +152,9 @@ type Snapshots struct {
 	Least, Most int
 }
 
-// CatalogFile is the catalog's SQLite file.
-func (l Lake) CatalogFile() string { return strings.TrimPrefix(l.Catalog, "sqlite:") }
+// CatalogAt is where the lake finds its catalog: a SQLite file, or a
+// postgres:// URL.
+func (l Lake) CatalogAt() string { return strings.TrimPrefix(l.Catalog, "sqlite:") }
 
 // Analytics is the analytics tier.
 type Analytics struct {

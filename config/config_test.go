@@ -87,8 +87,8 @@ func TestEveryMistakeHasPositionAndRemedy(t *testing.T) {
 func TestEverythingHasADefault(t *testing.T) {
 	c := parse(t, "")
 	golden(t, "testdata/defaults.golden", []byte(printed(t, c)))
-	if c.StateFile() != "data/state.duckdb" || c.Lake.CatalogFile() != "data/lake/catalog.db" || c.Analytics.File() != "data/analytics.duckdb" {
-		t.Errorf("paths are %s, %s, %s", c.StateFile(), c.Lake.CatalogFile(), c.Analytics.File())
+	if c.StateFile() != "data/state.duckdb" || c.Lake.CatalogAt() != "data/lake/catalog.db" || c.Analytics.File() != "data/analytics.duckdb" {
+		t.Errorf("paths are %s, %s, %s", c.StateFile(), c.Lake.CatalogAt(), c.Analytics.File())
 	}
 	if loaded, err := config.Load("", nil); err != nil || loaded.Memory.Budget < 256<<20 {
 		t.Errorf("%v, memory %d", err, loaded.Memory.Budget)
@@ -99,7 +99,7 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	c := parse(t, string(read(t, "testdata/full.yml")))
 	out := printed(t, c)
 	golden(t, "testdata/full.golden", []byte(out))
-	for _, secret := range []string{"hunter2", "topsecret"} {
+	for _, secret := range []string{"hunter2", "topsecret", "hunter3"} {
 		if strings.Contains(out, secret) || strings.Contains(fmt.Sprintf("%v %+v %#v", c.NATS.Password, c.NATS.Password, c.NATS.Password), secret) {
 			t.Errorf("%s is shown", secret)
 		}

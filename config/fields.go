@@ -112,7 +112,7 @@ func lakeType() strict.Type[Lake] {
 	type L = Lake
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
-		strict.F("catalog", fileURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog, `sqlite:FILE`. Without it: `catalog.db` in the warehouse."),
+		strict.F("catalog", databaseURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, where tables are made if they are missing. A URL takes libpq's parameters: `sslmode` (without it TLS is used only if the server offers it), `sslrootcert`, `search_path`, several hosts with `target_session_attrs=read-write`. Without it: `catalog.db` in the warehouse."),
 		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward compact`, `expire` and `orphans`."),
 	)
 }

@@ -60,7 +60,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 			err = errors.Join(err, c.close())
 		}
 	}()
-	c.lake, err = lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogFile(), ReadOnly: o.readOnly, Logger: log})
+	c.lake, err = lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: o.readOnly, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the lake: %w", err)
 	}
@@ -85,7 +85,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 }
 
 func makeDirs(cfg config.Config) error {
-	for _, dir := range []string{cfg.DataDir, cfg.Lake.Warehouse, filepath.Dir(cfg.Lake.CatalogFile()), filepath.Dir(cfg.Analytics.File())} {
+	for _, dir := range []string{cfg.DataDir, cfg.Lake.Warehouse, filepath.Dir(cfg.Analytics.File())} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make directory of the data: %w", err)
 		}

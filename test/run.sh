@@ -7,6 +7,9 @@ if command -v python3 >/dev/null; then
   ./test/interop/setup.sh
   export LAKEWARD_REQUIRE_INTEROP=1
 fi
+if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+  export LAKEWARD_REQUIRE_POSTGRES=1
+fi
 go vet ./...
 go test -race -timeout 20m "$@" ./...
 # Under the race detector these fail one operation in seven; here, every one.

@@ -1,6 +1,6 @@
 // Package interop proves that others read the lake: PyIceberg through its own
-// SQL catalog on the same SQLite file, and DuckDB's Python package, give the
-// same answers as Lakeward's engine.
+// SQL catalog on the same SQLite file or PostgreSQL, and DuckDB's Python
+// package, give the same answers as Lakeward's engine.
 package interop
 
 import (
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lakeward/lakeward/internal/pgtest"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
@@ -22,6 +23,10 @@ import (
 )
 
 const python = "../../.cache/interop/bin/python"
+
+var postgres pgtest.Server
+
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // needPython skips without the environment, unless the caller insists on it.
 func needPython(t *testing.T) {
@@ -57,17 +62,25 @@ type answer struct {
 // site is a lake, and the engine over it.
 type site struct {
 	*testing.T
-	dir  string
-	lake *lake.Lake
-	eng  *duckdb.Engine
+	dir     string
+	catalog string // for SQLAlchemy
+	lake    *lake.Lake
+	eng     *duckdb.Engine
 }
 
+// newSite has its catalog in SQLite.
 func newSite(t *testing.T) *site {
 	t.Helper()
+	file := filepath.Join(t.TempDir(), "catalog.db")
+	return newSiteAt(t, file, "sqlite:///"+file)
+}
+
+func newSiteAt(t *testing.T, catalog, forPython string) *site {
+	t.Helper()
 	needPython(t)
-	s := &site{T: t, dir: t.TempDir()}
+	s := &site{T: t, dir: t.TempDir(), catalog: forPython}
 	var err error
-	if s.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: filepath.Join(s.dir, "catalog.db")}); err != nil {
+	if s.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: catalog}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -135,7 +148,7 @@ func (s *site) others(checks []check) []answer {
 	if err != nil {
 		s.Fatal(err)
 	}
-	cmd := exec.CommandContext(s.Context(), python, "read.py", filepath.Join(s.dir, "catalog.db"), filepath.Join(s.dir, "lake"))
+	cmd := exec.CommandContext(s.Context(), python, "read.py", s.catalog, filepath.Join(s.dir, "lake"))
 	cmd.Stdin = bytes.NewReader(in)
 	cmd.Stderr = os.Stderr
 	b, err := cmd.Output()
@@ -210,8 +223,14 @@ func show(rows [][]*string) string {
 // day0 is the first day of the test's events.
 var day0 = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
 
-func TestEventsAfterEvolution(t *testing.T) {
-	s := newSite(t)
+func TestEventsAfterEvolution(t *testing.T) { eventsAfterEvolution(newSite(t)) }
+
+func TestEventsAfterEvolutionOnPostgres(t *testing.T) {
+	at := postgres.URL(t)
+	eventsAfterEvolution(newSiteAt(t, at, strings.Replace(at, "postgres://", "postgresql+psycopg2://", 1)))
+}
+
+func eventsAfterEvolution(s *site) {
 	rows := s.writeEvents()
 	base := "SELECT count(*)::VARCHAR, count(DISTINCT event_id)::VARCHAR, sum(stream_seq)::VARCHAR, min(time)::VARCHAR, max(time)::VARCHAR FROM t"
 	s.agree([]check{

@@ -1,6 +1,8 @@
 """Reads a lake as a stranger would, and prints what it found as JSON.
 
-Usage: read.py CATALOG.db WAREHOUSE < checks.json
+Usage: read.py CATALOG WAREHOUSE < checks.json
+
+CATALOG is SQLAlchemy's URL of the database.
 
 checks.json: [{"table": name, "sql": select over t, "since": RFC 3339 or ""}].
 Each is answered by PyIceberg (through its SqlCatalog, by field id) and by
@@ -44,7 +46,7 @@ def by_duckdb(table, check):
 
 def main():
     database, warehouse = sys.argv[1:]
-    catalog = SqlCatalog("lakeward", uri="sqlite:///" + database, warehouse="file://" + warehouse, init_catalog_tables="false")
+    catalog = SqlCatalog("lakeward", uri=database, warehouse="file://" + warehouse, init_catalog_tables="false")
     out = {"tables": sorted(".".join(t) for t in catalog.list_tables("lake")), "answers": []}
     for check in json.load(sys.stdin):
         table = catalog.load_table("lake." + check["table"])

@@ -24,8 +24,12 @@ const (
 )
 
 // swapTimeout bounds the compare-and-swap itself, which a caller's
-// cancellation does not interrupt: its outcome must be known.
-const swapTimeout = 30 * time.Second
+// cancellation does not interrupt: its outcome must be known. readTimeout
+// bounds a look-up in a catalog that does not answer.
+const (
+	swapTimeout = 30 * time.Second
+	readTimeout = time.Minute
+)
 
 // Step is a moment of the catalog's commit at which a test can fail.
 type Step string
@@ -43,8 +47,9 @@ const (
 // class of error for what was refused, what failed and what is unknown; here
 // they are told apart, and the metadata goes through our own durable IO.
 type pointers struct {
-	db    *sql.DB
-	fault func(Step) error
+	db      *sql.DB
+	dialect dialect
+	fault   func(Step) error
 }
 
 func (p pointers) at(s Step) error {
@@ -56,9 +61,11 @@ func (p pointers) at(s Step) error {
 
 // get returns the location of a table's metadata.
 func (p pointers) get(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	var loc sql.NullString
-	err := p.db.QueryRowContext(ctx, `SELECT metadata_location FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`,
+	err := p.db.QueryRowContext(ctx, p.dialect.sql(`SELECT metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`),
 		CatalogName, Namespace, name).Scan(&loc)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && !loc.Valid) {
 		return "", fmt.Errorf("%w: lake.%s", tiers.ErrNoTable, name)
@@ -71,9 +78,11 @@ func (p pointers) get(ctx context.Context, name string) (string, error) {
 
 // list returns the names of all tables in order.
 func (p pointers) list(ctx context.Context) ([]string, error) {
-	rows, err := p.db.QueryContext(ctx, `SELECT table_name FROM iceberg_tables
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := p.db.QueryContext(ctx, p.dialect.sql(`SELECT table_name FROM iceberg_tables
 		WHERE catalog_name = ? AND table_namespace = ? AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)
-		ORDER BY table_name`, CatalogName, Namespace)
+		ORDER BY table_name`), CatalogName, Namespace)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
@@ -87,6 +96,22 @@ func (p pointers) list(ctx context.Context) ([]string, error) {
 		names = append(names, n)
 	}
 	return names, rows.Err()
+}
+
+// settle returns once no change of the table that began earlier can still take
+// effect: a server may only come to a COMMIT after its sender has given up.
+func (p pointers) settle(ctx context.Context, name string) error {
+	if p.dialect.settle == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var found string
+	err := p.db.QueryRowContext(ctx, p.dialect.sql(p.dialect.settle), CatalogName, Namespace, name).Scan(&found)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("wait for changes of lake.%s in the catalog: %w", name, err)
+	}
+	return nil
 }
 
 // swap points a table at new metadata if it still points at old.
@@ -108,8 +133,9 @@ func (p pointers) drop(ctx context.Context, name string) error {
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`, CatalogName, Namespace, name)
 }
 
-// change runs one statement that must change one row. No row is ErrConflict;
-// a failed COMMIT is ErrUnknown; any other error changed nothing.
+// change runs one statement that must change one row. No row, or that the
+// database undid it for another's change, is ErrConflict; a COMMIT that failed
+// otherwise is ErrUnknown; any other error changed nothing.
 func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -134,7 +160,7 @@ func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
 		return errors.Join(fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err)
+		return p.classify(fmt.Errorf("commit to the catalog: %w", err), tiers.ErrUnknown)
 	}
 	if err := p.at(StepCommitted); err != nil {
 		return fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err)
@@ -142,13 +168,30 @@ func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
 	return nil
 }
 
+// classify wraps an error in ErrConflict if the database says that another's
+// change was in the way, else in class unless that is nil.
+func (p pointers) classify(err, class error) error {
+	if p.dialect.refused(err) {
+		class = tiers.ErrConflict
+	}
+	if class == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", class, err)
+}
+
 func (p pointers) exec(ctx context.Context, tx *sql.Tx, stmt string, args []any) (int64, error) {
 	if err := p.at(StepUpdate); err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, stmt, args...)
+	if p.dialect.begin != "" {
+		if _, err := tx.ExecContext(ctx, p.dialect.begin); err != nil {
+			return 0, fmt.Errorf("begin: %w", err)
+		}
+	}
+	res, err := tx.ExecContext(ctx, p.dialect.sql(stmt), args...)
 	if err != nil {
-		return 0, fmt.Errorf("update the catalog: %w", err)
+		return 0, p.classify(fmt.Errorf("update the catalog: %w", err), nil)
 	}
 	return res.RowsAffected()
 }

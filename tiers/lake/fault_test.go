@@ -117,8 +117,9 @@ func (w faultFile) Sync() error {
 	return w.File.Sync()
 }
 
-func (f *faults) options(dir string) lake.Options {
-	o := options(dir)
+func (f *faults) options(dir string) lake.Options { return f.inject(options(dir)) }
+
+func (f *faults) inject(o lake.Options) lake.Options {
 	o.FS = faultFS{f: f}
 	o.CatalogFault = func(s lake.Step) error { return f.step("catalog " + string(s)) }
 	return o
@@ -126,10 +127,7 @@ func (f *faults) options(dir string) lake.Options {
 
 // source is the stream of the workload: message n carries one row, and each
 // batch is of three.
-type source struct {
-	dir  string
-	next int
-}
+type source struct{ next int }
 
 const lastSeq = 6
 
@@ -202,12 +200,14 @@ func consistent(t *testing.T, l *lake.Lake) uint64 {
 // TestEveryFailure fails the first operation, then the second, and so on until
 // a run meets no failure; after each, what is there is right, and the rest
 // arrives.
-func TestEveryFailure(t *testing.T) {
+func TestEveryFailure(t *testing.T) { everyFailure(t, stride, options) }
+
+func everyFailure(t *testing.T, stride int, at func(dir string) lake.Options) {
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash=%v", crash), func(t *testing.T) {
 			for i := 1; ; i += stride {
 				f := &faults{failAt: i, crash: crash}
-				runWithFault(t, f)
+				runWithFault(t, f, at(t.TempDir()))
 				if !f.reached() {
 					if i < 50 {
 						t.Fatalf("the workload has only %d operations", i)
@@ -219,10 +219,10 @@ func TestEveryFailure(t *testing.T) {
 	}
 }
 
-func runWithFault(t *testing.T, f *faults) {
+func runWithFault(t *testing.T, f *faults, o lake.Options) {
 	t.Helper()
-	s := &source{dir: t.TempDir()}
-	l, err := lake.Open(t.Context(), f.options(s.dir))
+	s := &source{}
+	l, err := lake.Open(t.Context(), f.inject(o))
 	if err == nil {
 		for range 3 {
 			if err = s.step(t.Context(), l); err != nil && !errors.Is(err, errInjected) {
@@ -233,7 +233,7 @@ func runWithFault(t *testing.T, f *faults) {
 			t.Fatal(err)
 		}
 	}
-	l = open(t, options(s.dir))
+	l = open(t, o)
 	consistent(t, l)
 	for range 3 {
 		if err := s.step(t.Context(), l); err != nil {
@@ -246,10 +246,10 @@ func runWithFault(t *testing.T, f *faults) {
 }
 
 // TestLostReply: the catalog commits, and the answer does not arrive.
-func TestLostReply(t *testing.T) {
-	dir := t.TempDir()
+func TestLostReply(t *testing.T) { lostReply(t, options(t.TempDir())) }
+
+func lostReply(t *testing.T, o lake.Options) {
 	var lose lake.Step
-	o := options(dir)
 	o.CatalogFault = func(s lake.Step) error {
 		if s == lose {
 			return errInjected
@@ -285,8 +285,8 @@ func TestLostReply(t *testing.T) {
 // directory synced, in this order, before the catalog commits.
 func TestSyncedBeforeNamed(t *testing.T) {
 	f := &faults{}
-	s := &source{dir: t.TempDir()}
-	l := open(t, f.options(s.dir))
+	s := &source{}
+	l := open(t, f.options(t.TempDir()))
 	for range 2 {
 		f.log = nil
 		if err := s.step(t.Context(), l); err != nil {

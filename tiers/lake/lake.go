@@ -1,6 +1,6 @@
 // Package lake is the lake tier: Iceberg tables of Parquet files in a
-// directory, named by Iceberg's SQL catalog in a SQLite file. It is the only
-// importer of iceberg-go.
+// directory, named by Iceberg's SQL catalog in a SQLite file or in PostgreSQL. It
+// is the only importer of iceberg-go.
 //
 // The invariant: what a commit names is complete and synced before the
 // catalog's pointer moves, the pointer moves by compare-and-swap from the very
@@ -16,17 +16,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"sync"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/catalog"
-	icebergsql "github.com/apache/iceberg-go/catalog/sql"
 	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -34,7 +30,7 @@ import (
 // Options say where the lake is.
 type Options struct {
 	Warehouse string // directory of the tables
-	Catalog   string // path of the SQLite file
+	Catalog   string // path of the SQLite file, or a postgres:// URL
 	Logger    *slog.Logger
 	ReadOnly  bool // the lake must exist; nothing of it is written
 
@@ -74,9 +70,10 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locate warehouse: %w", err)
 	}
-	catalogPath, err := filepath.Abs(o.Catalog)
-	if err != nil {
-		return nil, fmt.Errorf("locate catalog: %w", err)
+	if !isPostgres(o.Catalog) {
+		if o.Catalog, err = filepath.Abs(o.Catalog); err != nil {
+			return nil, fmt.Errorf("locate catalog: %w", err)
+		}
 	}
 	if o.FS == nil {
 		o.FS = OS{}
@@ -87,74 +84,37 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 	l := &Lake{warehouse: warehouse, log: o.Logger, readOnly: o.ReadOnly,
 		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles)}
 	l.io = fileIO{l.files}
-	if err := l.prepare(o.FS, catalogPath); err != nil {
+	if err := l.prepare(o.FS, o.Catalog); err != nil {
 		return nil, err
 	}
-	if l.db, err = openCatalog(ctx, catalogPath, o.ReadOnly); err != nil {
+	db, d, err := openCatalog(ctx, o.Catalog, o.ReadOnly)
+	if err != nil {
 		return nil, err
 	}
-	l.pointers = pointers{db: l.db, fault: o.CatalogFault}
+	l.db, l.pointers = db, pointers{db: db, dialect: d, fault: o.CatalogFault}
 	return l, nil
 }
 
-func (l *Lake) prepare(f FS, catalogPath string) error {
-	if l.readOnly {
-		if _, err := f.Stat(catalogPath); err != nil {
+// prepare makes the directories of the lake, or looks for the catalog's file.
+func (l *Lake) prepare(f FS, catalog string) error {
+	dirs, inFile := []string{l.warehouse}, !isPostgres(catalog)
+	if inFile {
+		dirs = append(dirs, filepath.Dir(catalog))
+	}
+	if l.readOnly && inFile {
+		if _, err := f.Stat(catalog); err != nil {
 			return fmt.Errorf("find catalog: %w", err)
 		}
+	}
+	if l.readOnly {
 		return nil
 	}
-	for _, dir := range []string{l.warehouse, filepath.Dir(catalogPath)} {
+	for _, dir := range dirs {
 		if err := l.files.ensureDir(dir); err != nil {
 			return fmt.Errorf("make directory %s: %w", dir, err)
 		}
 	}
 	return nil
-}
-
-// openCatalog opens the SQLite file. WAL lets PyIceberg and other processes
-// read while a commit is made, without either waiting for the other; FULL
-// syncs the log at every commit.
-func openCatalog(ctx context.Context, path string, readOnly bool) (*sql.DB, error) {
-	q := url.Values{"_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
-	if readOnly {
-		q.Set("mode", "ro")
-		q.Add("_pragma", "query_only(true)")
-	} else {
-		q.Add("_pragma", "journal_mode(WAL)")
-	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
-	if err != nil {
-		return nil, fmt.Errorf("open catalog: %w", err)
-	}
-	db.SetMaxOpenConns(4)
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
-	}
-	if readOnly {
-		return db, nil
-	}
-	if err := initCatalog(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare catalog %s: %w", path, err), db.Close())
-	}
-	return db, nil
-}
-
-// initCatalog makes iceberg-go's own catalog tables, and the namespace.
-func initCatalog(ctx context.Context, db *sql.DB) error {
-	cat, err := icebergsql.NewCatalog(CatalogName, db, icebergsql.SQLite, iceberg.Properties{})
-	if err != nil {
-		return err
-	}
-	ns := table.Identifier{Namespace}
-	if ok, err := cat.CheckNamespaceExists(ctx, ns); err != nil || ok {
-		return err
-	}
-	err = cat.CreateNamespace(ctx, ns, nil)
-	if errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
-		return nil
-	}
-	return err
 }
 
 // Close releases the catalog. Tables are not usable afterwards.

@@ -17,14 +17,15 @@ import (
 
 // TestReadOnlyBeside: a reader on the same files sees each commit, and
 // neither writes nor stops the writer.
-func TestReadOnlyBeside(t *testing.T) {
-	dir := t.TempDir()
-	ro := options(dir)
+func TestReadOnlyBeside(t *testing.T) { readOnlyBeside(t, options(t.TempDir())) }
+
+func readOnlyBeside(t *testing.T, o lake.Options) {
+	ro := o
 	ro.ReadOnly = true
 	if _, err := lake.Open(t.Context(), ro); err == nil {
 		t.Fatal("a lake that does not exist was opened for reading")
 	}
-	w := open(t, options(dir))
+	w := open(t, o)
 	tab, err := w.Create(t.Context(), "events", tierstest.Schema(), tiers.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +60,10 @@ func TestReadOnlyBeside(t *testing.T) {
 
 // TestTwoProcesses: two lakes on the same files, which share no lock, race for
 // a mark; one wins each round and nothing is lost.
-func TestTwoProcesses(t *testing.T) {
-	dir := t.TempDir()
-	lakes := []*lake.Lake{open(t, options(dir)), open(t, options(dir))}
+func TestTwoProcesses(t *testing.T) { twoProcesses(t, options(t.TempDir())) }
+
+func twoProcesses(t *testing.T, o lake.Options) {
+	lakes := []*lake.Lake{open(t, o), open(t, o)}
 	if _, err := lakes[0].Create(t.Context(), "events", tierstest.Schema(), tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,13 @@ import (
 )
 
 func TestSinkConformance(t *testing.T) {
+	testSink(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "catalog.db") })
+}
+
+func testSink(t *testing.T, catalog func(t *testing.T) string) {
 	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
-		dir := t.TempDir()
 		fail := false
-		l, err := Open(t.Context(), Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db"),
+		l, err := Open(t.Context(), Options{Warehouse: filepath.Join(t.TempDir(), "lake"), Catalog: catalog(t),
 			CatalogFault: func(s Step) error {
 				if fail && s == StepUpdate {
 					fail = false

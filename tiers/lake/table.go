@@ -170,8 +170,15 @@ func (t *Table) Refresh(ctx context.Context) error {
 	return err
 }
 
-// Committed reports whether the commit with this id took effect.
+// Committed reports whether the commit with this id took effect. It waits for
+// one that is still under way, so what it says stays true. A lake that is open
+// for reading only has no commits of its own, and does not wait.
 func (t *Table) Committed(ctx context.Context, id string) (bool, error) {
+	if !t.lake.readOnly {
+		if err := t.lake.pointers.settle(ctx, t.name); err != nil {
+			return false, fmt.Errorf("look up commit %s: %w", id, err)
+		}
+	}
 	v, err := t.refresh(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look up commit %s: %w", id, err)
