@@ -53,6 +53,7 @@ type Lake struct {
 	files     *durable
 	io        fileIO
 	cache     *manifestCache
+	trust     *trust
 	commits   sync.Map // table name to *sync.Mutex
 }
 
@@ -85,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Lake{warehouse: warehouse, log: o.Logger, readOnly: o.ReadOnly,
-		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles)}
+		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles), trust: newTrust(o.FS)}
 	l.io = fileIO{l.files}
 	if err := l.prepare(o.FS, catalogPath); err != nil {
 		return nil, err
@@ -295,6 +296,7 @@ func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
 	if err := l.io.WriteFile(path, data); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	l.trust.wrote(path, int64(len(data)))
 	return nil
 }
 
