@@ -159,6 +159,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("watch pipelines", a.folder.Watch)
 	work("memory", a.rest)
 	work("retention", a.retain)
+	work("look at data files", a.lookAtFiles)
 	if !o.unscheduled {
 		work("schedule", a.sched.Run)
 	}
