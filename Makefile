@@ -1,6 +1,7 @@
 # `make help` is the map of what can be done.
 EVENTS ?=
 KILLS ?= 100
+MUTATIONS ?= 100000
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -30,6 +31,14 @@ demo: ## a month of events with planted attacks, and what is found in them
 .PHONY: chaos
 chaos: ## kill the daemon KILLS times while events are published
 	KILLS=$(KILLS) go run ./test/chaos
+
+.PHONY: mutations
+mutations: ## damage data files MUTATIONS times; each must be noticed before a query opens the file
+	MUTATIONS=$(MUTATIONS) go run ./test/mutations
+
+.PHONY: bench-verify
+bench-verify: ## bytes a second of verifying files, and what it adds to the first query of a process
+	go test -run '^$$' -bench 'Verif|FirstQuery' ./tiers/lake ./test/mutations
 
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks
