@@ -24,10 +24,10 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 		}
 	}
 	files, err := a.lake.Damaged(ctx)
-	if err != nil {
-		return st, fmt.Errorf("look at damaged files: %w", err)
-	}
 	st.Damaged, st.Degraded = damaged(files), degraded(files)
+	if err != nil {
+		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
+	}
 	st.Pipelines, err = a.pipelines(ctx)
 	return st, err
 }

@@ -340,22 +340,22 @@ func (r *DataReader) Size() int64 { return r.size }
 
 // Damaged returns the files of current snapshots that are known to be damaged,
 // after another look at each: what was restored is damaged no more, and what
-// the tables no longer hold is forgotten.
+// the tables no longer hold is forgotten. With an error come those of the
+// tables that could be looked at.
 func (l *Lake) Damaged(ctx context.Context) ([]tiers.Damage, error) {
 	var out []tiers.Damage
+	var errs []error
 	suspects := l.trust.suspects()
 	for _, table := range slices.Sorted(maps.Keys(suspects)) {
 		live, err := l.liveAmong(ctx, table, suspects[table])
-		if err != nil {
-			return nil, err
+		if err == nil {
+			var found []tiers.Damage
+			found, err = l.Check(ctx, table, live)
+			out = append(out, found...)
 		}
-		found, err := l.Check(ctx, table, live)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
+		errs = append(errs, err)
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // suspects are the local paths of the bad files by table.
