@@ -57,7 +57,7 @@ func collectDamage(out chan<- prometheus.Metric, files []Damaged) {
 	for _, d := range files {
 		rows += d.Rows
 	}
-	gauge(out, desc("lake_files_damaged", "Data files of current snapshots that are missing or are not what was committed."), float64(len(files)))
+	gauge(out, desc("lake_files_damaged", "Data files of current snapshots that are missing or are not what was committed, as far as they were examined."), float64(len(files)))
 	gauge(out, desc("lake_rows_damaged", "Rows of these files, which queries leave out."), float64(rows))
 }
 

@@ -29,3 +29,18 @@ func TestDamageErrorNamesFilesAndRows(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func FuzzPathChecksum(f *testing.F) {
+	f.Add("/a/x-crc32c-deadbeef.parquet")
+	f.Add("-crc32c-00000000.parquet")
+	f.Fuzz(func(t *testing.T, path string) {
+		sum, ok := tiers.PathChecksum(path)
+		if !ok {
+			return
+		}
+		stem := path[:len(path)-len("-crc32c-00000000.parquet")]
+		if again := tiers.ChecksumPath(stem+".parquet", sum); !strings.EqualFold(again, path) {
+			t.Errorf("%q has the checksum %08x, which makes the name %q", path, sum, again)
+		}
+	})
+}
