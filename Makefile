@@ -3,6 +3,7 @@ EVENTS ?=
 FILES ?=
 KILLS ?= 100
 DROPS ?= 500
+MUTATIONS ?= 100000
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -45,6 +46,14 @@ powerloss: ## lose the power at POINTS (default 1000) random moments of a lake's
 .PHONY: catalog-drops
 catalog-drops: ## drop the connection to a PostgreSQL catalog at COMMIT, DROPS times
 	LAKEWARD_REQUIRE_POSTGRES=1 DROPS=$(DROPS) go test -count=1 -v -run DroppedAtCommit ./tiers/lake
+
+.PHONY: mutations
+mutations: ## damage data files MUTATIONS times; each must be noticed before a query opens the file
+	MUTATIONS=$(MUTATIONS) go run ./test/mutations
+
+.PHONY: bench-verify
+bench-verify: ## bytes a second of verifying files, and what it adds to the first query of a process
+	go test -run '^$$' -bench 'Verif|FirstQuery' ./tiers/lake ./test/mutations
 
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks

@@ -175,7 +175,7 @@ func (w *world) ingest(stream string, day time.Time, n int, fill func(t *parquet
 	f, err := parquetfile.NewWriter().Write(t, byTime(t), parquetfile.Options{Schema: w.table.Schema(), Stream: stream + "@1",
 		Seqs: []tiers.SeqRange{{First: first, Last: last}}, Sorted: []string{tiers.ColTime}})
 	w.must(err)
-	f.Info.Path = w.table.NewFilePath(f.Info.Day)
+	f.Info.Path = tiers.ChecksumPath(w.table.NewFilePath(f.Info.Day), f.Info.CRC32C)
 	w.must(w.lake.WriteFile(w.Context(), f.Info.Path, f.Data))
 	to := tiers.Mark{Stream: stream, Filter: "events.>", Created: day0, Seq: last}
 	c := tiers.Commit{ID: fmt.Sprint(stream, first), Add: []tiers.DataFile{f.Info}, To: &to}
@@ -274,7 +274,7 @@ func (w *world) checkSeqs() {
 	w.Helper()
 	by := map[string][]tiers.SeqRange{}
 	for _, f := range w.files() {
-		r, err := w.lake.OpenFile(f.Path)
+		r, err := w.lake.OpenFile(w.Context(), f.Path)
 		w.must(err)
 		s, err := parquetfile.ReadSeqs(r, r.Size())
 		w.must(errors.Join(err, r.Close()))

@@ -14,7 +14,9 @@ import (
 // Lake is what maintenance needs of the lake tier besides its tables.
 type Lake interface {
 	tiers.Lake
-	OpenFile(path string) (tiers.FileReader, error)
+	// OpenFile opens a data file whose bytes are those that were committed; the
+	// error wraps tiers.ErrDamaged if they are not.
+	OpenFile(ctx context.Context, path string) (tiers.FileReader, error)
 	// Orphans lists the files modified before the cut that no table names.
 	Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error)
 }
@@ -127,6 +129,10 @@ func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Rep
 			if errors.Is(err, tiers.ErrConflict) {
 				rep.say("lake.%s: another commit was first; the rest waits for the next round", t.Name())
 				break
+			}
+			if errors.Is(err, tiers.ErrDamaged) {
+				rep.say("%v; its files stay as they are", err)
+				continue
 			}
 			if err != nil {
 				return rep, err

@@ -122,7 +122,7 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		seqs, err := r.seqs(f.Path)
+		seqs, err := r.seqs(ctx, f.Path)
 		if err != nil {
 			return nil, fmt.Errorf("read footer of %s: %w", f.Path, err)
 		}
@@ -142,8 +142,8 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 	return out, nil
 }
 
-func (r *Rewriter) seqs(path string) (_ parquetfile.Seqs, err error) {
-	f, err := r.o.Lake.OpenFile(path)
+func (r *Rewriter) seqs(ctx context.Context, path string) (_ parquetfile.Seqs, err error) {
+	f, err := r.o.Lake.OpenFile(ctx, path)
 	if err != nil {
 		return parquetfile.Seqs{}, err
 	}
@@ -275,7 +275,7 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
-	f.Info.Path = t.NewFilePath(day)
+	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(day), f.Info.CRC32C)
 	if f.Info.Day != day {
 		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
 	}

@@ -174,6 +174,8 @@ type Pipelines struct {
 	CatchUp  time.Duration
 	MaxRuns  int
 	Budget   Budget
+	// AllowDamaged lets runs go on without the lake's damaged files.
+	AllowDamaged bool
 }
 
 // Budget bounds a run. Zero is no limit.

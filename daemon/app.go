@@ -160,6 +160,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("memory", a.rest)
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
+	work("look at data files", a.lookAtFiles)
 	if !o.unscheduled {
 		work("schedule", a.sched.Run)
 	}

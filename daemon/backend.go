@@ -30,8 +30,13 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 	if err != nil {
 		return nil, err
 	}
+	tell := q.OnWarning
+	if tell == nil {
+		tell = func(text string) { b.log.Warn(text) }
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), Timeout: least(q.Timeout, b.cfg.Query.Timeout)})
+	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), Timeout: least(q.Timeout, b.cfg.Query.Timeout),
+		OnDamage: func(files []tiers.Damage) { warn(files, tell) }})
 	if err != nil {
 		cancel()
 		return nil, err
@@ -199,6 +204,9 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 		return d, err
 	}
 	d.Schema = columns("", t.Schema().Fields)
+	if d.Damaged, err = b.damagedOf(ctx, t); err != nil {
+		return d, err
+	}
 	all := t.Snapshots()
 	d.Total = len(all)
 	for i := len(all) - 1; i >= 0 && len(d.Snapshots) < shownSnapshots; i-- {

@@ -60,14 +60,13 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 			err = errors.Join(err, c.close())
 		}
 	}()
-	c.lake, err = lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: o.readOnly, Logger: log})
-	if err != nil {
-		return nil, fmt.Errorf("open the lake: %w", err)
+	if c.lake, err = openLake(ctx, cfg, log, o.readOnly); err != nil {
+		return nil, err
 	}
 	c.engine, err = duckdb.Open(ctx, duckdb.Options{
 		MemoryLimit: cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
 		AllowedDirs: []string{cfg.Lake.Warehouse}, AnalyticsPath: cfg.Analytics.File(), StatePath: cfg.StateFile(),
-		ReadOnly: o.readOnly, Logger: log,
+		ReadOnly: o.readOnly, Logger: log, Checker: c.lake,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the engine: %w", err)
@@ -77,11 +76,20 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	}
 	c.runner = pipeline.NewRunner(pipeline.Options{
 		Lake: c.lake, Engine: c.engine, Publisher: o.publisher, Logger: log,
-		Sinks:  pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
-		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
+		Sinks:        pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
+		AllowDamaged: cfg.Pipelines.AllowDamaged,
+		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
 	c.keeper = newKeeper(cfg, c.lake, c.engine, log)
 	return c, nil
+}
+
+func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly bool) (*lake.Lake, error) {
+	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the lake: %w", err)
+	}
+	return l, nil
 }
 
 func makeDirs(cfg config.Config) error {

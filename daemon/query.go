@@ -74,8 +74,13 @@ func (c *cli) runQuery(ctx context.Context, q serve.Query, f format.Format, outp
 		if isTerminal(c.Err) {
 			q.OnProgress, clear = progressLine(c.Err)
 		}
+		var warnings []string
+		q.OnWarning = func(text string) { warnings = append(warnings, text) }
 		rows, err := b.Query(ctx, q)
 		clear()
+		for _, text := range warnings {
+			fmt.Fprintln(c.Err, "warning:", text)
+		}
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,8 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		Tables: func(table string) ingest.TableOptions {
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
-		Grace: k.cfg.Shutdown.Grace, Settle: settle(k.cfg.NATS), Logger: k.log,
+		OpenFile: opener(k),
+		Grace:    k.cfg.Shutdown.Grace, Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil
 }
 
@@ -115,7 +116,7 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Re
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
-		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject})
+		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject, OpenFile: opener(k)})
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}

@@ -23,7 +23,11 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
 		}
 	}
-	var err error
+	files, err := a.lake.Damaged(ctx)
+	st.Damaged, st.Degraded = damaged(files), degraded(files)
+	if err != nil {
+		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
+	}
 	st.Pipelines, err = a.pipelines(ctx)
 	return st, err
 }

@@ -76,6 +76,9 @@ func printDetail(w io.Writer, d serve.TableDetail) error {
 	if !d.Newest.IsZero() {
 		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", timeText(d.Oldest), timeText(d.Newest), timeText(d.Committed))
 	}
+	for _, x := range d.Damaged {
+		fmt.Fprintln(w, "damaged:", x)
+	}
 	for _, m := range d.Marks {
 		fmt.Fprintln(w, "mark", m)
 	}

@@ -101,7 +101,7 @@ func (b *bench) commit(ctx context.Context, name string, batch *columnar.Batch) 
 	}
 	c := tiers.Commit{ID: fmt.Sprintf("test-%s-%d", name, b.seq)}
 	for _, f := range files {
-		f.Info.Path = t.NewFilePath(f.Info.Day)
+		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
 		if err := b.lake.WriteFile(ctx, f.Info.Path, f.Data); err != nil {
 			return fmt.Errorf("write rows of lake.%s: %w", name, err)
 		}

@@ -182,7 +182,7 @@ func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err er
 	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to, 10)}}
 	for i := range files {
 		info := files[i].Info
-		info.Path = f.table.NewFilePath(info.Day)
+		info.Path = tiers.ChecksumPath(f.table.NewFilePath(info.Day), info.CRC32C)
 		err = c.again(ctx, "write "+info.Path, func(ctx context.Context) error {
 			return c.s.o.Lake.WriteFile(ctx, info.Path, files[i].Data)
 		})

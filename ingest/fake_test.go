@@ -311,7 +311,7 @@ func (h *memHandle) Files(_ context.Context, snapshot int64, from, to time.Time)
 			if timed && (!to.IsZero() && !f.TimeMin.Before(to) || !from.IsZero() && f.TimeMax.Before(from)) {
 				continue
 			}
-			f.Columns, f.Seqs, f.CRC32C = nil, nil, 0
+			f.Columns, f.Seqs = nil, nil
 			out = append(out, f)
 		}
 	}

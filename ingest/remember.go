@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,11 +40,16 @@ func (d *decoder) remember(ctx context.Context) (*recent, error) {
 			return nil, fmt.Errorf("list newest files of lake.%s: %w", f.name, err)
 		}
 		for _, file := range newest {
-			if err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
+			err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
 				if !strings.HasPrefix(v[0].text, made) {
 					r.add(r.of(f.name, v[0].text))
 				}
-			}); err != nil {
+			})
+			if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids
+				d.s.log.Error("message ids of a damaged file are not known: its events would be taken again if they were published again", "file", file.Path, "rows", file.Rows, "error", err)
+				continue
+			}
+			if err != nil {
 				return nil, fmt.Errorf("read message ids of lake.%s: %w", f.name, err)
 			}
 		}

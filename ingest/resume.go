@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -181,11 +182,16 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
 		for _, file := range files {
-			if err := e.s.o.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
+			err := e.s.o.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
 				if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
 					out[told{name, seq, int(v[2].long)}] = true
 				}
-			}); err != nil {
+			})
+			if errors.Is(err, tiers.ErrDamaged) { // the rows are lost: to say them again brings them back
+				e.s.log.Error("a damaged file is passed over", "table", "lake."+name, "file", file.Path, "error", err)
+				continue
+			}
+			if err != nil {
 				return nil, fmt.Errorf("read lake.%s: %w", name, err)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
-	"github.com/lakeward/lakeward/query"
 )
 
 // Late lists the windows within the definition's lateness that have been run,
@@ -92,7 +91,7 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 	if len(files) == 0 {
 		return 0, nil
 	}
-	s, err := r.o.Engine.Open(ctx, p.only(table, files), query.Options{Trusted: true})
+	s, err := r.session(ctx, p.only(table, files))
 	if err != nil {
 		return 0, err
 	}

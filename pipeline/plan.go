@@ -10,7 +10,6 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
-	"github.com/lakeward/lakeward/query"
 )
 
 // PlanReport is what a pipeline would have found.
@@ -151,7 +150,7 @@ func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanR
 		return nil, err
 	}
 	rep.Rows, rep.Bytes = size(v)
-	s, err := e.r.o.Engine.Open(ctx, v, query.Options{Trusted: true})
+	s, err := e.r.session(ctx, v)
 	if err != nil {
 		return nil, err
 	}

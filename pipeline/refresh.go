@@ -159,7 +159,7 @@ func (e *execution) probe(ctx context.Context, b compile.Baseline, table string,
 	if len(files) == 0 {
 		return nil, nil
 	}
-	s, err := e.r.o.Engine.Open(ctx, e.pins.only(table, files), query.Options{Trusted: true})
+	s, err := e.r.session(ctx, e.pins.only(table, files))
 	if err != nil {
 		return nil, fmt.Errorf("probe late rows of lake.%s: %w", table, err)
 	}

@@ -28,6 +28,10 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 	Logger    *slog.Logger     // nil: discard
 	Budget    Budget           // for what a pipeline's own budget leaves open
+	// AllowDamaged runs pipelines without the files that are damaged, with a
+	// warning. Otherwise a run that would read one fails with a
+	// *tiers.DamageError.
+	AllowDamaged bool
 }
 
 // Runner executes pipelines. Safe for concurrent use: runs of one pipeline, and
@@ -287,11 +291,7 @@ func (e *execution) open(ctx context.Context, run compile.Run) (query.Session, e
 	if b.Bytes > 0 && e.res.BytesIn > b.Bytes {
 		return nil, &BudgetError{e.d.Name, "bytes", e.res.BytesIn, b.Bytes}
 	}
-	s, err := e.r.o.Engine.Open(ctx, v, query.Options{Trusted: true})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return e.r.session(ctx, v)
 }
 
 // compute executes the statements in a transaction that stays open, and

@@ -33,6 +33,16 @@ type Options struct {
 	Trusted bool
 	MaxRows int64         // 0: no limit; one row more is ErrTooManyRows
 	Timeout time.Duration // 0: none
+	// OnDamage is told of the files of a table that are left out because they
+	// are not what was committed, before the table is read. If it is nil, the
+	// session fails with a *tiers.DamageError instead.
+	OnDamage func([]tiers.Damage)
+}
+
+// Checker finds the files of a table that cannot be trusted. Every file goes
+// through it before the engine opens it.
+type Checker interface {
+	Check(ctx context.Context, table string, files []tiers.DataFile) ([]tiers.Damage, error)
 }
 
 // Progress reports how far the running query is.

@@ -7,6 +7,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -38,6 +39,8 @@ type Query struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// OnProgress is called about four times a second while the query runs.
 	OnProgress func(query.Progress) `json:"-"`
+	// OnWarning is told what the answer lacks, before Query returns.
+	OnWarning func(string) `json:"-"`
 }
 
 // Table is one line of the list of tables.
@@ -59,6 +62,20 @@ type TableDetail struct {
 	Snapshots []Snapshot `json:"snapshots,omitempty"` // newest first, at most 10
 	Total     int        `json:"snapshot_count,omitempty"`
 	Marks     []string   `json:"marks,omitempty"`
+	Damaged   []Damaged  `json:"damaged,omitempty"` // files that queries leave out
+}
+
+// Damaged is a data file that is missing or is not what was committed.
+type Damaged struct {
+	Table  string `json:"table"` // with its tier
+	File   string `json:"file"`
+	Rows   int64  `json:"rows"` // that are lost with it
+	Reason string `json:"reason"`
+}
+
+// String is the damage in words.
+func (d Damaged) String() string {
+	return fmt.Sprintf("%s lacks %d rows: file %s %s", d.Table, d.Rows, d.File, d.Reason)
 }
 
 // Column is a leaf or a nested column.
@@ -87,6 +104,9 @@ type Status struct {
 	Warehouse string     `json:"warehouse"`
 	Sources   []Source   `json:"sources"`
 	Pipelines []Pipeline `json:"pipelines"`
+	// Degraded says in words what is wrong although the daemon is ready.
+	Degraded []string  `json:"degraded,omitempty"`
+	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
 }
 
 // Source is the state of one source of events.

@@ -38,6 +38,11 @@ func (c *Client) Query(ctx context.Context, q Query) (array.RecordReader, error)
 	if err != nil {
 		return nil, err
 	}
+	if q.OnWarning != nil {
+		for _, text := range resp.Header.Values(headerWarning) {
+			q.OnWarning(text)
+		}
+	}
 	rd, err := ipc.NewReader(resp.Body)
 	if err != nil {
 		resp.Body.Close()

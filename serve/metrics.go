@@ -36,6 +36,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	gauge(out, desc("ready", "1 if the daemon is ready."), flag(st.Ready))
+	collectDamage(out, st.Damaged)
 	for _, s := range st.Sources {
 		collectSource(out, s)
 	}
@@ -47,6 +48,17 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(out, desc("pipeline_last_run_timestamp_seconds", "When the last run ended.", l...), seconds(p.LastRun), p.Name)
 		gauge(out, desc("pipeline_last_run_success", "1 if the last run succeeded.", l...), flag(p.LastStatus == "succeeded"), p.Name)
 	}
+}
+
+// collectDamage is there with the value 0 too, so that an alert can tell it
+// from a daemon that does not answer.
+func collectDamage(out chan<- prometheus.Metric, files []Damaged) {
+	var rows int64
+	for _, d := range files {
+		rows += d.Rows
+	}
+	gauge(out, desc("lake_files_damaged", "Data files of current snapshots that are missing or are not what was committed, as far as they were examined."), float64(len(files)))
+	gauge(out, desc("lake_rows_damaged", "Rows of these files, which queries leave out."), float64(rows))
 }
 
 func collectSource(out chan<- prometheus.Metric, s Source) {

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	mediaArrow   = "application/vnd.apache.arrow.stream"
-	headerID     = "Lakeward-Query-Id" // chosen by the client, to ask for progress
-	trailerError = "Lakeward-Error"    // an error after the first rows went out
+	mediaArrow    = "application/vnd.apache.arrow.stream"
+	headerID      = "Lakeward-Query-Id" // chosen by the client, to ask for progress
+	headerWarning = "Lakeward-Warning"  // what the answer lacks; one header for each warning
+	trailerError  = "Lakeward-Error"    // an error after the first rows went out
 )
 
 // running holds the progress of queries by the id that their clients chose.
@@ -64,6 +65,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		q.OnProgress = func(p query.Progress) { s.queries.set(id, p) }
 		defer s.queries.drop(id)
 	}
+	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	rows, err := s.opts.Backend.Query(r.Context(), q)
 	if err != nil {
 		fail(w, statusOf(err), err)

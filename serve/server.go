@@ -162,6 +162,9 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "ready")
+	for _, reason := range st.Degraded {
+		fmt.Fprintln(w, "degraded:", reason)
+	}
 }
 
 func (s *Server) do(w http.ResponseWriter, r *http.Request) {

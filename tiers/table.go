@@ -43,8 +43,8 @@ type DataFile struct {
 	Path         string // absolute location (file:// URL or object URL)
 	Size         int64
 	Rows         int64
-	Day          int32 // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
-	CRC32C       uint32
+	Day          int32     // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
+	CRC32C       uint32    // of the whole file; kept in its name, see ChecksumPath
 	TimeMin      time.Time // zero if the table has no time column
 	TimeMax      time.Time
 	Columns      []ColumnStats
@@ -98,15 +98,16 @@ type Table interface {
 	// Committed reports whether the commit with this id took effect.
 	Committed(ctx context.Context, id string) (bool, error)
 	// Files lists the data files of a snapshot (0: the current one) whose time
-	// range intersects [from, to); zero times mean unbounded. Column statistics,
-	// checksum and stream ranges are not kept in the listing.
+	// range intersects [from, to); zero times mean unbounded. Column statistics
+	// and stream ranges are not kept in the listing.
 	Files(ctx context.Context, snapshot int64, from, to time.Time) ([]DataFile, error)
 	// Added lists files that appends added after snapshot since, up to and
 	// including until (0: current). ok is false if since is not an ancestor, or
 	// if rows were changed or deleted in between, so that the files of appends
 	// alone do not tell what is new.
 	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
-	// NewFilePath returns a fresh location for a data file of the given day.
+	// NewFilePath returns a fresh location for a data file of the given day. A
+	// file with a checksum goes to ChecksumPath of it.
 	NewFilePath(day int32) string
 }
 

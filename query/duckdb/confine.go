@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,15 +164,24 @@ func shifted(err error, n int) error {
 
 // ConfineSelect implements query.Confiner.
 func (p *Parser) ConfineSelect(sql string, inputs []string) error {
+	_, err := p.confineSelect(sql, inputs)
+	return err
+}
+
+// confineSelect also returns the inputs that the statement reads, in lower case.
+func (p *Parser) confineSelect(sql string, inputs []string) ([]string, error) {
 	node, err := p.parse(sql)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}}
+	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}, used: map[string]bool{}}
 	for _, in := range inputs {
 		w.inputs[strings.ToLower(in)] = true
 	}
-	return w.walk(node, nil)
+	if err := w.walk(node, nil); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(w.used)), nil
 }
 
 // walker visits a syntax tree and refuses what it does not know.
@@ -180,6 +190,7 @@ type walker struct {
 	sql        string
 	shift      int // bytes before the caller's text
 	inputs     map[string]bool
+	used       map[string]bool // inputs that were met; nil: nobody asks
 	columns    map[string]bool
 	anyColumn  bool
 	expression bool // one expression: no table, no subquery, no parameter
@@ -319,6 +330,9 @@ func (w *walker) table(n map[string]any, ctes []string) error {
 		full = strings.ToLower(catalog+"."+schema) + "." + full
 	}
 	space, _, dotted := strings.Cut(full, ".")
+	if w.used != nil && w.inputs[full] {
+		w.used[full] = true
+	}
 	if w.inputs[full] || dotted && schema != "" && strings.Count(full, ".") == strings.Count(strings.ToLower(name), ".")+1 && w.inputs[space+".*"] {
 		return nil
 	}

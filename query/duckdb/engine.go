@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	duck "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/lakeward/lakeward/query"
 )
 
 // Options are an engine's settings.
@@ -26,7 +28,8 @@ type Options struct {
 	StatePath     string // DuckDB file of the pipelines' state; empty: none is attached
 	ReadOnly      bool   // attach both read-only; a file that does not exist reads as empty
 
-	Logger *slog.Logger // nil: discard
+	Checker query.Checker // of the files of every view; nil: they are trusted
+	Logger  *slog.Logger  // nil: discard
 }
 
 const (

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -56,7 +55,8 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 
 // tableSelect is the SELECT behind lake.NAME: the view's files read by field
 // id, or no rows of the right types if there are none.
-func tableSelect(t query.TableView) (string, error) {
+func tableSelect(v verified) (string, error) {
+	t := v.table
 	if len(t.Schema.Fields) == 0 {
 		return "", fmt.Errorf("table %s has no columns", t.Name)
 	}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 var (
@@ -20,11 +24,13 @@ var (
 // Session is one connection whose default database is its own, in memory, and
 // holds the views of one query.View. It implements query.Session.
 type Session struct {
-	conn   *Conn
-	parser *Parser
-	name   string // of the session's database
-	inputs []string
-	opts   query.Options
+	conn    *Conn
+	parser  *Parser
+	checker query.Checker
+	name    string // of the session's database
+	inputs  []string
+	unseen  map[string]query.TableView // by lower-case name: no statement has read them yet
+	opts    query.Options
 }
 
 // Open creates a session over a view.
@@ -38,7 +44,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 		e.open.Done()
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, name: fmt.Sprintf("s%d", n), opts: o}
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, name: fmt.Sprintf("s%d", n), opts: o}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())
 	}
@@ -57,17 +63,72 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 		}
 	}
 	s.inputs = []string{"analytics.*"}
+	s.unseen = map[string]query.TableView{}
 	for _, t := range v.Tables {
-		sel, err := tableSelect(t)
+		s.unseen["lake."+strings.ToLower(t.Name)] = t
+		s.inputs = append(s.inputs, "lake."+t.Name)
+	}
+	if !s.opts.Trusted {
+		return nil // each when a statement reads it
+	}
+	return s.show(ctx, slices.Sorted(maps.Keys(s.unseen)))
+}
+
+// showWithin is show in the time that a statement has.
+func (s *Session) showWithin(ctx context.Context, tables []string) error {
+	ctx, cancel := s.limits().bound(ctx)
+	defer cancel()
+	return s.show(ctx, tables)
+}
+
+// show makes the views of tables that the session has not read yet.
+func (s *Session) show(ctx context.Context, tables []string) error {
+	for _, name := range tables {
+		t, ok := s.unseen[name]
+		if !ok {
+			continue
+		}
+		v, err := s.verify(ctx, t)
+		if err != nil {
+			return err
+		}
+		sel, err := tableSelect(v)
 		if err != nil {
 			return err
 		}
 		if _, err := s.conn.Exec(ctx, "CREATE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
 			return fmt.Errorf("view of lake.%s: %w", t.Name, err)
 		}
-		s.inputs = append(s.inputs, "lake."+t.Name)
+		delete(s.unseen, name)
 	}
 	return nil
+}
+
+// verified is a table whose files have been checked. Only verify makes one, and
+// a view is made of nothing else.
+type verified struct{ table query.TableView }
+
+// verify leaves out what is damaged, or fails.
+func (s *Session) verify(ctx context.Context, t query.TableView) (verified, error) {
+	if s.checker == nil {
+		return verified{t}, nil
+	}
+	bad, err := s.checker.Check(ctx, t.Name, t.Files)
+	switch {
+	case err != nil:
+		return verified{}, err
+	case len(bad) == 0:
+		return verified{t}, nil
+	case s.opts.OnDamage == nil:
+		return verified{}, &tiers.DamageError{Files: bad}
+	}
+	s.opts.OnDamage(bad)
+	out := make(map[string]bool, len(bad))
+	for _, d := range bad {
+		out[d.Path] = true
+	}
+	t.Files = slices.DeleteFunc(slices.Clone(t.Files), func(f tiers.DataFile) bool { return out[f.Path] })
+	return verified{t}, nil
 }
 
 func (s *Session) limits() limits {
@@ -77,8 +138,12 @@ func (s *Session) limits() limits {
 // Query implements query.Session. Only one result is open at a time.
 func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error) {
 	if !s.opts.Trusted {
-		if err := s.parser.ConfineSelect(sql, s.inputs); err != nil {
+		tables, err := s.parser.confineSelect(sql, s.inputs)
+		if err != nil {
 			return nil, err
+		}
+		if err := s.showWithin(ctx, tables); err != nil {
+			return nil, withoutPaths(err)
 		}
 	}
 	r, err := s.conn.query(ctx, sql, s.limits(), args)

@@ -52,11 +52,15 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "pipelines.d"), 0o750)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":   code,
-			"ready":  ready,
-			"term":   term,
-			"until":  until,
-			"setenv": setenv,
+			"code":     code,
+			"ready":    ready,
+			"term":     term,
+			"until":    until,
+			"setenv":   setenv,
+			"damage":   damage,
+			"remove":   remove,
+			"leftover": leftover,
+			"fetch":    fetch,
 		},
 	})
 }

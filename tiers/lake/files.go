@@ -103,6 +103,7 @@ func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
 // describe is the part of a file's description that a listing keeps.
 func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
 	f := tiers.DataFile{Path: d.FilePath(), Size: d.FileSizeBytes(), Rows: d.Count()}
+	f.CRC32C, _ = tiers.PathChecksum(f.Path)
 	for _, v := range d.Partition() {
 		switch v := v.(type) {
 		case iceberg.Date:

@@ -49,6 +49,7 @@ type Lake struct {
 	files     *durable
 	io        fileIO
 	cache     *manifestCache
+	trust     *trust
 	commits   sync.Map // table name to *sync.Mutex
 }
 
@@ -82,7 +83,7 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Lake{warehouse: warehouse, log: o.Logger, readOnly: o.ReadOnly,
-		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles)}
+		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles), trust: newTrust(o.FS)}
 	l.io = fileIO{l.files}
 	if err := l.prepare(o.FS, o.Catalog); err != nil {
 		return nil, err
@@ -255,32 +256,9 @@ func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
 	if err := l.io.WriteFile(path, data); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	l.trust.wrote(path, int64(len(data)))
 	return nil
 }
-
-// OpenFile opens a data file, a file:// URL or an absolute path.
-func (l *Lake) OpenFile(path string) (tiers.FileReader, error) {
-	p, err := localPath(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := l.files.fs.Open(p)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return sizedFile{f, info.Size()}, nil
-}
-
-type sizedFile struct {
-	Reader
-	size int64
-}
-
-func (f sizedFile) Size() int64 { return f.size }
 
 // RemoveFile deletes a file that no commit ever named. It is no error if the
 // file does not exist.

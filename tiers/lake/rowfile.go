@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"strconv"
 	"time"
@@ -112,7 +111,7 @@ func (t *Table) writeRows(ctx context.Context, s *arrow.Schema, recs []arrow.Rec
 	if err != nil {
 		return tiers.DataFile{}, fmt.Errorf("inspect file of rows: %w", err)
 	}
-	f.Path = t.NewFilePath(0)
+	f.Path = tiers.ChecksumPath(t.NewFilePath(0), f.CRC32C)
 	if id := t.version().timeID(); id != 0 {
 		for _, c := range f.Columns {
 			lo, okLo := bound(c.Lower)
@@ -137,6 +136,11 @@ func (l *Lake) readRows(ctx context.Context, path string, size int64) (*arrow.Sc
 	}
 	if int64(len(b)) != size {
 		return nil, nil, fmt.Errorf("%w: %s has %d bytes, %d were committed", tiers.ErrHalt, path, len(b), size)
+	}
+	if want, ok := tiers.PathChecksum(path); ok {
+		if got := tiers.AddCRC32C(0, b); got != want {
+			return nil, nil, fmt.Errorf("%w: %w: %s %s", tiers.ErrHalt, tiers.ErrDamaged, path, wrongChecksum(got, want))
+		}
 	}
 	pf, err := file.NewParquetReader(bytes.NewReader(b))
 	if err != nil {
@@ -173,7 +177,7 @@ func inspect(b []byte) (tiers.DataFile, error) {
 	}
 	defer pf.Close()
 	md := pf.MetaData()
-	f := tiers.DataFile{Size: int64(len(b)), Rows: md.GetNumRows(), CRC32C: crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))}
+	f := tiers.DataFile{Size: int64(len(b)), Rows: md.GetNumRows(), CRC32C: tiers.AddCRC32C(0, b)}
 	for i := range md.Schema.NumColumns() {
 		c := tiers.ColumnStats{FieldID: int(md.Schema.Column(i).SchemaNode().FieldID())}
 		b := bounds{ok: md.Schema.Column(i).MaxRepetitionLevel() == 0}

@@ -80,3 +80,13 @@ func ReadSeqs(r io.ReaderAt, size int64) (Seqs, error) {
 	s.Ranges, err = DecodeSeqs(text)
 	return s, err
 }
+
+// ReadRows reads the number of rows from the footer of a file of the given
+// size.
+func ReadRows(r io.ReaderAt, size int64) (int64, error) {
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return 0, fmt.Errorf("read Parquet footer: %w", err)
+	}
+	return f.NumRows(), nil
+}

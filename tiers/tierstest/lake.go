@@ -79,7 +79,8 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 func (c *lakeCase) file(rows int64, from, to time.Time) tiers.DataFile {
 	c.Helper()
 	day := int32(from.Unix() / 86400)
-	f := tiers.DataFile{Path: c.tab.NewFilePath(day), Size: 5, Rows: rows, Day: day, TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
+	sum := tiers.AddCRC32C(0, []byte("bytes"))
+	f := tiers.DataFile{Path: tiers.ChecksumPath(c.tab.NewFilePath(day), sum), CRC32C: sum, Size: 5, Rows: rows, Day: day, TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
 	if id, ok := c.tab.Schema().Lookup(tiers.ColTime); ok {
 		f.Columns = []tiers.ColumnStats{{FieldID: id.ID, Values: rows, Size: 8, Lower: Micros(from), Upper: Micros(to)}}
 	}
@@ -140,6 +141,11 @@ func (c *lakeCase) list(snapshot int64, from, to time.Time) []tiers.DataFile {
 	files, err := c.handle().Files(c.ctx, snapshot, from, to)
 	if err != nil {
 		c.Fatal(err)
+	}
+	for _, f := range files {
+		if want := tiers.AddCRC32C(0, []byte("bytes")); f.CRC32C != want {
+			c.Fatalf("%s is listed with checksum %08x, it was committed with %08x", f.Path, f.CRC32C, want)
+		}
 	}
 	return files
 }

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/tiers/lake"
+)
+
+func (c *cli) fsckCommand() *cobra.Command {
+	var (
+		o      lake.FsckOptions
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "fsck",
+		Short: "Check that every file that the lake's snapshots need is there and whole",
+		Long: "Reads every snapshot, manifest list and manifest of every table, and looks for each data file and\n" +
+			"its size; with --deep it also reads each data file and compares its checksum and its row count with\n" +
+			"what was committed. It prints what is wrong and what to do about it. Exit code 1 if data is damaged.\n" +
+			"It works beside a running daemon and changes nothing; --repair removes what a crash left half\n" +
+			"written more than a day ago, which no snapshot names, and nothing else.",
+		Example: "  lakeward fsck --deep\n  lakeward fsck --json | jq '.problems[] | select(.damage) | .path'",
+		Args:    exactArgs(0, "no arguments"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.fsck(cmd.Context(), o, asJSON) },
+	}
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every data file: checksum, footer and row count")
+	cmd.Flags().BoolVar(&o.Repair, "repair", false, "remove leftover temporary files that are older than a day")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// fsck opens the lake alone: a daemon, if there is one, goes on meanwhile.
+func (c *cli) fsck(ctx context.Context, o lake.FsckOptions, asJSON bool) (err error) {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	_, running, err := findDaemon(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	if !running {
+		release, err := claim(cfg.DataDir, true)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, release()) }()
+	}
+	l, err := openLake(ctx, cfg, c.logger(max(cfg.Log.Level.Slog(), slog.LevelWarn), cfg.Log.Format == config.LogJSON), !o.Repair)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if isTerminal(c.Err) {
+		o.Progress = func(table string, done, tables int) {
+			fmt.Fprintf(c.Err, "\r\x1b[Klake.%s (%d of %d tables)", table, done+1, tables)
+		}
+		defer fmt.Fprint(c.Err, "\r\x1b[K")
+	}
+	r, err := l.Fsck(ctx, o)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(c.Out, r)
+	} else {
+		err = printFsck(c.Out, r)
+	}
+	if err == nil && r.Damaged() {
+		err = errFailed
+	}
+	return err
+}
+
+func printFsck(w io.Writer, r lake.FsckReport) error {
+	var files, rows int64
+	for _, p := range r.Problems {
+		what := p.Kind
+		if p.Table != "" {
+			what = "lake." + p.Table + ": " + p.Kind
+		}
+		fmt.Fprintf(w, "%s %s\n  it %s\n", what, p.Path, p.Problem)
+		if p.Rows > 0 {
+			fmt.Fprintf(w, "  rows lost with it: %d\n", p.Rows)
+		}
+		fmt.Fprintf(w, "  to do: %s\n", p.Remedy)
+		if p.Damage {
+			files++
+			rows += p.Rows
+		}
+	}
+	how := "existence and size; --deep reads them too"
+	if r.Deep {
+		how = "checksum, footer and row count"
+	}
+	fmt.Fprintf(w, "%d tables, %d snapshots, %d manifests, %d data files of %s (%s)\n", r.Tables, r.Snapshots, r.Manifests, r.DataFiles, sizeText(r.Bytes), how)
+	if r.Unverified > 0 {
+		fmt.Fprintf(w, "%d data files have no checksum: another program wrote them, or an older version of this one\n", r.Unverified)
+	}
+	verdict := "nothing is damaged"
+	if files > 0 {
+		verdict = fmt.Sprintf("%d files are damaged or missing, %d rows with them", files, rows)
+	}
+	_, err := fmt.Fprintln(w, verdict)
+	return err
+}

@@ -1,0 +1,46 @@
+package tiers_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+func TestChecksumOfPath(t *testing.T) {
+	for _, sum := range []uint32{0, 1, 0xdeadbeef, 1<<32 - 1} {
+		p := tiers.ChecksumPath("file:///w/lake/t/data/abc.parquet", sum)
+		if got, ok := tiers.PathChecksum(p); !ok || got != sum {
+			t.Errorf("%s has the checksum %08x, %v", p, got, ok)
+		}
+	}
+	for _, p := range []string{"", "x", "/a/b.parquet", "/a/00000-0-7a0ed0d4-00001.parquet", "/a/part-deadbeef.parquet",
+		"/a/x-crc32c-deadbeef", "/a/x-crc32c-deadbee.parquet", "/a/x-crc32c-deadbeeg.parquet", "crc32c-deadbeef.parquet", "/a/x-crc32c-+eadbeef.parquet"} {
+		if sum, ok := tiers.PathChecksum(p); ok {
+			t.Errorf("%q passes for having the checksum %08x", p, sum)
+		}
+	}
+}
+
+func TestDamageErrorNamesFilesAndRows(t *testing.T) {
+	err := error(&tiers.DamageError{Files: []tiers.Damage{{Table: "signin", Path: "file:///w/secret/a.parquet", Rows: 7, Reason: "is missing"}}})
+	if !errors.Is(err, tiers.ErrDamaged) || !strings.Contains(err.Error(), "lake.signin lacks 7 rows: file a.parquet is missing") || strings.Contains(err.Error(), "secret") {
+		t.Fatal(err)
+	}
+}
+
+func FuzzPathChecksum(f *testing.F) {
+	f.Add("/a/x-crc32c-deadbeef.parquet")
+	f.Add("-crc32c-00000000.parquet")
+	f.Fuzz(func(t *testing.T, path string) {
+		sum, ok := tiers.PathChecksum(path)
+		if !ok {
+			return
+		}
+		stem := path[:len(path)-len("-crc32c-00000000.parquet")]
+		if again := tiers.ChecksumPath(stem+".parquet", sum); !strings.EqualFold(again, path) {
+			t.Errorf("%q has the checksum %08x, which makes the name %q", path, sum, again)
+		}
+	})
+}
