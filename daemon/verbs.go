@@ -20,6 +20,8 @@ type verbs struct {
 	*core
 	active func(ctx context.Context) (*pipeline.Generation, error)
 	verify func(ctx context.Context) (serve.Report, error)
+	// withSources lends the configured sources, which run if a daemon has them.
+	withSources func(ctx context.Context, f func([]openedSource) error) error
 	now    func() time.Time
 }
 
@@ -50,6 +52,10 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.history(ctx, c)
 	case "finding explain":
 		return v.finding(ctx, c)
+	case "source status":
+		return v.sourceStatus(ctx, c)
+	case "source reset":
+		return v.sourceReset(ctx, c)
 	case "lake verify":
 		return v.verify(ctx)
 	default:

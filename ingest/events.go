@@ -34,7 +34,11 @@ func (e *epoch) newEventRows(f *feed) eventRows {
 
 // tag begins the ids of events whose messages have none.
 func (e *epoch) tag() string {
-	return e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
+	tag := e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
+	if e.resets > 0 {
+		tag += "r" + strconv.FormatUint(e.resets, 36)
+	}
+	return tag
 }
 
 // settled gives every field of a schema an id, so that the next batch takes
