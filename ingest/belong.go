@@ -64,8 +64,11 @@ func (s *Source) afterRollback(m tiers.Mark) string {
 	return fmt.Sprintf("go on after what the lake has: lakeward source reset %s --from-time %s", s.o.Name, m.Published.Add(1).Format(time.RFC3339Nano))
 }
 
-// watchEvery is how often a source looks whether its stream is still the same.
-const watchEvery = 2 * time.Second
+// A source looks at intervals whether its stream is still the same.
+const (
+	watchEvery    = 2 * time.Second
+	watchPatience = 2 * time.Second // for an answer, before the source says that it waits
+)
 
 // errDoubt ends an epoch whose stream is no longer the one that it began with;
 // the marks then decide.
@@ -83,7 +86,9 @@ func (e *epoch) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 		read := e.s.Status().Last // before the stream is asked, so that it must have it
-		info, err := e.s.o.Stream.Info(ctx, e.s.o.Filter)
+		ask, cancel := context.WithTimeout(ctx, watchPatience)
+		info, err := e.s.o.Stream.Info(ask, e.s.o.Filter)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -43,7 +43,9 @@ type InspectedTable struct {
 func (in Inspection) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "source %s: %s\n", in.Name, in.State)
-	line := func(what, format string, args ...any) { fmt.Fprintf(&b, "  %-12s "+format+"\n", append([]any{what}, args...)...) }
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-12s "+format+"\n", append([]any{what}, args...)...)
+	}
 	if in.Reason != "" {
 		line("reason", "%s", in.Reason)
 	}
@@ -117,7 +119,7 @@ func (s *Source) inspectStream(ctx context.Context, marks map[string]tiers.Mark,
 	switch {
 	case errors.Is(err, tiers.ErrHalt):
 		in.Reason = err.Error()
-		if in.State == Stopped {
+		if in.State != Standby {
 			in.State = Halted
 		}
 	case err != nil:
