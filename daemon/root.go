@@ -86,7 +86,7 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.publishCommand(),
 		c.queryCommand(), c.tablesCommand(), c.explainCommand(),
-		c.pipelineCommand(), c.sourceCommand(), c.verifyCommand(), c.configCommand(), c.healthCommand(),
+		c.pipelineCommand(), c.sourceCommand(), c.quarantineCommand(), c.verifyCommand(), c.configCommand(), c.healthCommand(),
 	)
 	return root
 }

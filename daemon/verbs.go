@@ -22,7 +22,7 @@ type verbs struct {
 	verify func(ctx context.Context) (serve.Report, error)
 	// withSources lends the configured sources, which run if a daemon has them.
 	withSources func(ctx context.Context, f func([]openedSource) error) error
-	now    func() time.Time
+	now         func() time.Time
 }
 
 // Names of a command's arguments.
@@ -56,6 +56,12 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.sourceStatus(ctx, c)
 	case "source reset":
 		return v.sourceReset(ctx, c)
+	case "quarantine list":
+		return v.quarantineList(ctx, c)
+	case "quarantine show":
+		return v.quarantineShow(ctx, c)
+	case "quarantine replay":
+		return v.quarantineReplay(ctx, c)
 	case "lake verify":
 		return v.verify(ctx)
 	default:

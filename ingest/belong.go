@@ -67,7 +67,7 @@ func (s *Source) afterRollback(m tiers.Mark) string {
 // A source looks at intervals whether its stream is still the same.
 const (
 	watchEvery    = 2 * time.Second
-	watchPatience = 2 * time.Second // for an answer, before the source says that it waits
+	watchPatience = 4 * time.Second // for an answer, before the source says that it waits
 )
 
 // errDoubt ends an epoch whose stream is no longer the one that it began with;

@@ -173,20 +173,28 @@ func (c *committer) to(p place) *tiers.Mark {
 
 // put writes a part's files and commits them with the mark.
 func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err error) {
+	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to.seq, 10)}}
+	if err := c.add(ctx, p, cm); err != nil {
+		return 0, err
+	}
+	return p.rows.Rows(), nil
+}
+
+// add commits a part's files with the rest of the commit.
+func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
 	f := p.feed
 	var schema tiers.Schema
-	err = c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
+	err := c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
 		schema, err = f.table.Evolve(ctx, p.rows.Schema())
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	files, err := p.rows.Files(schema, f.opts.Bloom)
 	if err != nil {
-		return 0, fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
+		return fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
 	}
-	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to.seq, 10)}}
 	for i := range files {
 		info := files[i].Info
 		info.Path = f.table.NewFilePath(info.Day)
@@ -196,14 +204,11 @@ func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err er
 		cm.Add = append(cm.Add, info)
 		if err != nil {
 			c.remove(cm.Add)
-			return 0, err
+			return err
 		}
 		files[i].Data = nil
 	}
-	if err := c.commit(ctx, f, cm); err != nil {
-		return 0, err
-	}
-	return p.rows.Rows(), nil
+	return c.commit(ctx, f, cm)
 }
 
 // remove deletes files that no commit named; what stays is an orphan.

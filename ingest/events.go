@@ -25,11 +25,15 @@ func (r eventRows) Files(s tiers.Schema, bloom []string) ([]parquetfile.File, er
 
 // newEventRows makes an empty batch. Only the committer uses the writer.
 func (e *epoch) newEventRows(f *feed) eventRows {
+	return eventRows{e.newBatch(f), e.identity()}
+}
+
+func (e *epoch) newBatch(f *feed) *columnar.Batch {
 	o, l := e.s.o, e.s.o.Limits
-	return eventRows{columnar.NewBatch(f.known, columnar.Options{
+	return columnar.NewBatch(f.known, columnar.Options{
 		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: int(l.MaxEventBytes)},
 		TimePath: o.TimePath, TimeFormat: o.TimeFormat, StreamTag: e.tag(), Declared: f.opts.Declared, Writer: e.writer,
-	}), e.identity()}
+	})
 }
 
 // tag begins the ids of events whose messages have none.

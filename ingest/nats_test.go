@@ -32,6 +32,8 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
+	t.Helper()
+	t.Parallel()
 	r := &rig{T: t, dir: t.TempDir(), port: -1}
 	r.store = filepath.Join(r.dir, "nats")
 	r.start()
