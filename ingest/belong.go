@@ -85,23 +85,41 @@ func (e *epoch) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		read := e.s.Status().Last // before the stream is asked, so that it must have it
 		ask, cancel := context.WithTimeout(ctx, watchPatience)
-		info, err := e.s.o.Stream.Info(ask, e.s.o.Filter)
+		err := e.look(ask)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, errDoubt):
+			return err
 		case err != nil:
 			e.s.state(Waiting, "waiting for the stream: "+err.Error())
 			continue
-		case !info.Created.Equal(e.info.Created):
-			return fmt.Errorf("%w: it was made anew at %s", errDoubt, info.Created.Format(time.RFC3339))
-		case info.Last < read:
-			return fmt.Errorf("%w: it ends at %d, and %d was read", errDoubt, info.Last, read)
 		}
 		e.s.reached()
 	}
+}
+
+// look compares the stream with what was read of it.
+func (e *epoch) look(ctx context.Context) error {
+	read := e.s.Status() // before the stream is asked, so that it must have it
+	info, err := e.s.o.Stream.Info(ctx, e.s.o.Filter)
+	switch {
+	case err != nil:
+		return err
+	case !info.Created.Equal(e.info.Created):
+		return fmt.Errorf("%w: it was made anew at %s", errDoubt, info.Created.Format(time.RFC3339))
+	case info.Last < read.Last:
+		return fmt.Errorf("%w: it ends at %d, and %d was read", errDoubt, info.Last, read.Last)
+	case read.lastAt.IsZero() || read.Last < info.First:
+		return nil
+	}
+	at, ok, err := e.s.o.Stream.Published(ctx, read.Last)
+	if err == nil && ok && !at.Equal(read.lastAt) {
+		return fmt.Errorf("%w: message %d is another one than was read", errDoubt, read.Last)
+	}
+	return err
 }
 
 // reached ends the wait for a stream.

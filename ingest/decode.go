@@ -138,8 +138,8 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
 			}
 		}
 	}
-	last := d.last
-	d.s.note(func(st *Status) { st.Last = last })
+	last, at := d.last, d.lastAt
+	d.s.note(func(st *Status) { st.Last, st.lastAt = last, at })
 	return nil
 }
 

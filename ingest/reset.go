@@ -131,7 +131,7 @@ func (s *Source) Reset(ctx context.Context, r ResetRequest) (ResetPlan, error) {
 		}
 	}
 	s.log.Warn("the source was reset", "by", r.By, "reason", r.Reason, "mode", r.Mode, "next", p.New.Seq+1)
-	s.note(func(st *Status) { st.Committed, st.Last = p.New.Seq, p.New.Seq })
+	s.note(func(st *Status) { st.Committed, st.Last, st.lastAt = p.New.Seq, p.New.Seq, p.New.Published })
 	return p, nil
 }
 

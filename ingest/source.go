@@ -101,6 +101,8 @@ type Status struct {
 	Committed   uint64 // sequence up to which everything is in the lake
 	Last        uint64 // last sequence that was read
 	LastCommit  time.Time
+
+	lastAt time.Time // when the stream got the message at Last; zero: not known
 }
 
 // Source feeds tables from one stream. Its methods are safe for concurrent

@@ -23,6 +23,7 @@ const (
 	askHeartbeat  = 5 * time.Second
 	quietTooLong  = 2*askHeartbeat + 2*time.Second
 	forgottenIn   = time.Minute // until the server forgets a consumer that nobody asks
+	reopenWithin  = 2 * time.Second
 	reopenBackoff = 500 * time.Millisecond
 )
 
@@ -78,15 +79,15 @@ type position struct {
 // Read opens a reader on a connection of its own.
 func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.Reader, error) {
 	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1)}
-	if err := r.open(ctx); err != nil {
+	if err := r.open(ctx, requestWithin); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
 // open makes a consumer at r.next and asks it for messages.
-func (r *reader) open(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+func (r *reader) open(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	js, err := r.conn.js.Stream(ctx, r.stream)
 	if err != nil {
@@ -246,10 +247,12 @@ func (r *reader) wait(ctx context.Context) error {
 	return nil
 }
 
-// reopen tries until it succeeds, the stream is gone, or ctx ends.
+// reopen tries until it succeeds, the stream is gone or another one, or ctx
+// ends. The answer to a request that was on its way when the server went never
+// comes, so the first tries are short.
 func (r *reader) reopen(ctx context.Context) error {
-	for {
-		err := r.open(ctx)
+	for within := reopenWithin; ; within = min(2*within, requestWithin) {
+		err := r.open(ctx, within)
 		if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, errOther) {
 			return err
 		}
