@@ -71,7 +71,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 		return nil, err
 	}
 	a.backend = &backend{core: a.core, status: a.status, verbs: &verbs{core: a.core, now: time.Now,
-		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify}}
+		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources}}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}

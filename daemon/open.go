@@ -78,6 +78,7 @@ func claim(dir string, readOnly bool) (func() error, error) {
 // offline is the backend of a directory that no daemon has.
 func offline(k *core) *backend {
 	v := &verbs{core: k, now: time.Now, active: k.readFolder}
+	v.withSources = func(ctx context.Context, f func([]openedSource) error) error { return offlineSources(ctx, k, f) }
 	v.verify = func(ctx context.Context) (serve.Report, error) { return verifyOffline(ctx, k) }
 	return &backend{core: k, verbs: v, status: func(ctx context.Context) (serve.Status, error) {
 		return serve.Status{Version: version(), Reasons: []string{"no daemon is running"}, Warehouse: k.cfg.Lake.Warehouse}, nil

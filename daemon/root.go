@@ -87,7 +87,7 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.publishCommand(),
 		c.queryCommand(), c.tablesCommand(), c.explainCommand(),
-		c.pipelineCommand(), c.verifyCommand(), c.fsckCommand(), c.configCommand(), c.healthCommand(),
+		c.pipelineCommand(), c.sourceCommand(), c.quarantineCommand(), c.verifyCommand(), c.fsckCommand(), c.configCommand(), c.healthCommand(),
 	)
 	return root
 }

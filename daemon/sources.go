@@ -91,12 +91,22 @@ func (a *app) verify(ctx context.Context) (serve.Report, error) {
 }
 
 // verifyOffline proves on a data directory that no daemon has.
-func verifyOffline(ctx context.Context, k *core) (_ serve.Report, err error) {
+func verifyOffline(ctx context.Context, k *core) (rep serve.Report, err error) {
+	err = offlineConn(ctx, k, func(conn *jetstream.Conn) (err error) {
+		rep, err = verifySources(ctx, k, conn)
+		return err
+	})
+	return rep, err
+}
+
+// offlineConn lends a connection to the streams of a data directory that no
+// daemon has.
+func offlineConn(ctx context.Context, k *core, f func(*jetstream.Conn) error) (err error) {
 	cfg := k.cfg
 	cfg.NATS.Embedded.Host, cfg.NATS.Embedded.Port = "127.0.0.1", -1
 	server, conn, err := connect(ctx, cfg, k.log)
 	if err != nil {
-		return serve.Report{}, err
+		return err
 	}
 	defer func() {
 		err = errors.Join(err, conn.Close())
@@ -104,7 +114,37 @@ func verifyOffline(ctx context.Context, k *core) (_ serve.Report, err error) {
 			err = errors.Join(err, server.Close())
 		}
 	}()
-	return verifySources(ctx, k, conn)
+	return f(conn)
+}
+
+// openedSource is a source and how it is configured.
+type openedSource struct {
+	*ingest.Source
+	cfg config.Source
+}
+
+// withSources lends the running sources.
+func (a *app) withSources(_ context.Context, f func([]openedSource) error) error {
+	var out []openedSource
+	for i, s := range a.sources {
+		out = append(out, openedSource{s, a.cfg.Sources[i]})
+	}
+	return f(out)
+}
+
+// offlineSources opens the sources of a data directory that no daemon has.
+func offlineSources(ctx context.Context, k *core, f func([]openedSource) error) error {
+	return offlineConn(ctx, k, func(conn *jetstream.Conn) error {
+		var out []openedSource
+		for _, s := range k.cfg.Sources {
+			src, err := openSource(ctx, k, conn, s)
+			if err != nil {
+				return fmt.Errorf("open source %s: %w", s.Name, err)
+			}
+			out = append(out, openedSource{src, s})
+		}
+		return f(out)
+	})
 }
 
 func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Report, error) {

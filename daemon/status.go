@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -18,7 +19,7 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	for _, s := range a.sources {
 		x := sourceStatus(s.Status())
 		st.Sources = append(st.Sources, x)
-		if x.State != stateRunning {
+		if x.State != ingest.Running {
 			st.Ready = false
 			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
 		}
@@ -31,8 +32,6 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	st.Pipelines, err = a.pipelines(ctx)
 	return st, err
 }
-
-const stateRunning = "running"
 
 // pipelines is one line for each file, and the last run of each pipeline.
 func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
@@ -76,7 +75,7 @@ func (a *app) caughtUp(ctx context.Context) error {
 		done := true
 		for _, s := range a.sources {
 			st := s.Status()
-			if st.State != stateRunning {
+			if st.State != ingest.Running && st.State != ingest.Waiting {
 				return fmt.Errorf("wait for source %s: it is %s: %s", st.Name, st.State, st.Reason)
 			}
 			last, err := s.Last(ctx)

@@ -20,7 +20,9 @@ type verbs struct {
 	*core
 	active func(ctx context.Context) (*pipeline.Generation, error)
 	verify func(ctx context.Context) (serve.Report, error)
-	now    func() time.Time
+	// withSources lends the configured sources, which run if a daemon has them.
+	withSources func(ctx context.Context, f func([]openedSource) error) error
+	now         func() time.Time
 }
 
 // Names of a command's arguments.
@@ -52,6 +54,16 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.finding(ctx, c)
 	case "lake compact", "lake expire", "lake orphans":
 		return v.maintain(ctx, c)
+	case "source status":
+		return v.sourceStatus(ctx, c)
+	case "source reset":
+		return v.sourceReset(ctx, c)
+	case "quarantine list":
+		return v.quarantineList(ctx, c)
+	case "quarantine show":
+		return v.quarantineShow(ctx, c)
+	case "quarantine replay":
+		return v.quarantineReplay(ctx, c)
 	case "lake verify":
 		return v.verify(ctx)
 	default:

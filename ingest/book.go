@@ -27,6 +27,7 @@ const (
 const (
 	reasonGap    = "gap"
 	reasonRepeat = "repeat"
+	reasonReplay = "replayed"
 )
 
 // entry is a row of one of the two tables.

@@ -15,7 +15,7 @@ import (
 
 // sealed is a batch that is full: every message of (from, to] has had its say.
 type sealed struct {
-	from, to uint64
+	from, to place
 	parts    []part
 	newest   time.Time // of its messages, by the time of publishing
 	bytes    uint64
@@ -23,6 +23,13 @@ type sealed struct {
 	repeats  uint64
 	full     bool       // closed by its size: more of its kind will follow
 	done     chan error // of a flush request; nil: nobody waits
+}
+
+// place is where the stream has been read to, with when it got the message
+// there; zero if that is not known.
+type place struct {
+	seq uint64
+	at  time.Time
 }
 
 // part is what one table gets.
@@ -43,12 +50,12 @@ type committer struct {
 	e     *epoch
 	s     *Source
 	feeds []*feed
-	done  uint64 // everything up to it is in the lake
+	done  place  // everything up to it is in the lake
 	kept  uint64 // what the stream was last told
 }
 
 func newCommitter(e *epoch) *committer {
-	c := &committer{e: e, s: e.s, done: e.start}
+	c := &committer{e: e, s: e.s, done: place{e.start, e.startAt}}
 	for _, f := range e.feeds {
 		f.listed = true
 		c.feeds = append(c.feeds, f)
@@ -106,7 +113,7 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 	now := c.s.o.Now()
 	c.s.note(func(st *Status) {
 		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined, st.Repeats+b.repeats
-		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to, now
+		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to.seq, now
 		st.Reason = ""
 	})
 	if err := c.moveIdle(ctx, false); err != nil {
@@ -127,7 +134,7 @@ func order(parts []part) {
 }
 
 // ready makes sure that the table exists and holds a mark of the source.
-func (c *committer) ready(ctx context.Context, p part, from uint64) error {
+func (c *committer) ready(ctx context.Context, p part, from place) error {
 	f := p.feed
 	if !f.listed {
 		f.listed = true
@@ -160,26 +167,34 @@ func (c *committer) open(ctx context.Context, f *feed, s tiers.Schema) error {
 	})
 }
 
-func (c *committer) to(seq uint64) *tiers.Mark {
-	return &tiers.Mark{Stream: c.e.info.Name, Created: c.e.info.Created, Filter: c.s.o.Filter, Seq: seq}
+func (c *committer) to(p place) *tiers.Mark {
+	return &tiers.Mark{Stream: c.e.info.Name, Created: c.e.info.Created, Filter: c.s.o.Filter, Seq: p.seq, Published: p.at, Resets: c.e.resets}
 }
 
 // put writes a part's files and commits them with the mark.
 func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err error) {
+	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to.seq, 10)}}
+	if err := c.add(ctx, p, cm); err != nil {
+		return 0, err
+	}
+	return p.rows.Rows(), nil
+}
+
+// add commits a part's files with the rest of the commit.
+func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
 	f := p.feed
 	var schema tiers.Schema
-	err = c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
+	err := c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
 		schema, err = f.table.Evolve(ctx, p.rows.Schema())
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	files, err := p.rows.Files(schema, f.opts.Bloom)
 	if err != nil {
-		return 0, fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
+		return fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
 	}
-	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to, 10)}}
 	for i := range files {
 		info := files[i].Info
 		info.Path = tiers.ChecksumPath(f.table.NewFilePath(info.Day), info.CRC32C)
@@ -189,14 +204,11 @@ func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err er
 		cm.Add = append(cm.Add, info)
 		if err != nil {
 			c.remove(cm.Add)
-			return 0, err
+			return err
 		}
 		files[i].Data = nil
 	}
-	if err := c.commit(ctx, f, cm); err != nil {
-		return 0, err
-	}
-	return p.rows.Rows(), nil
+	return c.commit(ctx, f, cm)
 }
 
 // remove deletes files that no commit named; what stays is an orphan.
@@ -215,10 +227,10 @@ func (c *committer) remove(files []tiers.DataFile) {
 func (c *committer) moveIdle(ctx context.Context, all bool) error {
 	age := idleAge + time.Duration(len(c.feeds))*idleMore
 	for _, f := range c.feeds {
-		if f.mark == nil || f.mark.Seq >= c.done {
+		if f.mark == nil || f.mark.Seq >= c.done.seq {
 			continue
 		}
-		if !all && c.s.o.Now().Sub(f.moved) < age && c.done-f.mark.Seq < idleCount {
+		if !all && c.s.o.Now().Sub(f.moved) < age && c.done.seq-f.mark.Seq < idleCount {
 			continue
 		}
 		if err := c.commit(ctx, f, tiers.Commit{To: c.to(c.done)}); err != nil {
@@ -230,7 +242,7 @@ func (c *committer) moveIdle(ctx context.Context, all bool) error {
 
 // release tells the stream what it may drop: what every table is beyond.
 func (c *committer) release(ctx context.Context) error {
-	floor := c.done
+	floor := c.done.seq
 	for _, f := range c.feeds {
 		if f.mark != nil {
 			floor = min(floor, f.mark.Seq)
@@ -239,7 +251,7 @@ func (c *committer) release(ctx context.Context) error {
 	if floor <= c.kept {
 		return nil
 	}
-	if err := c.s.o.Stream.Release(ctx, c.s.o.Filter, floor); err != nil {
+	if err := c.s.o.Stream.Release(ctx, c.s.o.Filter, c.e.info.Created, floor); err != nil {
 		c.s.log.Warn("the stream was not pruned; tried again with the next batch", "error", err)
 		return nil
 	}
@@ -299,7 +311,7 @@ func (c *committer) settle(ctx context.Context, f *feed, cm tiers.Commit, cause 
 	if err := c.again(ctx, "reload lake."+f.name, f.table.Refresh); err != nil {
 		return err
 	}
-	if have, ok := f.table.Marks()[c.s.key]; !sameMark(have, ok, cm.From) {
+	if have, ok := f.table.Marks()[cm.To.Key()]; !sameMark(have, ok, cm.From) {
 		return fmt.Errorf("%w: the mark of lake.%s moved to %d: %w", errStandby, f.name, have.Seq, cause)
 	}
 	return fmt.Errorf("%w: %w", errRetry, cause)
@@ -312,7 +324,7 @@ func sameMark(have tiers.Mark, ok bool, want *tiers.Mark) bool {
 	if want == nil || !ok {
 		return want == nil && !ok
 	}
-	return have.Seq == want.Seq && have.Created.Equal(want.Created)
+	return have.Seq == want.Seq && have.SameStream(*want)
 }
 
 // again does op until it succeeds, halts or ctx ends. Only for what can be

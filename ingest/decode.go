@@ -23,15 +23,17 @@ type decoder struct {
 	tables int // of events, with those that are still to be created
 	recent *recent
 
-	from, last uint64 // the batch covers (from, last]
-	began      time.Time
-	newest     time.Time // publishing of the last message
-	rows       int
-	filling    []*feed
-	raw        int64 // bytes of messages since the batches were last measured
-	bytes      uint64
-	gaps       uint64
-	repeats    uint64
+	from    place // the batch covers (from, last]
+	last    uint64
+	lastAt  time.Time // when the stream got it; zero: not known
+	began   time.Time
+	newest  time.Time // publishing of the last message
+	rows    int
+	filling []*feed
+	raw     int64 // bytes of messages since the batches were last measured
+	bytes   uint64
+	gaps    uint64
+	repeats uint64
 }
 
 // route is where a subject's messages go.
@@ -46,7 +48,7 @@ const (
 )
 
 func newDecoder(e *epoch, out chan<- sealed) *decoder {
-	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: e.start, last: e.start}
+	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start, lastAt: e.startAt}
 	for name := range e.feeds {
 		if name != Quarantine && name != Skipped {
 			d.tables++
@@ -136,8 +138,8 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
 			}
 		}
 	}
-	last := d.last
-	d.s.note(func(st *Status) { st.Last = last })
+	last, at := d.last, d.lastAt
+	d.s.note(func(st *Status) { st.Last, st.lastAt = last, at })
 	return nil
 }
 
@@ -160,7 +162,7 @@ func (d *decoder) full() bool {
 // seal closes the batch, full or not, and hands it on; it waits while one is
 // under way.
 func (d *decoder) seal(ctx context.Context, full bool, done chan error) error {
-	b := sealed{from: d.from, to: d.last, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, full: full, done: done}
+	b := sealed{from: d.from, to: place{d.last, d.lastAt}, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, full: full, done: done}
 	for _, f := range d.filling {
 		if f.rows.Rows() > 0 {
 			b.parts = append(b.parts, part{f, f.rows})
@@ -170,8 +172,8 @@ func (d *decoder) seal(ctx context.Context, full bool, done chan error) error {
 		f.rows = nil
 	}
 	d.filling, d.rows, d.raw, d.bytes, d.gaps, d.repeats, d.began = d.filling[:0], 0, 0, 0, 0, 0, time.Time{}
-	d.from = d.last
-	if b.to == b.from && done == nil {
+	d.from = b.to
+	if b.to.seq == b.from.seq && done == nil {
 		return nil
 	}
 	select {
@@ -199,7 +201,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 			return err
 		}
 	}
-	d.last, d.newest = m.Seq, m.Published
+	d.last, d.lastAt, d.newest = m.Seq, m.Published, m.Published
 	d.bytes += uint64(len(m.Data))
 	d.raw += int64(len(m.Data))
 	r, err := d.route(ctx, m.Subject)
@@ -360,7 +362,7 @@ func (d *decoder) vanished(age *time.Timer) {
 	now := d.s.o.Now()
 	d.began = now
 	d.gap(d.last+1, &Message{Seq: in.Last + 1, Published: now}, now)
-	d.last = in.Last
+	d.last, d.lastAt = in.Last, time.Time{}
 	age.Reset(d.s.o.Flush.Age)
 }
 

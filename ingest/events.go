@@ -25,16 +25,24 @@ func (r eventRows) Files(s tiers.Schema, bloom []string) ([]parquetfile.File, er
 
 // newEventRows makes an empty batch. Only the committer uses the writer.
 func (e *epoch) newEventRows(f *feed) eventRows {
+	return eventRows{e.newBatch(f), e.identity()}
+}
+
+func (e *epoch) newBatch(f *feed) *columnar.Batch {
 	o, l := e.s.o, e.s.o.Limits
-	return eventRows{columnar.NewBatch(f.known, columnar.Options{
+	return columnar.NewBatch(f.known, columnar.Options{
 		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: int(l.MaxEventBytes)},
 		TimePath: o.TimePath, TimeFormat: o.TimeFormat, StreamTag: e.tag(), Declared: f.opts.Declared, Writer: e.writer,
-	}), e.identity()}
+	})
 }
 
 // tag begins the ids of events whose messages have none.
 func (e *epoch) tag() string {
-	return e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
+	tag := e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
+	if e.resets > 0 {
+		tag += "r" + strconv.FormatUint(e.resets, 36)
+	}
+	return tag
 }
 
 // settled gives every field of a schema an id, so that the next batch takes

@@ -247,7 +247,7 @@ func (h *memHandle) Commit(_ context.Context, c tiers.Commit) (tiers.Snapshot, e
 		if !sameMark(have, ok, c.From) {
 			return tiers.Snapshot{}, tiers.ErrConflict
 		}
-		if ok && c.To.Seq < have.Seq {
+		if ok && c.To.SameStream(have) && c.To.Seq < have.Seq {
 			return tiers.Snapshot{}, tiers.ErrHalt
 		}
 	}
@@ -266,6 +266,13 @@ func (h *memHandle) Commit(_ context.Context, c tiers.Commit) (tiers.Snapshot, e
 func (h *memHandle) apply(v memVersion, c tiers.Commit) (memVersion, error) {
 	v.marks, v.commits = maps.Clone(v.marks), maps.Clone(v.commits)
 	v.commits[c.ID] = true
+	v.props = maps.Clone(v.props)
+	for k, p := range c.Properties {
+		if v.props == nil {
+			v.props = map[string]string{}
+		}
+		v.props[k] = p
+	}
 	if c.To != nil {
 		v.marks[c.To.Key()] = *c.To
 	}
@@ -357,6 +364,7 @@ type memStream struct {
 	messages []Message
 	arrived  chan struct{} // closed at the next message
 	released uint64
+	later    time.Duration // that the publishing time of messages is moved on
 }
 
 func newMemStream() *memStream {
@@ -369,7 +377,7 @@ func (s *memStream) publish(subject, id, data string) uint64 {
 	defer s.mu.Unlock()
 	s.info.Last++
 	s.info.Matched = s.info.Last
-	at := time.Date(2026, 11, 2, 12, 0, 0, int(s.info.Last)*1000, time.UTC)
+	at := time.Date(2026, 11, 2, 12, 0, 0, int(s.info.Last)*1000, time.UTC).Add(s.later)
 	s.messages = append(s.messages, Message{Seq: s.info.Last, Published: at, Subject: subject, ID: id, Data: []byte(data)})
 	close(s.arrived)
 	s.arrived = make(chan struct{})
@@ -384,6 +392,45 @@ func (s *memStream) drop(seq uint64) {
 	s.info.First = seq + 1
 }
 
+// recreate makes the stream anew, empty.
+func (s *memStream) recreate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages, s.info.First, s.info.Last, s.info.Matched = nil, 1, 0, 0
+	s.info.Created = s.info.Created.Add(time.Hour)
+}
+
+// rollBack makes the stream what it was at seq.
+func (s *memStream) rollBack(seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages = slices.DeleteFunc(s.messages, func(m Message) bool { return m.Seq > seq })
+	s.info.Last, s.info.Matched = seq, seq
+	s.later += time.Hour
+}
+
+func (s *memStream) Published(_ context.Context, seq uint64) (time.Time, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if m.Seq == seq {
+			return m.Published, true, nil
+		}
+	}
+	return time.Time{}, false, nil
+}
+
+func (s *memStream) Since(_ context.Context, _ string, at time.Time) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.messages {
+		if !m.Published.Before(at) {
+			return m.Seq, nil
+		}
+	}
+	return s.info.Last + 1, nil
+}
+
 func (s *memStream) Info(context.Context, string) (StreamInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -391,10 +438,12 @@ func (s *memStream) Info(context.Context, string) (StreamInfo, error) {
 }
 
 func (s *memStream) Read(_ context.Context, _ string, from uint64) (Reader, error) {
-	return &memReader{s: s, next: from}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &memReader{s: s, next: from, later: s.later}, nil
 }
 
-func (s *memStream) Release(_ context.Context, _ string, seq uint64) error {
+func (s *memStream) Release(_ context.Context, _ string, _ time.Time, seq uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.released = seq
@@ -402,13 +451,18 @@ func (s *memStream) Release(_ context.Context, _ string, seq uint64) error {
 }
 
 type memReader struct {
-	s    *memStream
-	next uint64
+	s     *memStream
+	next  uint64
+	later time.Duration // of the stream as it began with it
 }
 
 func (r *memReader) Next(ctx context.Context, buf []Message, limit int) ([]Message, error) {
 	for {
 		r.s.mu.Lock()
+		if r.s.later != r.later {
+			r.s.mu.Unlock()
+			return buf, errors.New("rolled back")
+		}
 		arrived := r.s.arrived
 		for _, m := range r.s.messages {
 			if m.Seq >= r.next && limit > 0 {

@@ -24,7 +24,9 @@ type epoch struct {
 	s       *Source
 	info    StreamInfo
 	first   bool             // no table has a mark yet
+	resets  uint64           // of the marks
 	start   uint64           // everything up to it is in the lake
+	startAt time.Time        // when the stream got that message; zero: not known
 	reached uint64           // greatest mark: beyond it nothing is
 	feeds   map[string]*feed // of the tables with a mark
 	writer  *parquetfile.Writer
@@ -78,10 +80,14 @@ func (f *feed) recycle(r rows, full bool) {
 
 // identity is what files record of the stream: its sequences mean nothing
 // without it.
-func (e *epoch) identity() string { return identity(e.s.key, e.info.Created) }
+func (e *epoch) identity() string { return identity(e.s.key, e.info.Created, e.resets) }
 
-func identity(key string, created time.Time) string {
-	return key + "|" + created.UTC().Format(time.RFC3339Nano)
+func identity(key string, created time.Time, resets uint64) string {
+	id := key + "|" + created.UTC().Format(time.RFC3339Nano)
+	if resets > 0 {
+		id += "|" + strconv.FormatUint(resets, 10)
+	}
+	return id
 }
 
 func (e *epoch) has(table string, seq uint64, index int) bool {
@@ -94,26 +100,34 @@ func (s *Source) marks(ctx context.Context) (map[string]tiers.Mark, error) {
 	if err != nil {
 		return nil, err
 	}
+	return marksOf(tables, s.key), nil
+}
+
+func marksOf(tables map[string]tiers.Table, key string) map[string]tiers.Mark {
 	out := map[string]tiers.Mark{}
 	for name, t := range tables {
-		out[name] = t.Marks()[s.key]
+		out[name] = t.Marks()[key]
 	}
-	return out, nil
+	return out
 }
 
 // tables opens the tables that have a mark of the source.
 func (s *Source) tables(ctx context.Context) (map[string]tiers.Table, error) {
-	names, err := s.o.Lake.Tables(ctx)
+	return tablesOf(ctx, s.o.Lake, s.key)
+}
+
+func tablesOf(ctx context.Context, lake tiers.Lake, key string) (map[string]tiers.Table, error) {
+	names, err := lake.Tables(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
 	out := map[string]tiers.Table{}
 	for _, name := range names {
-		t, err := s.o.Lake.Open(ctx, name)
+		t, err := lake.Open(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("open lake.%s: %w", name, err)
 		}
-		if _, ok := t.Marks()[s.key]; ok {
+		if _, ok := t.Marks()[key]; ok {
 			out[name] = t
 		}
 	}
@@ -132,16 +146,17 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.belong(ctx, marksOf(tables, s.key), info); err != nil {
+		return nil, err
+	}
 	e := &epoch{s: s, info: info, writer: parquetfile.NewWriter(), feeds: map[string]*feed{}, first: len(tables) == 0}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
 		m := t.Marks()[s.key]
-		if err := belongs(name, m, info); err != nil {
-			return nil, err
-		}
 		if len(e.feeds) == 0 || m.Seq < e.start {
-			e.start = m.Seq
+			e.start, e.startAt = m.Seq, m.Published
 		}
+		e.resets = m.Resets
 		e.reached = max(e.reached, m.Seq)
 		f := newFeed(name, s.o.Tables(name))
 		f.held, f.through, f.known = true, m.Seq, t.Schema()
@@ -151,21 +166,8 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if e.told, err = e.readTold(ctx); err != nil {
 		return nil, err
 	}
-	s.note(func(st *Status) { st.Committed, st.Last = e.start, max(st.Last, e.start) })
+	s.note(func(st *Status) { st.Committed, st.Last, st.lastAt = e.start, e.start, e.startAt })
 	return e, nil
-}
-
-func belongs(table string, m tiers.Mark, info StreamInfo) error {
-	switch {
-	case !m.Created.Equal(info.Created):
-		return fmt.Errorf("%w: lake.%s was fed by stream %s made at %s, and this one was made at %s: its sequences mean other messages; "+
-			"give the new stream another name, or restore the old one", tiers.ErrHalt, table, m.Stream,
-			m.Created.Format(time.RFC3339), info.Created.Format(time.RFC3339))
-	case m.Seq > info.Last:
-		return fmt.Errorf("%w: lake.%s has stream %s up to sequence %d, but the stream ends at %d: it was restored from an older copy, "+
-			"and new messages would pass for old ones", tiers.ErrHalt, table, m.Stream, m.Seq, info.Last)
-	}
-	return nil
 }
 
 // readTold reads what quarantine and ingest_skipped hold beyond the start, so
@@ -182,11 +184,7 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
 		for _, file := range files {
-			err := e.s.o.readColumns(file.Path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
-				if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
-					out[told{name, seq, int(v[2].long)}] = true
-				}
-			})
+			err := e.readToldFile(name, file.Path, out)
 			if errors.Is(err, tiers.ErrDamaged) { // the rows are lost: to say them again brings them back
 				e.s.log.Error("a damaged file is passed over", "table", "lake."+name, "file", file.Path, "error", err)
 				continue
@@ -197,6 +195,18 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 		}
 	}
 	return out, nil
+}
+
+func (e *epoch) readToldFile(table, path string, out map[told]bool) error {
+	seqs, err := readSeqs(e.s.o.OpenFile, path)
+	if err != nil || seqs.Stream != e.identity() { // sequences of another stream, or from before a reset
+		return err
+	}
+	return e.s.o.readColumns(path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
+		if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
+			out[told{table, seq, int(v[2].long)}] = true
+		}
+	})
 }
 
 // filesAfter lists files that hold every row of the source beyond seq, and

@@ -9,7 +9,7 @@ import (
 // of events of the same batch.
 const (
 	Quarantine = "quarantine"     // what could not be decoded, with bytes and reason
-	Skipped    = "ingest_skipped" // messages that were repeats, and gaps of the stream
+	Skipped    = "ingest_skipped" // messages that were repeats, gaps of the stream, and what was replayed from quarantine
 )
 
 const maxTableName = 63

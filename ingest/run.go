@@ -16,7 +16,7 @@ var errStandby = errors.New("another writer commits this source")
 
 const (
 	firstPause   = 100 * time.Millisecond
-	longestPause = 10 * time.Second
+	longestPause = 4 * time.Second // a source whose stream is another one must say so within 5 s
 	standbyLook  = 5 * time.Second
 	standbyStill = 30 * time.Second // without a move of the marks, before taking over
 	chunkSize    = 4096             // messages read at once
@@ -24,43 +24,119 @@ const (
 )
 
 // Run works until ctx ends, then commits what was read, within the grace
-// period. A source that halts waits for that end, and says why in its status.
-// The error is nil unless the last batch could not be committed: it then is
-// read again by the next run.
+// period. A source that halts waits for that end, or for a reset, and says why
+// in its status. The error is nil unless the last batch could not be
+// committed: it then is read again by the next run.
 func (s *Source) Run(ctx context.Context) error {
+	s.state(Waiting, "starting")
 	pause := firstPause
 	for {
-		s.state(Running, "")
+		mine, end, err := s.take(ctx)
+		if err != nil { // ctx ended
+			s.stopped()
+			return nil
+		}
 		began := s.o.Now()
-		err := s.epoch(ctx)
+		err = s.epoch(mine)
+		if mine.Err() == nil {
+			if s.o.Now().Sub(began) > longestPause {
+				pause = firstPause
+			}
+			pause = s.after(mine, err, pause)
+			err = nil
+		}
+		end()
 		if ctx.Err() != nil {
-			s.state(Stopped, "stopped")
+			s.stopped()
 			return err
 		}
-		if s.o.Now().Sub(began) > longestPause {
-			pause = firstPause
-		}
-		switch {
-		case errors.Is(err, tiers.ErrHalt):
-			s.log.Error("the source halts", "error", err)
-			s.state(Halted, err.Error())
-			s.refuse(ctx)
-			return nil
-		case errors.Is(err, errStandby):
-			s.log.Warn("the source stands by", "error", err)
-			s.state(Standby, err.Error())
-			s.standBy(ctx)
-		default:
-			s.log.Warn("the source starts again from its marks", "error", err, "in", pause)
-			s.state(Running, "starting again: "+errText(err))
-			sleep(ctx, pause)
-			pause = min(2*pause, longestPause)
-		}
-		if ctx.Err() != nil {
-			s.state(Stopped, "stopped")
-			return nil
+		if err != nil {
+			s.log.Warn("the last batch was not committed; it is read again", "error", err)
 		}
 	}
+}
+
+// after does what an epoch's end asks for, and returns the next pause.
+func (s *Source) after(ctx context.Context, err error, pause time.Duration) time.Duration {
+	switch {
+	case errors.Is(err, tiers.ErrHalt):
+		s.log.Error("the source halts", "error", err)
+		s.state(Halted, err.Error())
+		s.refuse(ctx)
+	case errors.Is(err, errStandby):
+		s.log.Warn("the source stands by", "error", err)
+		s.state(Standby, err.Error())
+		s.standBy(ctx)
+	default:
+		s.log.Warn("the source starts again from its marks", "error", err, "in", pause)
+		s.state(Waiting, "starting again: "+errText(err))
+		sleep(ctx, pause)
+		return min(2*pause, longestPause)
+	}
+	return firstPause
+}
+
+// stopped notes the end; a source that halted keeps its reason.
+func (s *Source) stopped() {
+	s.note(func(st *Status) {
+		if st.State != Halted {
+			st.State, st.Reason = Stopped, "stopped"
+		}
+	})
+}
+
+// take waits for the source to be free, and has it until end is called. The
+// context ends when somebody else wants it.
+func (s *Source) take(ctx context.Context) (mine context.Context, end func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	mine, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.yield = cancel; s.holders > 0 {
+		cancel()
+	}
+	return mine, func() {
+		cancel()
+		s.mu.Lock()
+		s.yield = nil
+		s.mu.Unlock()
+		<-s.turn
+	}, nil
+}
+
+// hold ends what Run does, with what was read committed, and keeps the source
+// still until release is called.
+func (s *Source) hold(ctx context.Context, why string) (release func(), err error) {
+	s.mu.Lock()
+	s.holders++
+	if s.yield != nil {
+		s.yield()
+	}
+	s.mu.Unlock()
+	gone := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.holders--
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		gone()
+		return nil, fmt.Errorf("wait for source %s to commit what it has read: %w", s.o.Name, ctx.Err())
+	}
+	s.note(func(st *Status) {
+		if st.State != Stopped {
+			st.State, st.Reason = Waiting, why
+		}
+	})
+	return func() {
+		gone()
+		<-s.turn
+	}, nil
 }
 
 func errText(err error) string {
@@ -126,14 +202,15 @@ func (s *Source) standBy(ctx context.Context) {
 }
 
 // epoch reads the stream from the marks until ctx ends (nil), or until there
-// is doubt about what the lake holds. Three goroutines, all ended when it
-// returns: fetch, decode, commit. Closing a batch hands it from decode to
+// is doubt about what the lake holds. Four goroutines, all ended when it
+// returns: fetch, decode, commit, and one that watches the stream. Closing a batch hands it from decode to
 // commit, so that at most one is under way while the next one fills.
 func (s *Source) epoch(ctx context.Context) error {
 	e, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
+	s.state(Running, "")
 	reader, err := s.o.Stream.Read(ctx, s.o.Filter, e.start+1)
 	if err != nil {
 		return fmt.Errorf("read stream: %w", err)
@@ -162,6 +239,7 @@ func (s *Source) epoch(ctx context.Context) error {
 		return d.run(work, chunks, free)
 	})
 	g.Go(func() error { return c.run(work, closed) })
+	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()
 	return errors.Join(err, reader.Close())
 }

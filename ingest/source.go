@@ -79,6 +79,7 @@ type TableOptions struct {
 // The states of a source.
 const (
 	Running = "running"
+	Waiting = "waiting" // for the stream or the lake; it goes on by itself
 	Standby = "standby" // another writer commits this source; it takes over when that one is still
 	Halted  = "halted"  // an operator must decide; see the reason
 	Stopped = "stopped"
@@ -100,6 +101,8 @@ type Status struct {
 	Committed   uint64 // sequence up to which everything is in the lake
 	Last        uint64 // last sequence that was read
 	LastCommit  time.Time
+
+	lastAt time.Time // when the stream got the message at Last; zero: not known
 }
 
 // Source feeds tables from one stream. Its methods are safe for concurrent
@@ -108,10 +111,13 @@ type Source struct {
 	o     Options
 	log   *slog.Logger
 	flush chan flushRequest
-	key   string // of the source's marks; set by Run, at the start of an epoch
+	turn  chan struct{} // holds one while somebody has the source: Run, or who holds it
+	key   string        // of the source's marks; set at the start of an epoch, by who has the source
 
-	mu     sync.Mutex
-	status Status
+	mu      sync.Mutex
+	status  Status
+	yield   context.CancelFunc // ends what Run does at the moment; nil: nothing
+	holders int                // that want the source, or have it
 }
 
 // flushRequest asks for the batch to be closed; done gets the outcome.
@@ -145,7 +151,7 @@ func New(o Options) *Source {
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
 	}
-	return &Source{o: o, log: o.Logger.With("source", o.Name), flush: make(chan flushRequest),
+	return &Source{o: o, log: o.Logger.With("source", o.Name), flush: make(chan flushRequest), turn: make(chan struct{}, 1),
 		status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
 }
 

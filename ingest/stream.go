@@ -35,15 +35,23 @@ type Stream interface {
 	// Read returns the messages that match filter, in order, from the first
 	// whose sequence is at least from. The caller closes the reader.
 	Read(ctx context.Context, filter string, from uint64) (Reader, error)
+	// Published is when the stream got the message at seq; ok is false if it
+	// does not hold it.
+	Published(ctx context.Context, seq uint64) (at time.Time, ok bool, err error)
+	// Since is the first sequence of filter that the stream got at that time or
+	// later; Last+1 if there is none.
+	Since(ctx context.Context, filter string, at time.Time) (uint64, error)
 	// Release says that the messages of filter up to seq are committed: the
-	// stream may drop them, by its own rules.
-	Release(ctx context.Context, filter string, seq uint64) error
+	// stream may drop them, by its own rules. Nothing is dropped if it is no
+	// longer the stream that was created then.
+	Release(ctx context.Context, filter string, created time.Time, seq uint64) error
 }
 
 // Reader reads a stream in order. Not safe for concurrent use.
 type Reader interface {
 	// Next waits for messages and appends at least one, at most max, to buf.
-	// Every message is delivered once; sequences only rise.
+	// Every message is delivered once; sequences only rise. If the stream is
+	// another one than at the last message, that is an error.
 	Next(ctx context.Context, buf []Message, max int) ([]Message, error)
 	Close() error
 }

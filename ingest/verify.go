@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
@@ -24,90 +24,6 @@ type VerifyOptions struct {
 	readColumns columnReader
 }
 
-// VerifyReport says where the messages of one source are.
-type VerifyReport struct {
-	Stream  string `json:"stream"`
-	Filter  string `json:"filter"`
-	Through uint64 `json:"through"` // every table is at least here: nothing up to it may be missing
-	Reached uint64 `json:"reached"` // some table is here
-	Last    uint64 `json:"last"`    // last sequence of the stream; 0 without a stream
-	// Recreated: the stream of this name is not the one that the marks are of,
-	// so the files were checked against each other alone.
-	Recreated bool             `json:"recreated"`
-	Tables    []VerifiedTable  `json:"tables,omitempty"`
-	Messages  uint64           `json:"messages"`           // sequences up to Reached that the lake accounts for
-	Skipped   uint64           `json:"skipped"`            // of these: repeats of messages that are in a table
-	Gaps      []tiers.SeqRange `json:"gaps,omitempty"`     // recorded: the stream had dropped them before they were read
-	Absent    []tiers.SeqRange `json:"absent,omitempty"`   // neither in the lake nor, as far as can be seen, messages of the source
-	Lost      []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
-	Repeated  []tiers.SeqRange `json:"repeated,omitempty"` // are in the lake more than once
-}
-
-// VerifiedTable is one table of the source.
-type VerifiedTable struct {
-	Name  string `json:"name"`
-	Mark  uint64 `json:"mark"`
-	Files int    `json:"files"` // with rows of the source
-	Rows  int64  `json:"rows"`  // of these files
-}
-
-// OK reports whether each message is in a table once, in quarantine, or a
-// counted repeat.
-func (r VerifyReport) OK() bool { return len(r.Lost) == 0 && len(r.Repeated) == 0 }
-
-// String is the report for people.
-func (r VerifyReport) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "stream %s, subjects %s\n", r.Stream, r.Filter)
-	for _, t := range r.Tables {
-		fmt.Fprintf(&b, "  lake.%-24s %12d rows in %d files, committed up to sequence %d\n", t.Name, t.Rows, t.Files, t.Mark)
-	}
-	fmt.Fprintf(&b, "  messages accounted for: %d, of these counted repeats: %d\n", r.Messages, r.Skipped)
-	list := func(what string, rs []tiers.SeqRange) {
-		if len(rs) > 0 {
-			fmt.Fprintf(&b, "  %s: %d (sequences %s)\n", what, Count(rs), rangesText(rs))
-		}
-	}
-	list("dropped by the stream before they were read", r.Gaps)
-	list("sequences that are no messages of this source", r.Absent)
-	list("LOST", r.Lost)
-	list("REPEATED", r.Repeated)
-	if r.Recreated {
-		b.WriteString("  the stream was made anew since; the files were checked against each other alone\n")
-	} else if r.Last > r.Reached {
-		fmt.Fprintf(&b, "  not committed yet: sequences %d to %d\n", r.Reached+1, r.Last)
-	}
-	if r.OK() {
-		fmt.Fprintf(&b, "  0 lost, 0 repeated up to sequence %d\n", r.Through)
-	}
-	return b.String()
-}
-
-func rangesText(rs []tiers.SeqRange) string {
-	var parts []string
-	for i, r := range rs {
-		if i == 10 {
-			parts = append(parts, fmt.Sprintf("and %d more ranges", len(rs)-i))
-			break
-		}
-		if r.First == r.Last {
-			parts = append(parts, fmt.Sprint(r.First))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d-%d", r.First, r.Last))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// Count is the number of sequences in disjoint ranges.
-func Count(rs []tiers.SeqRange) uint64 {
-	var n uint64
-	for _, r := range rs {
-		n += r.Last - r.First + 1
-	}
-	return n
-}
-
 // piece is a run of sequences that one file has.
 type piece struct {
 	tiers.SeqRange
@@ -121,13 +37,24 @@ type seenFile struct {
 }
 
 type verifier struct {
-	o       VerifyOptions
-	key     string
-	r       VerifyReport
-	stream  string    // identity that files record
-	created time.Time // of the stream of the marks
-	files   []seenFile
-	pieces  []piece
+	o   VerifyOptions
+	key string
+	// By the identity that files record: the stream's sequences mean something
+	// with it only. now is that of the marks.
+	accounts map[string]*account
+	now      string
+	created  time.Time // of the stream of the marks
+}
+
+// account is what the files with one identity say.
+type account struct {
+	o      VerifyOptions
+	r      VerifyReport
+	base   uint64 // a reset let the source go on after it
+	order  uint64 // resets before
+	marks  int    // tables that are there
+	files  []seenFile
+	pieces []piece
 }
 
 // Verify proves that every message of the source up to its marks is in a table
@@ -141,113 +68,179 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
 	}
-	v := &verifier{o: o, key: tiers.Mark{Stream: o.StreamName, Filter: o.Filter}.Key()}
-	v.r.Stream, v.r.Filter = o.StreamName, o.Filter
+	v := &verifier{o: o, key: tiers.Mark{Stream: o.StreamName, Filter: o.Filter}.Key(), accounts: map[string]*account{}}
 	var info StreamInfo
 	if o.Stream != nil {
 		var err error
 		// Before the lake: what is committed meanwhile is beyond what is asked of it.
 		if info, err = o.Stream.Info(ctx, o.Filter); err != nil {
-			return v.r, err
+			return VerifyReport{}, err
 		}
-		v.r.Last = info.Matched
 	}
 	if err := v.collect(ctx); err != nil {
-		return v.r, err
+		return VerifyReport{}, err
 	}
-	if v.o.Stream != nil && len(v.r.Tables) > 0 && !info.Created.Equal(v.created) {
-		v.r.Recreated, v.o.Stream = true, nil // its sequences mean other messages
+	now, ok := v.accounts[v.now]
+	if !ok {
+		return VerifyReport{Stream: o.StreamName, Filter: o.Filter, Last: info.Matched}, nil
 	}
-	covered, overlaps := v.sweep()
-	v.r.Messages = Count(covered)
-	if err := v.repeated(overlaps); err != nil {
-		return v.r, err
+	delete(v.accounts, v.now)
+	earlier := slices.SortedFunc(maps.Values(v.accounts), func(a, b *account) int { return cmp.Compare(a.order, b.order) })
+	for _, a := range earlier {
+		a.o.Stream = nil
+		if err := a.check(ctx, StreamInfo{}); err != nil {
+			return now.r, err
+		}
+		if !a.r.Reset.Covered { // then nothing tells what was a message of the source
+			a.r.Absent, a.r.Lost = a.r.Lost, nil
+		}
+		if a.r.Messages+uint64(len(a.r.Gaps)+len(a.r.Lost)) > 0 {
+			now.r.Earlier = append(now.r.Earlier, a.r)
+		}
 	}
-	missing := complement(merge(append(covered, v.r.Gaps...)), v.r.Reached)
-	if n := len(missing); n == 0 || missing[n-1].Last <= v.r.Through {
-		v.r.Through = v.r.Reached // only marks of idle tables lag
+	now.r.Last = info.Matched
+	if o.Stream != nil && !info.Created.Equal(v.created) {
+		now.r.Recreated, now.o.Stream = true, nil // its sequences mean other messages
 	}
-	missing = complement(merge(append(covered, v.r.Gaps...)), v.r.Through)
-	return v.r, v.missing(ctx, missing, info)
+	return now.r, now.check(ctx, info)
 }
 
-// collect reads the marks, and the sequences that files record.
+// check compares what the files say with each other and with the stream.
+func (a *account) check(ctx context.Context, info StreamInfo) error {
+	covered, overlaps := a.sweep()
+	a.r.Messages = Count(covered)
+	a.r.Gaps = merge(a.r.Gaps)
+	if err := a.repeated(overlaps); err != nil {
+		return err
+	}
+	if a.base > 0 {
+		a.r.LeftOut = []tiers.SeqRange{{First: 1, Last: a.base}}
+	}
+	told := merge(slices.Concat(covered, a.r.Gaps, a.r.LeftOut))
+	missing := complement(told, a.r.Reached)
+	if n := len(missing); n == 0 || missing[n-1].Last <= a.r.Through {
+		a.r.Through = a.r.Reached // only marks of idle tables lag
+	}
+	return a.missing(ctx, complement(told, a.r.Through), info)
+}
+
+// collect reads the marks and resets, and the sequences that files record.
 func (v *verifier) collect(ctx context.Context) error {
-	names, err := v.o.Lake.Tables(ctx)
+	tables, err := tablesOf(ctx, v.o.Lake, v.key)
 	if err != nil {
-		return fmt.Errorf("list tables: %w", err)
+		return err
+	}
+	names := slices.Sorted(maps.Keys(tables))
+	for _, name := range names {
+		if err := v.marks(tables[name]); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
-		t, err := v.o.Lake.Open(ctx, name)
-		if err != nil {
-			return fmt.Errorf("open lake.%s: %w", name, err)
-		}
-		m, ok := t.Marks()[v.key]
-		if !ok {
-			continue
-		}
-		v.stream, v.created = identity(v.key, m.Created), m.Created
-		if err := v.table(ctx, t, m); err != nil {
+		if err := v.table(ctx, tables[name]); err != nil {
 			return fmt.Errorf("verify lake.%s: %w", name, err)
 		}
-		if len(v.r.Tables) == 1 || m.Seq < v.r.Through {
-			v.r.Through = m.Seq
-		}
-		v.r.Reached = max(v.r.Reached, m.Seq)
 	}
-	v.r.Gaps = merge(v.r.Gaps)
 	return nil
 }
 
-func (v *verifier) table(ctx context.Context, t tiers.Table, m tiers.Mark) error {
+// marks opens the accounts of a table's mark and of its resets.
+func (v *verifier) marks(t tiers.Table) error {
+	resets, err := resetsOf(t, v.key)
+	if err != nil {
+		return err
+	}
+	for _, r := range resets {
+		old := v.account(r.Old)
+		old.r.Reset, old.r.Reached = &r, max(old.r.Reached, r.Old.Seq)
+		old.r.Through = old.r.Reached // what was not committed then never will be
+		v.account(r.New).base = r.New.Seq
+	}
+	m := t.Marks()[v.key]
+	a := v.account(m)
+	if id := identity(v.key, m.Created, m.Resets); v.now == "" || m.Resets >= v.accounts[v.now].order {
+		v.now, v.created = id, m.Created
+	}
+	a.r.Reached = max(a.r.Reached, m.Seq)
+	switch {
+	case a.r.Reset != nil:
+		a.r.Through = a.r.Reached
+	case a.marks == 0 || m.Seq < a.r.Through:
+		a.r.Through = m.Seq
+	}
+	a.marks++
+	return nil
+}
+
+func (v *verifier) account(m tiers.Mark) *account {
+	id := identity(v.key, m.Created, m.Resets)
+	a, ok := v.accounts[id]
+	if !ok {
+		a = &account{o: v.o, order: m.Resets}
+		a.r.Stream, a.r.Filter = v.o.StreamName, v.o.Filter
+		v.accounts[id] = a
+	}
+	return a
+}
+
+func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
-	out := VerifiedTable{Name: t.Name(), Mark: m.Seq}
+	sums := map[*account]*VerifiedTable{}
+	if a := v.accounts[v.now]; a != nil {
+		sums[a] = &VerifiedTable{Name: t.Name(), Mark: t.Marks()[v.key].Seq}
+	}
 	for _, f := range files {
-		seqs, err := v.seqs(f.Path)
+		seqs, err := readSeqs(v.o.OpenFile, f.Path)
 		if err != nil {
 			return err
 		}
-		if seqs.Stream != v.stream {
+		a, ok := v.accounts[seqs.Stream]
+		if !ok {
 			continue
 		}
-		out.Files++
-		out.Rows += f.Rows
-		at := len(v.files)
-		v.files = append(v.files, seenFile{t.Name(), f.Path})
+		if sums[a] == nil {
+			sums[a] = &VerifiedTable{Name: t.Name(), Mark: a.r.Reached}
+		}
+		sums[a].Files++
+		sums[a].Rows += f.Rows
+		at := len(a.files)
+		a.files = append(a.files, seenFile{t.Name(), f.Path})
 		if t.Name() == Skipped {
-			if err := v.skipped(f.Path, at); err != nil {
+			if err := a.skipped(v.key, f.Path, at); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, r := range seqs.Ranges {
-			v.pieces = append(v.pieces, piece{r, at})
+			a.pieces = append(a.pieces, piece{r, at})
 		}
 	}
-	v.r.Tables = append(v.r.Tables, out)
+	for a, sum := range sums {
+		a.r.Tables = append(a.r.Tables, *sum)
+	}
 	return nil
 }
 
 // skipped reads the repeats and gaps of a file of ingest_skipped.
-func (v *verifier) skipped(path string, file int) error {
-	return v.o.readColumns(path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
+func (a *account) skipped(key, path string, file int) error {
+	return a.o.readColumns(path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
 		seq, first := uint64(row[0].long), uint64(row[1].long)
 		switch {
-		case row[2].text != v.key:
+		case row[2].text != key:
 		case first > 0:
-			v.r.Gaps = append(v.r.Gaps, tiers.SeqRange{First: first, Last: seq})
+			a.r.Gaps = append(a.r.Gaps, tiers.SeqRange{First: first, Last: seq})
 		default:
-			v.r.Skipped++
-			v.pieces = append(v.pieces, piece{tiers.SeqRange{First: seq, Last: seq}, file})
+			a.r.Skipped++
+			a.pieces = append(a.pieces, piece{tiers.SeqRange{First: seq, Last: seq}, file})
 		}
 	})
 }
 
-func (v *verifier) seqs(path string) (_ parquetfile.Seqs, err error) {
-	f, err := v.o.OpenFile(path)
+func readSeqs(open func(string) (File, error), path string) (_ parquetfile.Seqs, err error) {
+	f, err := open(path)
 	if err != nil {
 		return parquetfile.Seqs{}, err
 	}
@@ -257,11 +250,11 @@ func (v *verifier) seqs(path string) (_ parquetfile.Seqs, err error) {
 
 // sweep goes over the pieces in order: what is covered, and by which files
 // where they are several.
-func (v *verifier) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.SeqRange) {
-	slices.SortFunc(v.pieces, func(a, b piece) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })
+func (a *account) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.SeqRange) {
+	slices.SortFunc(a.pieces, func(x, y piece) int { return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last)) })
 	overlaps = map[int][]tiers.SeqRange{}
 	var open []piece // those that reach beyond the present one's start
-	for _, p := range v.pieces {
+	for _, p := range a.pieces {
 		open = slices.DeleteFunc(open, func(o piece) bool { return o.Last < p.First })
 		for _, o := range open {
 			both := tiers.SeqRange{First: p.First, Last: min(p.Last, o.Last)}
@@ -274,28 +267,28 @@ func (v *verifier) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.S
 	return merge(covered), overlaps
 }
 
-// place is a row as it may be once only. A message has one table, whose rows
+// rowPlace is a row as it may be once only. A message has one table, whose rows
 // differ by their event ids; beside them it may have events in quarantine.
-type place struct {
+type rowPlace struct {
 	seq uint64
 	id  string
 }
 
 // repeated looks at the rows of sequences that several files have: a message
 // of many events may be in the files of many days, and in quarantine in part.
-func (v *verifier) repeated(overlaps map[int][]tiers.SeqRange) error {
-	seen, home := map[place]bool{}, map[uint64]string{}
+func (a *account) repeated(overlaps map[int][]tiers.SeqRange) error {
+	seen, home := map[rowPlace]bool{}, map[uint64]string{}
 	for at, ranges := range overlaps {
-		f, ranges := v.files[at], merge(ranges)
-		err := v.o.readColumns(f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
+		f, ranges := a.files[at], merge(ranges)
+		err := a.o.readColumns(f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
 			seq := uint64(row[0].long)
 			if !within(ranges, seq) {
 				return
 			}
-			p := place{seq, row[1].text}
+			p := rowPlace{seq, row[1].text}
 			other, known := home[seq]
 			if seen[p] || (f.table != Quarantine && known && other != f.table) {
-				v.r.Repeated = append(v.r.Repeated, tiers.SeqRange{First: seq, Last: seq})
+				a.r.Repeated = append(a.r.Repeated, tiers.SeqRange{First: seq, Last: seq})
 			}
 			seen[p] = true
 			if f.table != Quarantine {
@@ -306,7 +299,7 @@ func (v *verifier) repeated(overlaps map[int][]tiers.SeqRange) error {
 			return fmt.Errorf("verify lake.%s: %w", f.table, err)
 		}
 	}
-	v.r.Repeated = merge(v.r.Repeated)
+	a.r.Repeated = merge(a.r.Repeated)
 	return nil
 }
 
@@ -326,17 +319,17 @@ func within(ranges []tiers.SeqRange, seq uint64) bool {
 // missing tells the sequences that are lost from those that are no messages of
 // the source. Of what the stream has dropped, only a stream whose every
 // subject the source reads can tell.
-func (v *verifier) missing(ctx context.Context, missing []tiers.SeqRange, info StreamInfo) error {
+func (a *account) missing(ctx context.Context, missing []tiers.SeqRange, info StreamInfo) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if v.o.Stream == nil {
-		v.r.Lost = missing
+	if a.o.Stream == nil {
+		a.r.Lost = missing
 		return nil
 	}
 	held := map[uint64]bool{}
 	if from := max(missing[0].First, info.First); from <= missing[len(missing)-1].Last {
-		if err := v.held(ctx, from, missing, held); err != nil {
+		if err := a.held(ctx, from, missing, held); err != nil {
 			return err
 		}
 	}
@@ -344,13 +337,13 @@ func (v *verifier) missing(ctx context.Context, missing []tiers.SeqRange, info S
 		for seq := r.First; seq <= r.Last; seq++ {
 			one := tiers.SeqRange{First: seq, Last: seq}
 			if held[seq] || (seq < info.First && info.Covered) {
-				v.r.Lost = append(v.r.Lost, one)
+				a.r.Lost = append(a.r.Lost, one)
 			} else {
-				v.r.Absent = append(v.r.Absent, one)
+				a.r.Absent = append(a.r.Absent, one)
 			}
 		}
 	}
-	v.r.Lost, v.r.Absent = merge(v.r.Lost), merge(v.r.Absent)
+	a.r.Lost, a.r.Absent = merge(a.r.Lost), merge(a.r.Absent)
 	return nil
 }
 
@@ -358,8 +351,8 @@ func (v *verifier) missing(ctx context.Context, missing []tiers.SeqRange, info S
 const heldWait = 2 * time.Second
 
 // held finds which of the missing sequences are messages that the stream holds.
-func (v *verifier) held(ctx context.Context, from uint64, missing []tiers.SeqRange, held map[uint64]bool) (err error) {
-	r, err := v.o.Stream.Read(ctx, v.o.Filter, from)
+func (a *account) held(ctx context.Context, from uint64, missing []tiers.SeqRange, held map[uint64]bool) (err error) {
+	r, err := a.o.Stream.Read(ctx, a.o.Filter, from)
 	if err != nil {
 		return fmt.Errorf("read stream: %w", err)
 	}

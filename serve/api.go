@@ -113,7 +113,7 @@ type Status struct {
 type Source struct {
 	Name        string    `json:"name"`
 	Stream      string    `json:"stream"`
-	State       string    `json:"state"` // running, standby, halted, stopped
+	State       string    `json:"state"` // running, waiting, standby, halted, stopped
 	Reason      string    `json:"reason,omitempty"`
 	Events      uint64    `json:"events"`
 	Bytes       uint64    `json:"bytes"`
@@ -143,7 +143,7 @@ type Pipeline struct {
 
 // Command is a verb with its object, such as pipeline run NAME.
 type Command struct {
-	Noun string            `json:"noun"` // pipeline, finding, lake
+	Noun string            `json:"noun"` // pipeline, finding, lake, source, quarantine
 	Verb string            `json:"verb"`
 	Name string            `json:"name,omitempty"`
 	Args map[string]string `json:"args,omitempty"`

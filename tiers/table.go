@@ -15,7 +15,17 @@ type Mark struct {
 	Created time.Time `json:"created"` // of the stream: a recreated stream is another stream
 	Filter  string    `json:"filter"`  // the consumer's subject filter
 	Seq     uint64    `json:"seq"`     // last stream sequence covered, committed or skipped
+	// Published is when the stream got the message at Seq; zero: not known. A
+	// stream that was restored from an older copy has another message there.
+	Published time.Time `json:"published,omitzero"`
+	// Resets counts how often a person has moved the source to another place.
+	// Each begins the sequences anew: they mean what they say with Created and
+	// Resets only.
+	Resets uint64 `json:"resets,omitempty"`
 }
+
+// SameStream reports whether the sequences of both marks mean the same messages.
+func (m Mark) SameStream(o Mark) bool { return m.Created.Equal(o.Created) && m.Resets == o.Resets }
 
 // Key identifies the source that the mark belongs to.
 func (m Mark) Key() string { return m.Stream + "|" + m.Filter }
@@ -72,6 +82,8 @@ type Commit struct {
 	To      *Mark      // nil for commits that are not ingest's; marks are then untouched
 	Base    int64      // snapshot the change was planned on; 0 for pure appends
 	Summary map[string]string
+	// Properties of the table that are set with it; the lake's own are not among them.
+	Properties map[string]string
 	// SameRows says that Add holds exactly the rows of Remove (compaction):
 	// the commit may then land on a later snapshot than Base, as long as the
 	// files to remove are still there. Without it a moved head is ErrConflict.

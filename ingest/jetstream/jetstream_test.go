@@ -219,6 +219,10 @@ func TestPrunesToTheSlowestSourceAndKeepsSome(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, c, 100)
+	in, err := all.Info(t.Context(), "events.>")
+	if err != nil {
+		t.Fatal(err)
+	}
 	first := func(want uint64) {
 		t.Helper()
 		info, err := all.Info(t.Context(), "events.>")
@@ -226,15 +230,15 @@ func TestPrunesToTheSlowestSourceAndKeepsSome(t *testing.T) {
 			t.Fatalf("stream begins at %d, want %d: %v", info.First, want, err)
 		}
 	}
-	if err := all.Release(t.Context(), "events.>", 80); err != nil {
+	if err := all.Release(t.Context(), "events.>", in.Created, 80); err != nil {
 		t.Fatal(err)
 	}
 	first(1)
-	if err := some.Release(t.Context(), "events.b", 50); err != nil {
+	if err := some.Release(t.Context(), "events.b", in.Created, 50); err != nil {
 		t.Fatal(err)
 	}
 	first(41)
-	if err := some.Release(t.Context(), "events.b", 100); err != nil {
+	if err := some.Release(t.Context(), "events.b", in.Created, 100); err != nil {
 		t.Fatal(err)
 	}
 	first(71)

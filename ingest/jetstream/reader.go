@@ -23,6 +23,7 @@ const (
 	askHeartbeat  = 5 * time.Second
 	quietTooLong  = 2*askHeartbeat + 2*time.Second
 	forgottenIn   = time.Minute // until the server forgets a consumer that nobody asks
+	reopenWithin  = 2 * time.Second
 	reopenBackoff = 500 * time.Millisecond
 )
 
@@ -35,8 +36,10 @@ type reader struct {
 	conn   *Conn
 	stream string
 	filter string
-	next   uint64 // stream sequence to read from
-	mine   string // a subject that the filter matches: the last one
+	next   uint64    // stream sequence to read from
+	first  time.Time // when the stream was created, at the first opening
+	last   int64     // publishing time of the message before next; 0: none was read
+	mine   string    // a subject that the filter matches: the last one
 
 	link     link       // nil: to be opened
 	come     []delivery // from link, not yet taken
@@ -76,19 +79,22 @@ type position struct {
 // Read opens a reader on a connection of its own.
 func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.Reader, error) {
 	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1)}
-	if err := r.open(ctx); err != nil {
+	if err := r.open(ctx, requestWithin); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
 // open makes a consumer at r.next and asks it for messages.
-func (r *reader) open(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+func (r *reader) open(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	js, err := r.conn.js.Stream(ctx, r.stream)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.stream, err)
+	}
+	if err := r.same(ctx, js); err != nil {
+		return err
 	}
 	// The server compares each subject with a filter; where that is all of the
 	// stream, it costs less without.
@@ -110,6 +116,38 @@ func (r *reader) open(ctx context.Context) error {
 	}
 	r.link, r.consumer, r.seen, r.asked, r.come = l, c.CachedInfo().Name, 0, 0, nil
 	return r.ask()
+}
+
+// errOther ends a reader whose stream is not the one that it began with.
+var errOther = errors.New("the stream is not the one that was read before")
+
+// same checks that the stream goes on where the reader was. After a server was
+// away, it may have come back with another stream, or with an older copy.
+func (r *reader) same(ctx context.Context, js jetstream.Stream) error {
+	in := js.CachedInfo()
+	if r.first.IsZero() {
+		r.first = in.Created
+	}
+	switch {
+	case !in.Created.Equal(r.first):
+		return fmt.Errorf("%w: stream %s was made anew", errOther, r.stream)
+	case r.last == 0:
+		return nil
+	case in.State.LastSeq < r.next-1:
+		return fmt.Errorf("%w: stream %s ends at %d, and %d was read", errOther, r.stream, in.State.LastSeq, r.next-1)
+	case in.State.FirstSeq >= r.next:
+		return nil // the message is no longer there to be compared
+	}
+	m, err := js.GetMsg(ctx, r.next-1)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look up message %d of stream %s: %w", r.next-1, r.stream, err)
+	case m.Time.UnixNano() != r.last:
+		return fmt.Errorf("%w: message %d of stream %s is another one", errOther, r.next-1, r.stream)
+	}
+	return nil
 }
 
 // drop gives up the connection and what it brought.
@@ -209,11 +247,13 @@ func (r *reader) wait(ctx context.Context) error {
 	return nil
 }
 
-// reopen tries until it succeeds, the stream is gone, or ctx ends.
+// reopen tries until it succeeds, the stream is gone or another one, or ctx
+// ends. The answer to a request that was on its way when the server went never
+// comes, so the first tries are short.
 func (r *reader) reopen(ctx context.Context) error {
-	for {
-		err := r.open(ctx)
-		if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
+	for within := reopenWithin; ; within = min(2*within, requestWithin) {
+		err := r.open(ctx, within)
+		if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, errOther) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -240,7 +280,7 @@ func (r *reader) accept(buf []ingest.Message, d *delivery) []ingest.Message {
 		r.drop() // something between was lost: read it again
 		return buf
 	}
-	r.seen, r.next = d.at.consumer, d.at.stream+1
+	r.seen, r.next, r.last = d.at.consumer, d.at.stream+1, d.at.nanos
 	r.asked--
 	if d.subject != r.mine {
 		if !covers(r.filter, d.subject) { // the stream got more subjects since

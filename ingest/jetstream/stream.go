@@ -48,7 +48,12 @@ var _ ingest.Stream = (*Stream)(nil)
 // sources, the slowest decides what may be pruned.
 type floors struct {
 	mu    sync.Mutex
-	byKey map[string]uint64
+	byKey map[string]floor
+}
+
+type floor struct {
+	created time.Time // of the stream that it is of
+	seq     uint64
 }
 
 // Stream opens a stream, and creates it if that is asked for. filter is what
@@ -73,7 +78,7 @@ func (c *Conn) Stream(ctx context.Context, filter string, o StreamOptions) (*Str
 	s.floors.mu.Lock()
 	defer s.floors.mu.Unlock()
 	if _, ok := s.floors.byKey[filter]; !ok {
-		s.floors.byKey[filter] = 0
+		s.floors.byKey[filter] = floor{}
 	}
 	return s, nil
 }
@@ -83,7 +88,7 @@ func (c *Conn) floorsOf(stream string) *floors {
 	defer c.mu.Unlock()
 	f, ok := c.floors[stream]
 	if !ok {
-		f = &floors{byKey: map[string]uint64{}}
+		f = &floors{byKey: map[string]floor{}}
 		c.floors[stream] = f
 	}
 	return f
@@ -171,18 +176,59 @@ func (s *Stream) Info(ctx context.Context, filter string) (ingest.StreamInfo, er
 	return out, nil
 }
 
+// Published is when the stream got the message at seq; ok is false if it does
+// not hold it.
+func (s *Stream) Published(ctx context.Context, seq uint64) (at time.Time, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	defer cancel()
+	js, err := s.conn.js.Stream(ctx, s.o.Name)
+	if err != nil {
+		return at, false, fmt.Errorf("look up stream %s: %w", s.o.Name, err)
+	}
+	m, err := js.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return at, false, nil
+	}
+	if err != nil {
+		return at, false, fmt.Errorf("look up message %d of stream %s: %w", seq, s.o.Name, err)
+	}
+	return m.Time.UTC(), true, nil
+}
+
+// Since is the first sequence of filter that the stream got at that time or
+// later; Last+1 if there is none. A consumer that nobody reads finds it.
+func (s *Stream) Since(ctx context.Context, filter string, at time.Time) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	defer cancel()
+	at = at.UTC()
+	c, err := s.conn.js.CreateConsumer(ctx, s.o.Name, jetstream.ConsumerConfig{
+		Description: "lakeward looks for " + at.Format(time.RFC3339), FilterSubject: filter,
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at,
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: forgottenIn, MemoryStorage: true, Replicas: 1,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for %s in stream %s: %w", at.Format(time.RFC3339), s.o.Name, err)
+	}
+	info := c.CachedInfo()
+	_ = s.conn.js.DeleteConsumer(ctx, s.o.Name, info.Name) // a courtesy: it is soon forgotten anyway
+	return info.Delivered.Stream + 1, nil
+}
+
 // Release notes that filter is committed up to seq, and prunes up to the
 // slowest filter of the stream if a filter covers the stream's subjects.
-func (s *Stream) Release(ctx context.Context, filter string, seq uint64) error {
+func (s *Stream) Release(ctx context.Context, filter string, created time.Time, seq uint64) error {
 	if !s.o.Prune {
 		return nil
 	}
 	s.floors.mu.Lock()
-	s.floors.byKey[filter] = max(seq, s.floors.byKey[filter])
+	s.floors.byKey[filter] = floor{created, seq}
 	least := seq
 	var filters []string
 	for f, at := range s.floors.byKey {
-		least = min(least, at)
+		if !at.created.Equal(created) {
+			at.seq = 0
+		}
+		least = min(least, at.seq)
 		filters = append(filters, f)
 	}
 	s.floors.mu.Unlock()
@@ -196,6 +242,9 @@ func (s *Stream) Release(ctx context.Context, filter string, seq uint64) error {
 		return fmt.Errorf("look up stream %s: %w", s.o.Name, err)
 	}
 	in := js.CachedInfo()
+	if !in.Created.Equal(created) || in.State.LastSeq < seq {
+		return nil // another stream: its sequences are other messages
+	}
 	upTo := least - uint64(s.o.Keep) // first that stays is upTo+1
 	if in.State.FirstSeq > upTo || !anyCovers(filters, in.Config.Subjects) {
 		return nil

@@ -1,8 +1,6 @@
 package scripts
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,16 +54,4 @@ func leftover(ts *testscript.TestScript, neg bool, args []string) {
 	at := time.Now().Add(-age)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("half"), 0o600))
 	ts.Check(os.Chtimes(ts.MkAbs(args[0]), at, at))
-}
-
-// fetch prints what the daemon answers at a path.
-func fetch(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: fetch PATH")
-	}
-	resp, err := http.Get("http://" + ts.Getenv("HTTP") + args[0])
-	ts.Check(err)
-	defer resp.Body.Close()
-	_, err = io.Copy(ts.Stdout(), resp.Body)
-	ts.Check(err)
 }

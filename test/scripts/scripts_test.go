@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"damage":   damage,
 			"remove":   remove,
 			"leftover": leftover,
-			"fetch":    fetch,
+			"get":      get,
 		},
 	})
 }
@@ -152,6 +154,18 @@ func wait(ts *testscript.TestScript, what string, done func() (state string, ok 
 		}
 		<-tick.C
 	}
+}
+
+// get prints what the daemon that ready found answers: get /metrics
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: get PATH")
+	}
+	resp, err := http.Get("http://" + ts.Getenv("HTTP") + args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
 }
 
 // setenv sets a variable to the first match in the last output:

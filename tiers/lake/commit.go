@@ -115,14 +115,14 @@ func checkMark(base *version, c tiers.Commit) error {
 		return fmt.Errorf("%w: the source's mark is at %d, %d was expected", tiers.ErrConflict, have.Seq, c.From.Seq)
 	case c.From != nil && c.From.Key() != c.To.Key():
 		return fmt.Errorf("%w: the marks belong to different sources", tiers.ErrHalt)
-	case c.From != nil && c.From.Created.Equal(c.To.Created) && c.To.Seq < c.From.Seq:
+	case c.From != nil && c.From.SameStream(*c.To) && c.To.Seq < c.From.Seq:
 		return fmt.Errorf("%w: the mark would go back from %d to %d", tiers.ErrHalt, c.From.Seq, c.To.Seq)
 	}
 	return nil
 }
 
 func sameMark(a, b tiers.Mark) bool {
-	return a.Stream == b.Stream && a.Filter == b.Filter && a.Seq == b.Seq && a.Created.Equal(b.Created)
+	return a.Stream == b.Stream && a.Filter == b.Filter && a.Seq == b.Seq && a.SameStream(b)
 }
 
 // bookkeeping is the properties that the commit sets: its id, and the mark.
@@ -135,7 +135,9 @@ func bookkeeping(base *version, c tiers.Commit) (iceberg.Properties, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode commit ids: %w", err)
 	}
-	props := iceberg.Properties{commitsProp: string(b)}
+	props := iceberg.Properties{}
+	maps.Copy(props, c.Properties)
+	props[commitsProp] = string(b)
 	if c.To == nil {
 		return props, nil
 	}

@@ -51,6 +51,7 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 		"two handles race":                 testRace,
 		"a mark survives other commits":    testMarkSurvives,
 		"a mark never goes back":           testMarkBack,
+		"a reset moves a mark":             testReset,
 		"two sources in one table":         testTwoSources,
 		"a commit is found by its id":      testCommitted,
 		"a removal is fenced by its base":  testRemove,

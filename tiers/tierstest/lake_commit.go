@@ -109,6 +109,24 @@ func testMarkBack(c *lakeCase) {
 	c.wantRows(3)
 }
 
+func testReset(c *lakeCase) {
+	c.must(c.ingest(c.tab, 3, day0, nil, c.mark(3)))
+	anew := c.mark(1)
+	anew.Resets = 1
+	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), From: c.mark(3), To: anew, Properties: map[string]string{"why": "because"}}))
+	c.wantMark(1)
+	if got := c.handle().Properties()["why"]; got != "because" {
+		c.Fatalf("the property is %q", got)
+	}
+	_, err := c.ingest(c.tab, 1, day0, c.mark(1), c.mark(2)) // the mark from before the reset
+	c.is(err, tiers.ErrConflict)
+	to := c.mark(2)
+	to.Resets = 1
+	c.must(c.ingest(c.tab, 1, day0, anew, to))
+	c.wantMark(2)
+	c.wantRows(4)
+}
+
 func testTwoSources(c *lakeCase) {
 	c.must(c.ingest(c.tab, 3, day0, nil, c.mark(3)))
 	other := &tiers.Mark{Stream: "EVENTS", Created: day0, Filter: "other.>", Seq: 9}

@@ -1,0 +1,112 @@
+package ingest
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// VerifyReport says where the messages of one source are.
+type VerifyReport struct {
+	Stream  string `json:"stream"`
+	Filter  string `json:"filter"`
+	Through uint64 `json:"through"` // every table is at least here: nothing up to it may be missing
+	Reached uint64 `json:"reached"` // some table is here
+	Last    uint64 `json:"last"`    // last sequence of the stream; 0 without a stream
+	// Recreated: the stream of this name is not the one that the marks are of,
+	// so the files were checked against each other alone.
+	Recreated bool             `json:"recreated"`
+	Tables    []VerifiedTable  `json:"tables,omitempty"`
+	Messages  uint64           `json:"messages"`           // sequences up to Reached that the lake accounts for
+	Skipped   uint64           `json:"skipped"`            // of these: repeats of messages that are in a table
+	Gaps      []tiers.SeqRange `json:"gaps,omitempty"`     // recorded: the stream had dropped them before they were read
+	Absent    []tiers.SeqRange `json:"absent,omitempty"`   // neither in the lake nor, as far as can be seen, messages of the source
+	Lost      []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
+	Repeated  []tiers.SeqRange `json:"repeated,omitempty"` // are in the lake more than once
+	LeftOut   []tiers.SeqRange `json:"left_out,omitempty"` // before the place where a person's reset let the source go on
+	// Earlier accounts for what was read before each reset, oldest first.
+	Earlier []VerifyReport `json:"earlier,omitempty"`
+	Reset   *Reset         `json:"reset,omitempty"` // of an earlier account: the decision that ended it
+}
+
+// VerifiedTable is one table of the source.
+type VerifiedTable struct {
+	Name  string `json:"name"`
+	Mark  uint64 `json:"mark"`
+	Files int    `json:"files"` // with rows of the source
+	Rows  int64  `json:"rows"`  // of these files
+}
+
+// OK reports whether each message is in a table once, in quarantine, or a
+// counted repeat.
+func (r VerifyReport) OK() bool {
+	for _, e := range r.Earlier {
+		if !e.OK() {
+			return false
+		}
+	}
+	return len(r.Lost) == 0 && len(r.Repeated) == 0
+}
+
+// String is the report for people.
+func (r VerifyReport) String() string {
+	var b strings.Builder
+	for _, e := range r.Earlier {
+		b.WriteString(e.String())
+	}
+	fmt.Fprintf(&b, "stream %s, subjects %s\n", r.Stream, r.Filter)
+	if e := r.Reset; e != nil {
+		fmt.Fprintf(&b, "  up to the reset of %s by %s (%s): %s\n", e.At.Format(time.RFC3339), e.By, e.Mode, cmp.Or(e.Reason, "no reason given"))
+	}
+	for _, t := range r.Tables {
+		fmt.Fprintf(&b, "  lake.%-24s %12d rows in %d files, committed up to sequence %d\n", t.Name, t.Rows, t.Files, t.Mark)
+	}
+	fmt.Fprintf(&b, "  messages accounted for: %d, of these counted repeats: %d\n", r.Messages, r.Skipped)
+	list := func(what string, rs []tiers.SeqRange) {
+		if len(rs) > 0 {
+			fmt.Fprintf(&b, "  %s: %d (sequences %s)\n", what, Count(rs), rangesText(rs))
+		}
+	}
+	list("left out by the reset", r.LeftOut)
+	list("dropped by the stream before they were read", r.Gaps)
+	list("sequences that are no messages of this source", r.Absent)
+	list("LOST", r.Lost)
+	list("REPEATED", r.Repeated)
+	if r.Recreated {
+		b.WriteString("  the stream was made anew since; the files were checked against each other alone\n")
+	} else if r.Reset == nil && r.Last > r.Reached {
+		fmt.Fprintf(&b, "  not committed yet: sequences %d to %d\n", r.Reached+1, r.Last)
+	}
+	if r.OK() {
+		fmt.Fprintf(&b, "  0 lost, 0 repeated up to sequence %d\n", r.Through)
+	}
+	return b.String()
+}
+
+func rangesText(rs []tiers.SeqRange) string {
+	var parts []string
+	for i, r := range rs {
+		if i == 10 {
+			parts = append(parts, fmt.Sprintf("and %d more ranges", len(rs)-i))
+			break
+		}
+		if r.First == r.Last {
+			parts = append(parts, fmt.Sprint(r.First))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", r.First, r.Last))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Count is the number of sequences in disjoint ranges.
+func Count(rs []tiers.SeqRange) uint64 {
+	var n uint64
+	for _, r := range rs {
+		n += r.Last - r.First + 1
+	}
+	return n
+}
