@@ -24,6 +24,7 @@ func Type() strict.Type[Config] {
 		strict.F("analytics", analyticsType(), func(c *C) *Analytics { return &c.Analytics }, "The analytics tier: small results."),
 		strict.F("pipelines", pipelinesType(), func(c *C) *Pipelines { return &c.Pipelines }, "Where pipelines are, and how they run."),
 		strict.F("http", httpType(), func(c *C) *HTTP { return &c.HTTP }, "What listens."),
+		strict.F("audit", auditType(), func(c *C) *Audit { return &c.Audit }, "The audit log: `audit.log` in `data_dir`, one JSON line for each query and each change that came over HTTP."),
 		strict.F("query", queryType(), func(c *C) *Query { return &c.Query }, "Bounds of ad-hoc SQL."),
 		strict.F("memory", strict.Object(
 			strict.F("budget", autoSize(), func(m *Memory) *int64 { return &m.Budget }, "Memory of the whole process, shared by ingest, engine and caches. `auto`: the container's limit, or half of the host's memory.").Default("auto"),
@@ -139,14 +140,6 @@ func pipelinesType() strict.Type[Pipelines] {
 		strict.F("catch_up", strict.Duration(0, 366*day), func(p *P) *time.Duration { return &p.CatchUp }, "How far back missed runs are made after downtime. Older ones: `lakeward pipeline backfill`.").Default("24h"),
 		strict.F("max_runs", strict.Int(1, 64), func(p *P) *int { return &p.MaxRuns }, "Runs at the same time, of different pipelines.").Default("1"),
 		strict.F("budget", budget, func(p *P) *Budget { return &p.Budget }, "What one run may use, unless its pipeline says otherwise. A run beyond it writes nothing and says so."),
-	)
-}
-
-func httpType() strict.Type[HTTP] {
-	type H = HTTP
-	return strict.Object(
-		strict.F("listen", hostPort(), func(h *H) *string { return &h.Listen }, "Address of the HTTP server.").Default("127.0.0.1:8321"),
-		strict.F("insecure", strict.Bool(), func(h *H) *bool { return &h.Insecure }, "Allow an address that is not loopback: whoever reaches it can read the lake.").Default("false"),
 	)
 }
 
