@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/internal/testcert"
 )
 
 const (
@@ -57,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"term":   term,
 			"until":  until,
 			"setenv": setenv,
+			"certs":  certs,
 		},
 	})
 }
@@ -105,10 +108,25 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Sprintf("%s %v", data, err), false
 		}
 		ts.Setenv("HTTP", at.HTTP)
+		if _, port, err := net.SplitHostPort(at.HTTP); err == nil {
+			ts.Setenv("HTTP_LOCAL", net.JoinHostPort("127.0.0.1", port))
+		}
 		ts.Setenv("NATS", at.NATS)
 		ts.Setenv("DAEMON_PID", strconv.Itoa(at.PID))
 		return "", at.HTTP != "" && at.NATS != ""
 	})
+}
+
+// certs writes ca.pem, and server.pem and server.key for the hosts.
+func certs(ts *testscript.TestScript, neg bool, hosts []string) {
+	if neg || len(hosts) == 0 {
+		ts.Fatalf("usage: certs HOST...")
+	}
+	a, err := testcert.New()
+	ts.Check(err)
+	ts.Check(a.WriteCA(ts.MkAbs("ca.pem")))
+	_, _, err = a.Write(ts.MkAbs("."), "server", hosts...)
+	ts.Check(err)
 }
 
 // term sends SIGTERM to the daemon that ready found.
