@@ -62,6 +62,17 @@ type Embedded struct {
 	MaxPayload   int64         // bytes
 	MaxBytes     int64         // of the store; 0: as the disk allows
 	Keep         int64         // messages kept after they are committed
+	Insecure     bool          // allow a Host that is not loopback without TLS and Users
+	TLS          KeyPair
+	Users        []NATSUser
+}
+
+// NATSUser may use the embedded server: a name with a password, or the holder
+// of the seed of a public NKey.
+type NATSUser struct {
+	User     string
+	Password Secret
+	NKey     string
 }
 
 // Sync says when the embedded server's writes reach the disk.

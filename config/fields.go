@@ -39,38 +39,6 @@ func Type() strict.Type[Config] {
 	)
 }
 
-func natsType() strict.Type[NATS] {
-	type N = NATS
-	return strict.Object(
-		strict.F("url", strict.URL("nats", "tls", "ws", "wss"), func(n *N) *string { return &n.URL }, "Address of a NATS server, or several separated by commas. Without it a server with JetStream runs inside the process."),
-		strict.F("embedded", embeddedType(), func(n *N) *Embedded { return &n.Embedded }, "The server inside the process; without effect if `nats.url` is set."),
-		strict.F("creds", strict.NonEmpty(), func(n *N) *string { return &n.Creds }, "Credentials file (JWT and seed)."),
-		strict.F("nkey", strict.NonEmpty(), func(n *N) *string { return &n.NKey }, "File with an NKey seed."),
-		strict.F("user", strict.NonEmpty(), func(n *N) *string { return &n.User }, "User name."),
-		strict.F("password", strict.Hidden(), func(n *N) *Secret { return &n.Password }, "Password of `nats.user`."),
-		strict.F("token", strict.Hidden(), func(n *N) *Secret { return &n.Token }, "Token."),
-		strict.F("tls", strict.Object(
-			strict.F("ca", strict.NonEmpty(), func(t *TLS) *string { return &t.CA }, "File with the authorities that sign the server's certificate. Without it: the host's."),
-			strict.F("cert", strict.NonEmpty(), func(t *TLS) *string { return &t.Cert }, "File with the client's certificate."),
-			strict.F("key", strict.NonEmpty(), func(t *TLS) *string { return &t.Key }, "File with the client's key."),
-		), func(n *N) *TLS { return &n.TLS }, "TLS of the connection."),
-	)
-}
-
-func embeddedType() strict.Type[Embedded] {
-	type E = Embedded
-	return strict.Object(
-		strict.F("host", strict.NonEmpty(), func(e *E) *string { return &e.Host }, "Address that the embedded server listens on. It asks for no credentials, so keep it on loopback or in a network that is trusted.").Default("127.0.0.1"),
-		strict.F("port", strict.Int(-1, 65535), func(e *E) *int { return &e.Port }, "Port; -1 is any free one.").Default("4222"),
-		strict.F("store_dir", strict.NonEmpty(), func(e *E) *string { return &e.StoreDir }, "Directory of its streams. Without it: `nats` in `data_dir`."),
-		strict.F("sync", strict.Enum(SyncInterval, SyncAlways), func(e *E) *Sync { return &e.Sync }, "`interval`: what was acknowledged within the last `sync_interval` is lost if the machine loses power (a killed process loses nothing). `always`: nothing is, at about a thirtieth of the rate.").Default("interval"),
-		strict.F("sync_interval", strict.Duration(10*time.Millisecond, time.Hour), func(e *E) *time.Duration { return &e.SyncInterval }, "How often writes reach the disk with `sync: interval`. NATS's own default is 2m.").Default("1s"),
-		strict.F("max_payload", strict.Size(1<<10, 64<<20), func(e *E) *int64 { return &e.MaxPayload }, "Largest message.").Default("8MiB"),
-		strict.F("max_bytes", strict.Size(0, most), func(e *E) *int64 { return &e.MaxBytes }, "Most that the stream holds; beyond it publishing fails rather than that events are dropped. `0B`: as the disk allows.").Default("0B"),
-		strict.F("keep", strict.Int[int64](0, most), func(e *E) *int64 { return &e.Keep }, "Messages that the stream keeps after they are committed to the lake.").Default("100000"),
-	)
-}
-
 func sourceType() strict.Type[Source] {
 	type S = Source
 	return strict.Object(

@@ -93,15 +93,8 @@ func checkHTTP(doc *strict.Document, h HTTP) Problems {
 	if err != nil || h.Insecure || isLoopback(host) {
 		return ps
 	}
-	var missing []string
-	if h.TLS.Cert == "" {
-		missing = append(missing, "TLS")
-	}
-	if len(h.Tokens) == 0 {
-		missing = append(missing, "tokens")
-	}
-	if len(missing) > 0 {
-		report("`"+h.Listen+"` is not a loopback address, and it has no "+strings.Join(missing, " and no "),
+	if missing := missingGuards(h.TLS.Cert != "", len(h.Tokens) > 0, "tokens"); missing != "" {
+		report("`"+h.Listen+"` is not a loopback address, and it has "+missing,
 			"set `http.tls` and `http.tokens`, or use 127.0.0.1, or set `http.insecure: true` where the network itself is trusted", "listen")
 	}
 	return ps

@@ -163,29 +163,7 @@ func secretFile(path string) (string, error) {
 
 // check finds what no single key shows.
 func check(doc *strict.Document, c Config) Problems {
-	var ps Problems
-	report := func(what, remedy string, path ...string) {
-		ps = append(ps, strict.Problem{Pos: doc.At(path...), What: what, Remedy: remedy})
-	}
-	n := c.NATS
-	ways := 0
-	for _, given := range []bool{n.Creds != "", n.NKey != "", n.User != "" || n.Password != "", n.Token != ""} {
-		if given {
-			ways++
-		}
-	}
-	switch {
-	case ways > 1:
-		report("several ways to sign in to NATS are given", "keep one of `creds`, `nkey`, `user` with `password`, and `token`", "nats")
-	case (n.User == "") != (n.Password == ""):
-		report("`user` and `password` belong together", "give both", "nats")
-	}
-	if !n.External() && (ways > 0 || n.TLS != TLS{}) {
-		report("credentials or TLS are given, and the embedded server asks for none", "set `nats.url`, or remove them", "nats")
-	}
-	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
-		report("`cert` and `key` belong together", "give both", "nats", "tls")
-	}
+	ps := checkNATS(doc, c.NATS)
 	ps = append(ps, checkHTTP(doc, c.HTTP)...)
 	return append(ps, checkSources(doc, c.Sources)...)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/serve"
 )
 
@@ -48,7 +49,7 @@ func (c *cli) local(d running) (*serve.Client, error) {
 	case ca != "":
 		o.TLS, err = serve.TrustingTLS(ca)
 	default:
-		o.TLS, err = serve.PinnedTLS(d.Cert)
+		o.TLS, err = livefile.PinnedTLS(d.Cert)
 	}
 	if err != nil {
 		return nil, err

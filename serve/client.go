@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/query"
 )
 
@@ -46,29 +46,6 @@ func NewClient(addr string, o ClientOptions) *Client {
 	}}
 }
 
-// PinnedTLS accepts the one certificate in a file, whatever name or address the
-// daemon is reached by.
-func PinnedTLS(certFile string) (*tls.Config, error) {
-	data, err := readBounded(certFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the daemon's certificate: %w", err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("read the daemon's certificate %s: it has no PEM certificate", certFile)
-	}
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // in favour of the stricter check below
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if !bytes.Equal(cs.PeerCertificates[0].Raw, block.Bytes) {
-				return fmt.Errorf("the certificate is not the one in %s", certFile)
-			}
-			return nil
-		},
-	}, nil
-}
-
 // TrustingTLS accepts certificates that an authority in the file has signed;
 // without a file, one of the host's authorities.
 func TrustingTLS(caFile string) (*tls.Config, error) {
@@ -76,7 +53,7 @@ func TrustingTLS(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return c, nil
 	}
-	data, err := readBounded(caFile)
+	data, err := livefile.ReadBounded(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}

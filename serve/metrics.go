@@ -114,7 +114,7 @@ func newServerMetrics(s *Server) *serverMetrics {
 	if s.cert != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lakeward_http_certificate_expiry_timestamp_seconds", Help: "When the certificate expires."},
-			func() float64 { return seconds(s.cert.get().Leaf.NotAfter) }))
+			func() float64 { return seconds(s.cert.Get().Leaf.NotAfter) }))
 	}
 	return m
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/lakeward/lakeward/internal/livefile"
 )
 
 // maxRequestBytes bounds a request's body: a statement, never data.
@@ -47,8 +49,8 @@ type Server struct {
 	ln       net.Listener
 	http     *http.Server
 	queries  running
-	cert     *live[*tls.Certificate] // nil: plain HTTP
-	keys     *keyring                // nil: everybody may do everything
+	cert     *livefile.Value[*tls.Certificate] // nil: plain HTTP
+	keys     *keyring                          // nil: everybody may do everything
 	failures failures
 	slots    chan struct{} // one for each request that is answered
 	metrics  *serverMetrics
@@ -69,8 +71,8 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{opts: o, slots: make(chan struct{}, o.MaxRequests)}
 	var err error
 	if o.Cert != "" {
-		if s.cert, err = newCertificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
-			return nil, err
+		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
+			return nil, fmt.Errorf("read http.tls: %w", err)
 		}
 	}
 	if len(o.Tokens) > 0 {
@@ -90,9 +92,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	if s.cert != nil {
-		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return s.cert.get(), nil
-		}}
+		s.http.TLSConfig = livefile.ServerTLS(s.cert)
 	}
 	return s, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/internal/testcert"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb"
@@ -254,7 +255,7 @@ func TestWrongTokensMustWait(t *testing.T) {
 func TestFilesAreReadAgainWhenTheyChange(t *testing.T) {
 	x := start(t, nil)
 	client := func() error {
-		conf, err := serve.PinnedTLS(x.cert)
+		conf, err := livefile.PinnedTLS(x.cert)
 		check(t, err)
 		_, _, err = serve.NewClient(x.Addr(), serve.ClientOptions{Token: writeToken, TLS: conf}).Probe(t.Context(), true)
 		return err
@@ -313,7 +314,7 @@ func TestClientsVerifyTheServer(t *testing.T) {
 	}
 	other, _, err := x.authority.Write(x.dir, "other", "127.0.0.1")
 	check(t, err)
-	pinned, err := serve.PinnedTLS(other)
+	pinned, err := livefile.PinnedTLS(other)
 	check(t, err)
 	if probe(pinned) == nil {
 		t.Error("another certificate of the same authority passes for the pinned one")

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/internal/livefile"
 )
 
 // Role is what somebody may do.
@@ -86,7 +88,7 @@ func identityOf(ctx context.Context) Identity {
 // keyring knows tokens by their digests.
 type keyring struct {
 	tokens  []Token
-	digests *live[[][sha256.Size]byte] // in the order of tokens
+	digests *livefile.Value[[][sha256.Size]byte] // in the order of tokens
 }
 
 func newKeyring(tokens []Token, now func() time.Time, log *slog.Logger) (*keyring, error) {
@@ -96,7 +98,7 @@ func newKeyring(tokens []Token, now func() time.Time, log *slog.Logger) (*keyrin
 			paths = append(paths, t.File)
 		}
 	}
-	l, err := newLive(paths, func(contents [][]byte) ([][sha256.Size]byte, error) {
+	l, err := livefile.New(paths, func(contents [][]byte) ([][sha256.Size]byte, error) {
 		out := make([][sha256.Size]byte, len(tokens))
 		var err error
 		for i, t := range tokens {
@@ -134,7 +136,7 @@ func digest(t Token) (sum [sha256.Size]byte, err error) {
 func (k *keyring) find(secret string) (Token, bool) {
 	sum := sha256.Sum256([]byte(secret))
 	found := -1
-	for i, d := range k.digests.get() {
+	for i, d := range k.digests.Get() {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], d[:]), i, found)
 	}
 	if found < 0 {
