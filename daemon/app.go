@@ -73,11 +73,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	cert, err := certificateFile(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.lock.publish(running{PID: pid(), HTTP: a.http.Addr(), Cert: cert, NATS: a.natsURL()}); err != nil {
+	if err := a.publish(); err != nil {
 		return nil, err
 	}
 	return a, nil

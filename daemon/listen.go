@@ -40,15 +40,30 @@ func tokens(in []config.Token) []serve.Token {
 	return out
 }
 
-// certificateFile is where commands on the data directory find the daemon's
-// certificate, wherever they are started; empty without TLS.
-func certificateFile(cfg config.Config) (string, error) {
-	if cfg.HTTP.TLS.Cert == "" {
+// publish says in the data directory where the daemon is reached, and by which
+// certificates it is known.
+func (a *app) publish() error {
+	cert, err := absolute(a.cfg.HTTP.TLS.Cert)
+	if err != nil {
+		return err
+	}
+	r := running{PID: pid(), HTTP: a.http.Addr(), Cert: cert, NATS: a.natsURL()}
+	if a.nats != nil {
+		if r.NATSCert, err = absolute(a.cfg.NATS.Embedded.TLS.Cert); err != nil {
+			return err
+		}
+	}
+	return a.lock.publish(r)
+}
+
+// absolute is a file's path wherever a command is started; empty stays so.
+func absolute(file string) (string, error) {
+	if file == "" {
 		return "", nil
 	}
-	path, err := filepath.Abs(cfg.HTTP.TLS.Cert)
+	path, err := filepath.Abs(file)
 	if err != nil {
-		return "", fmt.Errorf("locate http.tls.cert: %w", err)
+		return "", fmt.Errorf("locate certificate %s: %w", file, err)
 	}
 	return path, nil
 }

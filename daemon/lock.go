@@ -16,6 +16,9 @@ type running struct {
 	HTTP string `json:"http"`           // host:port
 	Cert string `json:"cert,omitempty"` // file of its certificate; empty: plain HTTP
 	NATS string `json:"nats"`           // client URL
+	// NATSCert is the file of the embedded server's certificate; empty: without
+	// TLS, or a server elsewhere.
+	NATSCert string `json:"nats_cert,omitempty"`
 }
 
 const lockName = "lakeward.lock"
