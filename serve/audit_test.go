@@ -3,12 +3,16 @@ package serve_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lakeward/lakeward/serve"
 )
@@ -63,6 +67,36 @@ func TestQueriesAndChangesAreRecorded(t *testing.T) {
 	}
 	if st, err := os.Stat(x.audit); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v %v", st.Mode(), err)
+	}
+}
+
+func TestWhoLeavesIsRecordedToo(t *testing.T) {
+	x := start(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "POST", x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT * FROM range(100000000000)"}`))
+	check(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "text/csv")
+	bearer(readToken)(req)
+	resp, err := x.http.Do(req)
+	check(t, err)
+	defer resp.Body.Close()
+	_, err = io.ReadFull(resp.Body, make([]byte, 1<<20))
+	check(t, err)
+	cancel()
+	deadline := time.Now().Add(30 * time.Second)
+	for tick := time.Tick(20 * time.Millisecond); ; <-tick {
+		got := entries(t, x.audit)
+		if len(got) == 1 {
+			if got[0].Outcome != serve.OutcomeCanceled || got[0].Rows == 0 {
+				t.Errorf("recorded as %+v", got[0])
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is recorded")
+		}
 	}
 }
 

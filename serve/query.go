@@ -77,8 +77,12 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	media, write := negotiate(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Trailer", trailerError)
-	err = write(w, rows)
+	out := &watched{ResponseWriter: w}
+	err = write(out, rows)
 	e.Rows = rows.rows
+	if out.gone {
+		e.Outcome = OutcomeCanceled
+	}
 	s.record(r.Context(), began, e, err)
 	if err != nil {
 		w.Header().Set(trailerError, strings.ReplaceAll(err.Error(), "\n", " "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -24,7 +25,7 @@ func (s *Server) record(ctx context.Context, began time.Time, e Entry, err error
 		e.Tables = s.opts.TablesOf(e.SQL)
 	}
 	switch {
-	case e.Outcome != "":
+	case e.Outcome != "": // known already
 	case err == nil:
 		e.Outcome = OutcomeOK
 	case ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded):
@@ -50,4 +51,16 @@ func (c *counted) Next() bool {
 	}
 	c.rows += c.RecordBatch().NumRows()
 	return true
+}
+
+// watched notices that whoever asked has gone.
+type watched struct {
+	http.ResponseWriter
+	gone bool
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.gone = w.gone || err != nil
+	return n, err
 }
