@@ -14,7 +14,7 @@ COPY --from=build /out/lakeward /usr/bin/lakeward
 COPY pipelines.d /etc/lakeward/pipelines.d
 ENV LAKEWARD_DATA_DIR=/data \
     LAKEWARD_PIPELINES_DIR=/etc/lakeward/pipelines.d \
-    LAKEWARD_NATS_EMBEDDED_HOST=0.0.0.0 \
+    LAKEWARD_NATS_EMBEDDED_HOST=127.0.0.1 \
     LAKEWARD_HTTP_LISTEN=127.0.0.1:8321
 VOLUME /data
 EXPOSE 4222 8321

@@ -30,6 +30,7 @@ type Config struct {
 	Analytics Analytics
 	Pipelines Pipelines
 	HTTP      HTTP
+	Audit     Audit
 	Query     Query
 	Memory    Memory
 	Log       Log
@@ -61,6 +62,17 @@ type Embedded struct {
 	MaxPayload   int64         // bytes
 	MaxBytes     int64         // of the store; 0: as the disk allows
 	Keep         int64         // messages kept after they are committed
+	Insecure     bool          // allow a Host that is not loopback without TLS and Users
+	TLS          KeyPair
+	Users        []NATSUser
+}
+
+// NATSUser may use the embedded server: a name with a password, or the holder
+// of the seed of a public NKey.
+type NATSUser struct {
+	User     string
+	Password Secret
+	NKey     string
 }
 
 // Sync says when the embedded server's writes reach the disk.
@@ -187,8 +199,41 @@ type Budget struct {
 
 // HTTP is the server.
 type HTTP struct {
-	Listen   string
-	Insecure bool
+	Listen      string
+	Insecure    bool // allow an address that is not loopback without TLS and tokens
+	TLS         KeyPair
+	Tokens      []Token
+	MaxRequests int // answered at the same time
+}
+
+// KeyPair are the files of a server's certificate, which are read again when
+// they change.
+type KeyPair struct{ Cert, Key string }
+
+// Token lets whoever presents it do what its role allows. Exactly one of
+// Token, File and SHA256 is set.
+type Token struct {
+	Name   string
+	Role   Role
+	Token  Secret
+	File   string // holds the token; read again when it changes
+	SHA256 string // of the token, in hexadecimal
+}
+
+// Role is what the bearer of a token may do.
+type Role string
+
+// The roles; each includes those before it.
+const (
+	RoleRead  Role = "read"
+	RoleWrite Role = "write"
+	RoleAdmin Role = "admin"
+)
+
+// Audit bounds the audit log.
+type Audit struct {
+	MaxBytes int64 // of one file
+	Keep     int   // old files
 }
 
 // Query bounds ad-hoc SQL.
@@ -263,6 +308,9 @@ func (c Config) BloomColumns(table string) []string {
 
 // StateFile is where pipelines keep their baselines.
 func (c Config) StateFile() string { return filepath.Join(c.DataDir, "state.duckdb") }
+
+// AuditFile is where queries and changes are recorded.
+func (c Config) AuditFile() string { return filepath.Join(c.DataDir, "audit.log") }
 
 // TempDir is where large intermediate results spill.
 func (c Config) TempDir() string { return filepath.Join(c.DataDir, "tmp") }

@@ -24,6 +24,7 @@ func Type() strict.Type[Config] {
 		strict.F("analytics", analyticsType(), func(c *C) *Analytics { return &c.Analytics }, "The analytics tier: small results."),
 		strict.F("pipelines", pipelinesType(), func(c *C) *Pipelines { return &c.Pipelines }, "Where pipelines are, and how they run."),
 		strict.F("http", httpType(), func(c *C) *HTTP { return &c.HTTP }, "What listens."),
+		strict.F("audit", auditType(), func(c *C) *Audit { return &c.Audit }, "The audit log: `audit.log` in `data_dir`, one JSON line for each query and each change that came over HTTP."),
 		strict.F("query", queryType(), func(c *C) *Query { return &c.Query }, "Bounds of ad-hoc SQL."),
 		strict.F("memory", strict.Object(
 			strict.F("budget", autoSize(), func(m *Memory) *int64 { return &m.Budget }, "Memory of the whole process, shared by ingest, engine and caches. `auto`: the container's limit, or half of the host's memory.").Default("auto"),
@@ -35,38 +36,6 @@ func Type() strict.Type[Config] {
 		strict.F("shutdown", strict.Object(
 			strict.F("grace", strict.Duration(0, time.Hour), func(s *Shutdown) *time.Duration { return &s.Grace }, "How long SIGTERM waits for batches to be committed and runs to end. A second signal leaves at once; neither loses anything.").Default("30s"),
 		), func(c *C) *Shutdown { return &c.Shutdown }, "The end."),
-	)
-}
-
-func natsType() strict.Type[NATS] {
-	type N = NATS
-	return strict.Object(
-		strict.F("url", strict.URL("nats", "tls", "ws", "wss"), func(n *N) *string { return &n.URL }, "Address of a NATS server, or several separated by commas. Without it a server with JetStream runs inside the process."),
-		strict.F("embedded", embeddedType(), func(n *N) *Embedded { return &n.Embedded }, "The server inside the process; without effect if `nats.url` is set."),
-		strict.F("creds", strict.NonEmpty(), func(n *N) *string { return &n.Creds }, "Credentials file (JWT and seed)."),
-		strict.F("nkey", strict.NonEmpty(), func(n *N) *string { return &n.NKey }, "File with an NKey seed."),
-		strict.F("user", strict.NonEmpty(), func(n *N) *string { return &n.User }, "User name."),
-		strict.F("password", strict.Hidden(), func(n *N) *Secret { return &n.Password }, "Password of `nats.user`."),
-		strict.F("token", strict.Hidden(), func(n *N) *Secret { return &n.Token }, "Token."),
-		strict.F("tls", strict.Object(
-			strict.F("ca", strict.NonEmpty(), func(t *TLS) *string { return &t.CA }, "File with the authorities that sign the server's certificate. Without it: the host's."),
-			strict.F("cert", strict.NonEmpty(), func(t *TLS) *string { return &t.Cert }, "File with the client's certificate."),
-			strict.F("key", strict.NonEmpty(), func(t *TLS) *string { return &t.Key }, "File with the client's key."),
-		), func(n *N) *TLS { return &n.TLS }, "TLS of the connection."),
-	)
-}
-
-func embeddedType() strict.Type[Embedded] {
-	type E = Embedded
-	return strict.Object(
-		strict.F("host", strict.NonEmpty(), func(e *E) *string { return &e.Host }, "Address that the embedded server listens on. It asks for no credentials, so keep it on loopback or in a network that is trusted.").Default("127.0.0.1"),
-		strict.F("port", strict.Int(-1, 65535), func(e *E) *int { return &e.Port }, "Port; -1 is any free one.").Default("4222"),
-		strict.F("store_dir", strict.NonEmpty(), func(e *E) *string { return &e.StoreDir }, "Directory of its streams. Without it: `nats` in `data_dir`."),
-		strict.F("sync", strict.Enum(SyncInterval, SyncAlways), func(e *E) *Sync { return &e.Sync }, "`interval`: what was acknowledged within the last `sync_interval` is lost if the machine loses power (a killed process loses nothing). `always`: nothing is, at about a thirtieth of the rate.").Default("interval"),
-		strict.F("sync_interval", strict.Duration(10*time.Millisecond, time.Hour), func(e *E) *time.Duration { return &e.SyncInterval }, "How often writes reach the disk with `sync: interval`. NATS's own default is 2m.").Default("1s"),
-		strict.F("max_payload", strict.Size(1<<10, 64<<20), func(e *E) *int64 { return &e.MaxPayload }, "Largest message.").Default("8MiB"),
-		strict.F("max_bytes", strict.Size(0, most), func(e *E) *int64 { return &e.MaxBytes }, "Most that the stream holds; beyond it publishing fails rather than that events are dropped. `0B`: as the disk allows.").Default("0B"),
-		strict.F("keep", strict.Int[int64](0, most), func(e *E) *int64 { return &e.Keep }, "Messages that the stream keeps after they are committed to the lake.").Default("100000"),
 	)
 }
 
@@ -157,14 +126,6 @@ func pipelinesType() strict.Type[Pipelines] {
 		strict.F("max_runs", strict.Int(1, 64), func(p *P) *int { return &p.MaxRuns }, "Runs at the same time, of different pipelines.").Default("1"),
 		strict.F("allow_damaged", strict.Bool(), func(p *P) *bool { return &p.AllowDamaged }, "Run without the lake's damaged files, with a warning in the log. Otherwise a run that would read one fails, and names it.").Default("false"),
 		strict.F("budget", budget, func(p *P) *Budget { return &p.Budget }, "What one run may use, unless its pipeline says otherwise. A run beyond it writes nothing and says so."),
-	)
-}
-
-func httpType() strict.Type[HTTP] {
-	type H = HTTP
-	return strict.Object(
-		strict.F("listen", hostPort(), func(h *H) *string { return &h.Listen }, "Address of the HTTP server.").Default("127.0.0.1:8321"),
-		strict.F("insecure", strict.Bool(), func(h *H) *bool { return &h.Insecure }, "Allow an address that is not loopback: whoever reaches it can read the lake.").Default("false"),
 	)
 }
 

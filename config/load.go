@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -122,11 +121,19 @@ func override(doc *strict.Document, environ []string) Problems {
 	return append(ps, misspelt(env, names)...)
 }
 
+// commandVariables are read by the commands, and set no key.
+func commandVariables() []string {
+	return []string{"LAKEWARD_CONFIG", "LAKEWARD_SERVER", "LAKEWARD_TOKEN", "LAKEWARD_TOKEN_FILE", "LAKEWARD_CA_FILE"}
+}
+
 // misspelt finds variables that are nearly one of ours. Others are left alone:
 // Kubernetes sets LAKEWARD_SERVICE_HOST and the like by itself.
 func misspelt(env map[string]string, names []string) Problems {
 	var ps Problems
 	for k := range env {
+		if slices.Contains(commandVariables(), k) {
+			continue
+		}
 		base := strings.TrimSuffix(k, fileSuffix)
 		if slices.Contains(names, k) || slices.Contains(names, base) {
 			continue
@@ -156,32 +163,8 @@ func secretFile(path string) (string, error) {
 
 // check finds what no single key shows.
 func check(doc *strict.Document, c Config) Problems {
-	var ps Problems
-	report := func(what, remedy string, path ...string) {
-		ps = append(ps, strict.Problem{Pos: doc.At(path...), What: what, Remedy: remedy})
-	}
-	n := c.NATS
-	ways := 0
-	for _, given := range []bool{n.Creds != "", n.NKey != "", n.User != "" || n.Password != "", n.Token != ""} {
-		if given {
-			ways++
-		}
-	}
-	switch {
-	case ways > 1:
-		report("several ways to sign in to NATS are given", "keep one of `creds`, `nkey`, `user` with `password`, and `token`", "nats")
-	case (n.User == "") != (n.Password == ""):
-		report("`user` and `password` belong together", "give both", "nats")
-	}
-	if !n.External() && (ways > 0 || n.TLS != TLS{}) {
-		report("credentials or TLS are given, and the embedded server asks for none", "set `nats.url`, or remove them", "nats")
-	}
-	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
-		report("`cert` and `key` belong together", "give both", "nats", "tls")
-	}
-	if host, _, err := net.SplitHostPort(c.HTTP.Listen); err == nil && !c.HTTP.Insecure && !isLoopback(host) {
-		report("`"+c.HTTP.Listen+"` is not a loopback address, and whoever reaches it can read the lake", "use 127.0.0.1, or set `http.insecure: true` where the network itself is trusted", "http", "listen")
-	}
+	ps := checkNATS(doc, c.NATS)
+	ps = append(ps, checkHTTP(doc, c.HTTP)...)
 	return append(ps, checkSources(doc, c.Sources)...)
 }
 

@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/ingest/jetstream"
@@ -26,6 +23,7 @@ type app struct {
 	*core
 	lock    *dirLock
 	http    *serve.Server
+	audit   *serve.Audit
 	nats    *jetstream.Server // nil with a server of one's own
 	conn    *jetstream.Conn
 	sources []*ingest.Source
@@ -75,7 +73,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.lock.publish(running{PID: pid(), HTTP: a.http.Addr(), NATS: a.natsURL()}); err != nil {
+	if err := a.publish(); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -131,14 +129,6 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 	return err
 }
 
-func (a *app) listen(ctx context.Context) error {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend))
-	var err error
-	a.http, err = serve.Listen(ctx, serve.Options{Listen: a.cfg.HTTP.Listen, Insecure: a.cfg.HTTP.Insecure, Backend: a.backend, Gatherer: reg, Logger: a.log})
-	return err
-}
-
 // run works until ctx ends or a part fails, then ends the parts: first what
 // starts work, then what answers, then what they stand on. Sources drain within
 // the grace period. It closes the app.
@@ -172,7 +162,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 			cancel(err)
 		}
 	})
-	a.log.Info("ready to take events", "nats", a.natsURL(), "http", "http://"+a.http.Addr(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
+	a.log.Info("ready to take events", "nats", a.natsURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
 	<-ctx.Done()
 	workers.Wait()
 	stopHTTP()
@@ -191,6 +181,9 @@ func (a *app) close() error {
 	var errs []error
 	if a.http != nil {
 		errs = append(errs, a.http.Close())
+	}
+	if a.audit != nil {
+		errs = append(errs, a.audit.Close())
 	}
 	if a.core != nil {
 		errs = append(errs, a.core.close())

@@ -144,7 +144,7 @@ func (c *cli) runDemo(ctx context.Context, cfg config.Config, f demoFlags) (err 
 	if err := d.all(ctx, demo.Options{Seed: f.seed, End: end, Events: f.events}); err != nil || f.once {
 		return err
 	}
-	fmt.Fprintf(c.Out, "\nThe daemon goes on (Ctrl-C ends it): http://%s, NATS at %s\n", a.http.Addr(), a.natsURL())
+	fmt.Fprintf(c.Out, "\nThe daemon goes on (Ctrl-C ends it): %s, NATS at %s\n", a.http.URL(), a.natsURL())
 	<-ctx.Done()
 	return nil
 }

@@ -1,13 +1,15 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 )
+
+// healthWithin bounds a question about health.
+const healthWithin = 3 * time.Second
 
 func (c *cli) healthCommand() *cobra.Command {
 	var ready bool
@@ -16,31 +18,20 @@ func (c *cli) healthCommand() *cobra.Command {
 		Short: "Ask the running daemon whether it is alive (or ready); for containers",
 		Args:  exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthWithin)
+			defer cancel()
+			client, err := c.daemonClient()
 			if err != nil {
 				return err
 			}
-			d, running, err := findDaemon(cfg.DataDir)
+			text, ok, err := client.Probe(ctx, ready)
 			if err != nil {
 				return err
 			}
-			if !running {
-				return fmt.Errorf("no daemon has %s", cfg.DataDir)
+			if _, err := fmt.Fprint(c.Out, text); err != nil {
+				return fmt.Errorf("print answer: %w", err)
 			}
-			path := "/healthz"
-			if ready {
-				path = "/readyz"
-			}
-			client := http.Client{Timeout: 3 * time.Second}
-			resp, err := client.Get("http://" + localAddr(d.HTTP) + path)
-			if err != nil {
-				return fmt.Errorf("ask the daemon: %w", err)
-			}
-			defer resp.Body.Close()
-			if _, err := io.Copy(c.Out, io.LimitReader(resp.Body, 1<<16)); err != nil {
-				return fmt.Errorf("read answer: %w", err)
-			}
-			if resp.StatusCode != http.StatusOK {
+			if !ok {
 				return errFailed
 			}
 			return nil

@@ -13,8 +13,12 @@ import (
 // running is what a daemon leaves in its data directory for commands to find.
 type running struct {
 	PID  int    `json:"pid"`
-	HTTP string `json:"http"` // host:port
-	NATS string `json:"nats"` // client URL
+	HTTP string `json:"http"`           // host:port
+	Cert string `json:"cert,omitempty"` // file of its certificate; empty: plain HTTP
+	NATS string `json:"nats"`           // client URL
+	// NATSCert is the file of the embedded server's certificate; empty: without
+	// TLS, or a server elsewhere.
+	NATSCert string `json:"nats_cert,omitempty"`
 }
 
 const lockName = "lakeward.lock"

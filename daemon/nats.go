@@ -20,12 +20,13 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 	e := cfg.NATS.Embedded
 	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{
 		Host: e.Host, Port: e.Port, StoreDir: e.StoreDir, SyncAlways: e.Sync == config.SyncAlways, SyncInterval: e.SyncInterval,
-		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes,
+		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(e.Users),
 	}, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	o.URL = s.ClientURL()
+	o = s.Own()
+	o.Name = "lakeward"
 	conn, err := jetstream.Connect(ctx, o, log)
 	if err != nil {
 		return nil, nil, errors.Join(err, s.Close())
@@ -39,4 +40,12 @@ func connectOptions(cfg config.Config) jetstream.Options {
 		URL: n.URL, Creds: n.Creds, NKey: n.NKey, User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),
 		CA: n.TLS.CA, Cert: n.TLS.Cert, Key: n.TLS.Key, Name: "lakeward",
 	}
+}
+
+func natsUsers(in []config.NATSUser) []jetstream.User {
+	out := make([]jetstream.User, len(in))
+	for i, u := range in {
+		out[i] = jetstream.User{Name: u.User, Password: u.Password.Reveal(), NKey: u.NKey}
+	}
+	return out
 }

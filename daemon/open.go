@@ -28,6 +28,12 @@ func (c *cli) withWriter(ctx context.Context, f func(serve.Backend) error) error
 }
 
 func (c *cli) withCore(ctx context.Context, readOnly bool, f func(serve.Backend) error) (err error) {
+	if client, remote, err := c.remote(); remote || err != nil {
+		if err != nil {
+			return err
+		}
+		return f(client)
+	}
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -37,7 +43,11 @@ func (c *cli) withCore(ctx context.Context, readOnly bool, f func(serve.Backend)
 		return err
 	}
 	if running {
-		return f(serve.NewClient(localAddr(d.HTTP)))
+		client, err := c.local(d)
+		if err != nil {
+			return err
+		}
+		return f(client)
 	}
 	release, err := claim(cfg.DataDir, readOnly)
 	if err != nil {

@@ -55,6 +55,9 @@ func (c *cli) publish(ctx context.Context, files []string, subject, url string) 
 			return fmt.Errorf("no daemon has %s: start one with `lakeward serve`, or say where NATS is with --url", cfg.DataDir)
 		}
 		o.URL = d.NATS
+		if o.CA == "" {
+			o.PinnedCert = d.NATSCert
+		}
 	}
 	conn, err := jetstream.Connect(ctx, o, c.logger(cfg.Log.Level.Slog(), false))
 	if err != nil {

@@ -41,6 +41,9 @@ type cli struct {
 	env        []string
 	configPath string
 	dataDir    string
+	server     string
+	tokenFile  string
+	caFile     string
 }
 
 // Main runs the command line and returns the exit code.
@@ -83,6 +86,9 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: $LAKEWARD_CONFIG, or none: everything has a default)")
 	root.PersistentFlags().StringVar(&c.dataDir, "data-dir", "", "data directory (overrides data_dir of the configuration)")
+	root.PersistentFlags().StringVar(&c.server, "server", "", "address of a daemon elsewhere, such as https://lake.example.com:8321 (default: $LAKEWARD_SERVER, or the daemon of the data directory)")
+	root.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with the token for a daemon that asks for one (default: $LAKEWARD_TOKEN_FILE, or the token in $LAKEWARD_TOKEN)")
+	root.PersistentFlags().StringVar(&c.caFile, "ca-file", "", "file with the authorities that sign the daemon's certificate (default: $LAKEWARD_CA_FILE; without it the host's, or on the data directory the daemon's certificate itself)")
 	root.AddCommand(c.maintenanceCommands()...)
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.publishCommand(),

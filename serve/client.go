@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,20 +17,72 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/query"
 )
 
 // Client is the Backend of a running daemon, over HTTP.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	token string
+	http  *http.Client
+}
+
+// ClientOptions say how a daemon is asked.
+type ClientOptions struct {
+	Token string      // empty: none
+	TLS   *tls.Config // nil: plain HTTP
 }
 
 var _ Backend = (*Client)(nil)
 
 // NewClient talks to the daemon at addr (host:port).
-func NewClient(addr string) *Client {
-	return &Client{base: "http://" + addr, http: &http.Client{}}
+func NewClient(addr string, o ClientOptions) *Client {
+	if o.TLS == nil {
+		return &Client{base: "http://" + addr, token: o.Token, http: &http.Client{}}
+	}
+	return &Client{base: "https://" + addr, token: o.Token, http: &http.Client{
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, TLSHandshakeTimeout: headerWithin},
+	}}
+}
+
+// TrustingTLS accepts certificates that an authority in the file has signed;
+// without a file, one of the host's authorities.
+func TrustingTLS(caFile string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return c, nil
+	}
+	data, err := livefile.ReadBounded(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("read authorities %s: it has no PEM certificate", caFile)
+	}
+	return c, nil
+}
+
+// Probe asks whether the daemon is alive, or ready, and returns its words.
+func (c *Client) Probe(ctx context.Context, ready bool) (text string, ok bool, err error) {
+	path := "/healthz"
+	if ready {
+		path = "/readyz"
+	}
+	resp, err := c.exchange(ctx, "GET", path, nil, nil)
+	if err != nil {
+		return "", false, err
+	}
+	defer resp.Body.Close()
+	asked := resp.StatusCode == http.StatusOK || (ready && resp.StatusCode == http.StatusServiceUnavailable)
+	if !asked || resp.Header.Get("Content-Type") == "application/json" {
+		return "", false, remoteError(resp)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxRequestBytes))
+	if err != nil {
+		return "", false, fmt.Errorf("read answer of %s: %w", c.base, err)
+	}
+	return string(data), resp.StatusCode == http.StatusOK, nil
 }
 
 // Query runs q at the daemon. Ending ctx, or releasing the reader, cancels it.
@@ -141,7 +195,17 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
+// send is an exchange whose answer is OK.
 func (c *Client) send(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response, error) {
+	resp, err := c.exchange(ctx, method, path, body, header)
+	if err != nil || resp.StatusCode == http.StatusOK {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	return nil, remoteError(resp)
+}
+
+func (c *Client) exchange(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response, error) {
 	buf := new(bytes.Buffer)
 	if body != nil {
 		if err := json.NewEncoder(buf).Encode(body); err != nil {
@@ -153,6 +217,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any, header
 		return nil, fmt.Errorf("address %s: %w", c.base, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if header != nil {
 		header(req.Header)
 	}
@@ -160,11 +227,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any, header
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon at %s: %w", c.base, err)
 	}
-	if resp.StatusCode == http.StatusOK {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	return nil, remoteError(resp)
+	return resp, nil
 }
 
 func remoteError(resp *http.Response) error {

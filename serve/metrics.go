@@ -103,3 +103,30 @@ func seconds(t time.Time) float64 {
 	}
 	return float64(t.UnixMilli()) / 1000
 }
+
+// serverMetrics are what the server itself counts.
+type serverMetrics struct {
+	registry *prometheus.Registry
+	denied   *prometheus.CounterVec // by reason
+	busy     prometheus.Counter
+}
+
+func newServerMetrics(s *Server) *serverMetrics {
+	m := &serverMetrics{
+		registry: prometheus.NewRegistry(),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lakeward_http_denied_total",
+			Help: "Requests without a token (missing), with a wrong one (wrong), after too many wrong ones (blocked), or beyond the token's role (role)."}, []string{"reason"}),
+		busy: prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_busy_total", Help: "Requests refused because http.max_requests were being answered."}),
+	}
+	for _, reason := range []string{"missing", "wrong", "blocked", "role"} {
+		m.denied.WithLabelValues(reason)
+	}
+	m.registry.MustRegister(m.denied, m.busy, prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "lakeward_audit_lost_total", Help: "Entries that could not be written to the audit log."}, s.opts.Audit.lost))
+	if s.cert != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lakeward_http_certificate_expiry_timestamp_seconds", Help: "When the certificate expires."},
+			func() float64 { return seconds(s.cert.Get().Leaf.NotAfter) }))
+	}
+	return m
+}

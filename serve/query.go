@@ -66,16 +66,27 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		defer s.queries.drop(id)
 	}
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
-	rows, err := s.opts.Backend.Query(r.Context(), q)
+	began := s.opts.Now()
+	e := Entry{Action: "query", SQL: q.SQL}
+	answer, err := s.opts.Backend.Query(r.Context(), q)
 	if err != nil {
+		s.record(r.Context(), began, e, err)
 		fail(w, statusOf(err), err)
 		return
 	}
-	defer rows.Release()
+	defer answer.Release()
+	rows := &counted{RecordReader: answer}
 	media, write := negotiate(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Trailer", trailerError)
-	if err := write(w, rows); err != nil {
+	out := &watched{ResponseWriter: w}
+	err = write(out, rows)
+	e.Rows = rows.rows
+	if out.gone {
+		e.Outcome = OutcomeCanceled
+	}
+	s.record(r.Context(), began, e, err)
+	if err != nil {
 		w.Header().Set(trailerError, strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 }

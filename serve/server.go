@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,59 +14,100 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/lakeward/lakeward/internal/livefile"
 )
 
 // maxRequestBytes bounds a request's body: a statement, never data.
 const maxRequestBytes = 1 << 20
 
+const (
+	maxHeaderBytes  = 64 << 10
+	headerWithin    = 10 * time.Second
+	bodyWithin      = 30 * time.Second
+	defaultRequests = 64
+)
+
 // Options are what a Server is made of.
 type Options struct {
-	Listen   string // host:port
-	Insecure bool   // allow an address that is not loopback
-	Backend  Backend
-	Gatherer prometheus.Gatherer
-	Logger   *slog.Logger
+	Listen      string // host:port
+	Insecure    bool   // allow an address that is not loopback without TLS and tokens
+	Cert, Key   string // files; empty: plain HTTP. They are read again when they change
+	Tokens      []Token
+	MaxRequests int // answered at the same time; 0: 64
+	Backend     Backend
+	Gatherer    prometheus.Gatherer
+	Audit       *Audit                    // nil: nothing is recorded; the caller closes it after the server
+	TablesOf    func(sql string) []string // for the audit log; may be nil
+	Logger      *slog.Logger
+	Now         func() time.Time // nil: time.Now
 }
 
 // Server answers HTTP on one address.
 type Server struct {
-	opts    Options
-	ln      net.Listener
-	http    *http.Server
-	queries running
+	opts     Options
+	ln       net.Listener
+	http     *http.Server
+	queries  running
+	cert     *livefile.Value[*tls.Certificate] // nil: plain HTTP
+	keys     *keyring                          // nil: everybody may do everything
+	failures failures
+	slots    chan struct{} // one for each request that is answered
+	metrics  *serverMetrics
 }
 
-// Listen opens the address, so that its errors are known before anything else
-// starts. Close or Run ends the listening.
+// Listen reads certificate and tokens and opens the address, so that their
+// errors are known before anything else starts. Close or Run ends the listening.
 func Listen(ctx context.Context, o Options) (*Server, error) {
-	if err := checkAddress(o.Listen, o.Insecure); err != nil {
+	if err := checkAddress(o); err != nil {
 		return nil, err
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
-	if err != nil {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxRequests <= 0 {
+		o.MaxRequests = defaultRequests
+	}
+	s := &Server{opts: o, slots: make(chan struct{}, o.MaxRequests)}
+	var err error
+	if o.Cert != "" {
+		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
+			return nil, fmt.Errorf("read http.tls: %w", err)
+		}
+	}
+	if len(o.Tokens) > 0 {
+		if s.keys, err = newKeyring(o.Tokens, o.Now, o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	s.metrics = newServerMetrics(s)
+	if s.ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listen on http.listen %s: %w (is another daemon running? set http.listen to a free address)", o.Listen, err)
 	}
-	s := &Server{opts: o, ln: ln}
 	s.http = &http.Server{
 		Handler:           s.routes(),
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: headerWithin,
+		MaxHeaderBytes:    maxHeaderBytes,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	if s.cert != nil {
+		s.http.TLSConfig = livefile.ServerTLS(s.cert)
 	}
 	return s, nil
 }
 
-// checkAddress keeps the unauthenticated server on loopback unless it is told
+// checkAddress keeps the server on loopback unless it is secured, or told
 // otherwise in so many words.
-func checkAddress(listen string, insecure bool) error {
-	host, _, err := net.SplitHostPort(listen)
+func checkAddress(o Options) error {
+	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return fmt.Errorf("read http.listen %q: %w (write host:port, such as 127.0.0.1:8321)", listen, err)
+		return fmt.Errorf("read http.listen %q: %w (write host:port, such as 127.0.0.1:8321)", o.Listen, err)
 	}
-	if insecure || isLoopback(host) {
+	if o.Insecure || isLoopback(host) || (o.Cert != "" && len(o.Tokens) > 0) {
 		return nil
 	}
-	return fmt.Errorf("http.listen %s is not a loopback address, and whoever reaches it can read the lake: use 127.0.0.1, or set http.insecure: true where the network itself is trusted", listen)
+	return fmt.Errorf("http.listen %s is not a loopback address, and whoever reaches it can read the lake: set http.tls and http.tokens, or use 127.0.0.1, or set http.insecure: true where the network itself is trusted", o.Listen)
 }
 
 func isLoopback(host string) bool {
@@ -79,6 +121,14 @@ func isLoopback(host string) bool {
 // Addr is the address that is listened on.
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
+// URL is the address with its scheme.
+func (s *Server) URL() string {
+	if s.cert != nil {
+		return "https://" + s.Addr()
+	}
+	return "http://" + s.Addr()
+}
+
 // Run serves until the context ends, then lets running requests finish for at
 // most grace.
 func (s *Server) Run(ctx context.Context, grace time.Duration) error {
@@ -90,7 +140,11 @@ func (s *Server) Run(ctx context.Context, grace time.Duration) error {
 		}
 	})
 	defer stop()
-	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.cert != nil {
+		serve = func(ln net.Listener) error { return s.http.ServeTLS(ln, "", "") }
+	}
+	if err := serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve http on %s: %w", s.Addr(), err)
 	}
 	return nil
@@ -101,41 +155,49 @@ func (s *Server) Close() error { return s.http.Close() }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
+	handle := func(pattern string, needed Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.allow(needed, h)) }
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("POST /api/v1/query", s.query)
-	mux.HandleFunc("GET /api/v1/query/{id}", s.progress)
-	mux.HandleFunc("GET /api/v1/tables", func(w http.ResponseWriter, r *http.Request) {
+	handle("GET /readyz", RoleRead, s.ready)
+	handle("GET /metrics", RoleRead, promhttp.HandlerFor(prometheus.Gatherers{s.opts.Gatherer, s.metrics.registry}, promhttp.HandlerOpts{}).ServeHTTP)
+	handle("GET /{$}", RoleRead, s.page)
+	handle("POST /api/v1/query", RoleRead, s.query)
+	handle("GET /api/v1/query/{id}", RoleRead, s.progress)
+	handle("GET /api/v1/tables", RoleRead, func(w http.ResponseWriter, r *http.Request) {
 		t, err := s.opts.Backend.Tables(r.Context())
 		answer(w, t, err)
 	})
-	mux.HandleFunc("GET /api/v1/tables/{name}", func(w http.ResponseWriter, r *http.Request) {
+	handle("GET /api/v1/tables/{name}", RoleRead, func(w http.ResponseWriter, r *http.Request) {
 		t, err := s.opts.Backend.Describe(r.Context(), r.PathValue("name"))
 		answer(w, t, err)
 	})
-	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) {
+	handle("GET /api/v1/status", RoleRead, func(w http.ResponseWriter, r *http.Request) {
 		t, err := s.opts.Backend.Status(r.Context())
 		answer(w, t, err)
 	})
-	mux.HandleFunc("POST /api/v1/do", s.do)
+	handle("POST /api/v1/do", RoleRead, s.do) // and what the command itself needs
 	return s.guard(mux)
 }
 
+// hostAllowed refuses a foreign Host (DNS rebinding). Beyond loopback there are
+// tokens, which a browser does not send to a name that it was not given them for.
+func (s *Server) hostAllowed(host string) bool {
+	listen, _, err := net.SplitHostPort(s.Addr())
+	if s.opts.Insecure || (err == nil && !isLoopback(listen)) {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return isLoopback(strings.Trim(host, "[]"))
+}
+
 // guard refuses what a web page on another site could make a browser send:
-// a foreign Host (DNS rebinding), and a POST that is not JSON.
+// a foreign Host, and a POST that is not JSON.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.opts.Insecure {
-			host, _, err := net.SplitHostPort(r.Host)
-			if err != nil {
-				host = r.Host
-			}
-			if !isLoopback(strings.Trim(host, "[]")) {
-				fail(w, http.StatusForbidden, fmt.Errorf("host %q is not a loopback name", r.Host))
-				return
-			}
+		if !s.hostAllowed(r.Host) {
+			fail(w, http.StatusForbidden, fmt.Errorf("host %q is not a loopback name", r.Host))
+			return
 		}
 		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 			fail(w, http.StatusUnsupportedMediaType, errors.New("send Content-Type: application/json"))
@@ -172,14 +234,36 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &c) {
 		return
 	}
+	began := s.opts.Now()
+	e := Entry{Action: c.Noun + " " + c.Verb, Object: c.Name, Args: c.Args}
+	if !s.permit(w, r, RoleOf(c), e.Action) {
+		e.Outcome = OutcomeRefused
+		s.record(r.Context(), began, e, nil)
+		return
+	}
 	rep, err := s.opts.Backend.Do(r.Context(), c)
+	s.record(r.Context(), began, e, err)
 	answer(w, rep, err)
 }
 
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	// A body has its own deadline: the answer may take as long as its limits say.
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyWithin)); err != nil {
+		fail(w, http.StatusInternalServerError, fmt.Errorf("bound the request: %w", err))
+		return false
+	}
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	err := d.Decode(into)
+	if err == nil {
+		err = rc.SetReadDeadline(time.Time{})
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		fail(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the request has more than %d bytes", tooLarge.Limit))
+		return false
+	}
+	if err != nil {
 		fail(w, http.StatusBadRequest, fmt.Errorf("read request: %w", err))
 		return false
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakeward/lakeward/internal/livefile"
 )
 
 // Options say how to reach a NATS server.
@@ -23,7 +25,10 @@ type Options struct {
 	CA       string // files of TLS
 	Cert     string
 	Key      string
-	Name     string // of the connection, for the server's operators
+	// PinnedCert is a file with the server's certificate, which is then known by
+	// that alone; empty: by the authorities.
+	PinnedCert string
+	Name       string // of the connection, for the server's operators
 }
 
 // Conn is a connection to a NATS server. It reconnects by itself. Safe for
@@ -87,6 +92,9 @@ func (c *Conn) dial(ctx context.Context, suffix string, more ...nats.Option) (*n
 	}()
 	select {
 	case r := <-done:
+		if errors.Is(r.err, nats.ErrAuthorization) {
+			return nil, fmt.Errorf("connect to NATS at %s: %w: sign in by nats.user and nats.password, nats.nkey, nats.creds or nats.token, or their variables such as LAKEWARD_NATS_USER", redact(c.o.URL), r.err)
+		}
 		if r.err != nil {
 			return nil, fmt.Errorf("connect to NATS at %s: %w", redact(c.o.URL), r.err)
 		}
@@ -132,6 +140,13 @@ func (c *Conn) natsOptions(suffix string) ([]nats.Option, error) {
 	}
 	if o.Token != "" {
 		opts = append(opts, nats.Token(o.Token))
+	}
+	if o.PinnedCert != "" {
+		conf, err := livefile.PinnedTLS(o.PinnedCert)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.Secure(conf))
 	}
 	if o.CA != "" {
 		opts = append(opts, nats.RootCAs(o.CA))

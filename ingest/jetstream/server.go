@@ -4,6 +4,7 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	natsd "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/lakeward/lakeward/internal/livefile"
 )
 
 // ServerOptions configure the server inside the process.
@@ -24,11 +28,21 @@ type ServerOptions struct {
 	SyncInterval time.Duration // otherwise how often; 0: NATS's own default
 	MaxPayload   int64         // bytes of a message; 0: NATS's own default
 	MaxBytes     int64         // of the store; 0: as the disk allows
+	Cert, Key    string        // files; empty: no TLS. They are read again when they change
+	Users        []User        // without any, everybody may connect
+}
+
+// User may connect to the server: a name with a password or its bcrypt hash,
+// or the holder of the seed of a public NKey.
+type User struct {
+	Name, Password string
+	NKey           string
 }
 
 // Server is a NATS server with JetStream inside the process.
 type Server struct {
-	ns *natsd.Server
+	ns  *natsd.Server
+	own Options
 }
 
 const readyWithin = 30 * time.Second
@@ -48,13 +62,17 @@ func StartServer(ctx context.Context, o ServerOptions, log *slog.Logger) (*Serve
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways, SyncInterval: o.SyncInterval,
 		MaxPayload: int32(o.MaxPayload), JetStreamMaxStore: o.MaxBytes,
 	}
+	own, err := secure(no, o, log)
+	if err != nil {
+		return nil, err
+	}
 	ns, err := natsd.NewServer(no)
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS server: %w", err)
 	}
 	l := &serverLog{log: log.With("part", "nats"), fatal: make(chan struct{})}
 	ns.SetLoggerV2(l, false, false, false)
-	s := &Server{ns: ns}
+	s := &Server{ns: ns, own: own}
 	go ns.Start() // returns once the listener runs, or at a fatal error
 	if err := s.ready(ctx, l); err != nil {
 		s.shutdown()
@@ -80,6 +98,43 @@ func (s *Server) ready(ctx context.Context, l *serverLog) error {
 			}
 		}
 	}
+}
+
+// secure adds certificate and users to the server's options, and returns how
+// this process connects: as a user of its own that nobody else can be, and
+// knowing the certificate by its file.
+func secure(no *natsd.Options, o ServerOptions, log *slog.Logger) (Options, error) {
+	own := Options{PinnedCert: o.Cert}
+	if o.Cert != "" {
+		cert, err := livefile.Certificate(o.Cert, o.Key, time.Now, log)
+		if err != nil {
+			return own, fmt.Errorf("read nats.embedded.tls: %w", err)
+		}
+		no.TLS, no.TLSConfig = true, livefile.ServerTLS(cert)
+	}
+	if len(o.Users) == 0 {
+		return own, nil
+	}
+	own.User, own.Password = "lakeward-"+rand.Text(), rand.Text()
+	no.Users = []*natsd.User{{Username: own.User, Password: own.Password}}
+	for _, u := range o.Users {
+		if u.NKey == "" {
+			no.Users = append(no.Users, &natsd.User{Username: u.Name, Password: u.Password})
+			continue
+		}
+		if !nkeys.IsValidPublicUserKey(u.NKey) {
+			return own, fmt.Errorf("read nats.embedded.users: %q is not the public NKey of a user: write the one that begins with U, never the seed", u.NKey[:1]+"...")
+		}
+		no.Nkeys = append(no.Nkeys, &natsd.NkeyUser{Nkey: u.NKey})
+	}
+	return own, nil
+}
+
+// Own is how this process connects.
+func (s *Server) Own() Options {
+	o := s.own
+	o.URL = s.ns.ClientURL()
+	return o
 }
 
 // ClientURL is the address for clients.

@@ -177,3 +177,23 @@ func TestExpressionsAreConfined(t *testing.T) {
 		}
 	}
 }
+
+func TestTablesOfAStatement(t *testing.T) {
+	p, err := NewParser(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for sql, want := range map[string]string{
+		"SELECT * FROM lake.SignIn s JOIN analytics.findings USING (a)":                                          "[analytics.findings lake.signin]",
+		"WITH x AS (FROM lake.a) SELECT (SELECT max(b) FROM analytics.main.c) FROM x WHERE EXISTS (FROM lake.a)": "[analytics.c lake.a]",
+		"SELECT 1":                "[]",
+		"SELECT 'FROM lake.text'": "[]",
+		"SELEC":                   "[]",
+		"DROP TABLE lake.a":       "[]",
+	} {
+		if got := fmt.Sprint(p.TablesOf(sql)); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/internal/testcert"
 )
 
 const (
@@ -63,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"remove":   remove,
 			"leftover": leftover,
 			"get":      get,
+			"certs":    certs,
 		},
 	})
 }
@@ -111,10 +114,25 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 			return fmt.Sprintf("%s %v", data, err), false
 		}
 		ts.Setenv("HTTP", at.HTTP)
+		if _, port, err := net.SplitHostPort(at.HTTP); err == nil {
+			ts.Setenv("HTTP_LOCAL", net.JoinHostPort("127.0.0.1", port))
+		}
 		ts.Setenv("NATS", at.NATS)
 		ts.Setenv("DAEMON_PID", strconv.Itoa(at.PID))
 		return "", at.HTTP != "" && at.NATS != ""
 	})
+}
+
+// certs writes ca.pem, and server.pem and server.key for the hosts.
+func certs(ts *testscript.TestScript, neg bool, hosts []string) {
+	if neg || len(hosts) == 0 {
+		ts.Fatalf("usage: certs HOST...")
+	}
+	a, err := testcert.New()
+	ts.Check(err)
+	ts.Check(a.WriteCA(ts.MkAbs("ca.pem")))
+	_, _, err = a.Write(ts.MkAbs("."), "server", hosts...)
+	ts.Check(err)
 }
 
 // term sends SIGTERM to the daemon that ready found.

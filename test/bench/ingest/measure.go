@@ -110,7 +110,7 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	client := serve.NewClient(d.addr)
+	client := serve.NewClient(d.addr, serve.ClientOptions{})
 	ended, err := b.await(ctx, client, d)
 	if err != nil {
 		return err
