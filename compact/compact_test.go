@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,11 +38,14 @@ type world struct {
 // failingFS fails its failAt-th operation from now, once.
 type failingFS struct {
 	lake.OS
+	mu     sync.Mutex // iceberg-go works on several manifests at once
 	failAt int
 	what   string // the operation that failed
 }
 
 func (f *failingFS) step(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.failAt--; f.failAt == 0 {
 		f.what = what
 		return fmt.Errorf("%s: input/output error", what)

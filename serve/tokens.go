@@ -43,7 +43,7 @@ func (r Role) includes(needed Role) bool { return r.rank() >= needed.rank() }
 func RoleOf(c Command) Role {
 	switch c.Noun + " " + c.Verb {
 	case "pipeline list", "pipeline explain", "pipeline history", "pipeline plan", "finding explain",
-		"source status", "quarantine list", "quarantine show", "lake verify":
+		"source status", "quarantine list", "quarantine show":
 		return RoleRead
 	case "pipeline run", "pipeline backfill":
 		return RoleWrite

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +27,8 @@ var errPower = errors.New("the power is gone")
 // loss might: of what was not synced, any part.
 type crashFS struct {
 	lake.OS
-	left  int // operations until the power is gone
+	mu    sync.Mutex // iceberg-go works on several manifests at once
+	left  int        // operations until the power is gone
 	rand  *rand.Rand
 	files map[string]*crashFile // by present name
 	names map[string]bool       // durable names, of files and directories
@@ -35,7 +37,6 @@ type crashFS struct {
 type crashFile struct {
 	lake.File
 	fs     *crashFS
-	name   string
 	synced int64 // bytes that are sure; -1: none
 	size   int64
 }
@@ -45,6 +46,8 @@ func newCrashFS(seed uint64, ops int) *crashFS {
 }
 
 func (c *crashFS) step() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.left--; c.left < 0 {
 		return errPower
 	}
@@ -59,7 +62,9 @@ func (c *crashFS) Create(name string) (lake.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.files[name] = &crashFile{File: f, fs: c, name: name, synced: -1}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files[name] = &crashFile{File: f, fs: c, synced: -1}
 	return c.files[name], nil
 }
 
@@ -94,6 +99,8 @@ func (c *crashFS) Rename(from, to string) error {
 	if err := c.OS.Rename(from, to); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.files[to] = c.files[from]
 	delete(c.files, from)
 	return nil
@@ -103,7 +110,9 @@ func (c *crashFS) Remove(name string) error {
 	if err := c.step(); err != nil {
 		return err
 	}
+	c.mu.Lock()
 	delete(c.files, name)
+	c.mu.Unlock()
 	return c.OS.Remove(name)
 }
 
@@ -126,6 +135,8 @@ func (c *crashFS) SyncDir(name string) error {
 		return err
 	}
 	entries, err := os.ReadDir(name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, e := range entries {
 		c.names[filepath.Join(name, e.Name())] = true
 	}
