@@ -90,7 +90,7 @@ func checkHTTP(doc *strict.Document, h HTTP) Problems {
 		values[value] = t.Name
 	}
 	host, _, err := net.SplitHostPort(h.Listen)
-	if err != nil || h.Insecure || isLoopback(host) {
+	if err != nil || h.Insecure || IsLoopback(host) {
 		return ps
 	}
 	if missing := missingGuards(h.TLS.Cert != "", len(h.Tokens) > 0, "tokens"); missing != "" {

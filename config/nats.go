@@ -86,7 +86,7 @@ func checkNATS(doc *strict.Document, n NATS) Problems {
 	if (e.TLS.Cert == "") != (e.TLS.Key == "") {
 		report("`cert` and `key` belong together", "give both", "embedded", "tls")
 	}
-	if n.External() || e.Insecure || e.Host == "" || isLoopback(e.Host) {
+	if n.External() || e.Insecure || e.Host == "" || IsLoopback(e.Host) {
 		return ps
 	}
 	if missing := missingGuards(e.TLS.Cert != "", len(e.Users) > 0, "users"); missing != "" {

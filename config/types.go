@@ -160,8 +160,8 @@ func hostPort() strict.Type[string] {
 	}), "host:port")
 }
 
-// isLoopback reports whether only this machine reaches the host.
-func isLoopback(host string) bool {
+// IsLoopback reports whether only this machine reaches the host.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

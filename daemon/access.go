@@ -4,11 +4,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 
+	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -76,15 +76,10 @@ func (c *cli) remote() (_ *serve.Client, ok bool, err error) {
 		if conf, err = serve.TrustingTLS(c.option(c.caFile, "LAKEWARD_CA_FILE")); err != nil {
 			return nil, false, err
 		}
-	} else if token != "" && !loopback(u.Hostname()) {
+	} else if token != "" && !config.IsLoopback(u.Hostname()) {
 		return nil, false, fmt.Errorf("%w: the token would cross the network in the clear: write https://%s", errUsage, u.Host)
 	}
 	return serve.NewClient(u.Host, serve.ClientOptions{Token: token, TLS: conf}), true, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // option is a flag's value or, without one, that of its variable.

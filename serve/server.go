@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/livefile"
 )
 
@@ -104,18 +105,10 @@ func checkAddress(o Options) error {
 	if err != nil {
 		return fmt.Errorf("read http.listen %q: %w (write host:port, such as 127.0.0.1:8321)", o.Listen, err)
 	}
-	if o.Insecure || isLoopback(host) || (o.Cert != "" && len(o.Tokens) > 0) {
+	if o.Insecure || config.IsLoopback(host) || (o.Cert != "" && len(o.Tokens) > 0) {
 		return nil
 	}
 	return fmt.Errorf("http.listen %s is not a loopback address, and whoever reaches it can read the lake: set http.tls and http.tokens, or use 127.0.0.1, or set http.insecure: true where the network itself is trusted", o.Listen)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Addr is the address that is listened on.
@@ -182,13 +175,13 @@ func (s *Server) routes() http.Handler {
 // tokens, which a browser does not send to a name that it was not given them for.
 func (s *Server) hostAllowed(host string) bool {
 	listen, _, err := net.SplitHostPort(s.Addr())
-	if s.opts.Insecure || (err == nil && !isLoopback(listen)) {
+	if s.opts.Insecure || (err == nil && !config.IsLoopback(listen)) {
 		return true
 	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	return isLoopback(strings.Trim(host, "[]"))
+	return config.IsLoopback(strings.Trim(host, "[]"))
 }
 
 // guard refuses what a web page on another site could make a browser send:
