@@ -134,7 +134,7 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 				continue
 			}
 			seen[m.FilePath()] = true
-			if err := l.manifestNames(m, add); err != nil {
+			if err := l.manifestNames(m, v.timeID(), add); err != nil {
 				return err
 			}
 		}
@@ -142,17 +142,15 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 	return nil
 }
 
-func (l *Lake) manifestNames(m iceberg.ManifestFile, add func(string) error) error {
+func (l *Lake) manifestNames(m iceberg.ManifestFile, timeID int, add func(string) error) error {
 	if err := add(m.FilePath()); err != nil {
 		return err
 	}
-	for e, err := range m.Entries(l.io, true) {
-		if err != nil {
-			return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
-		}
-		if err := add(e.DataFile().FilePath()); err != nil {
+	files, err := l.manifest(m, timeID)
+	for _, f := range files {
+		if err := add(f.Path); err != nil {
 			return err
 		}
 	}
-	return nil
+	return err
 }
