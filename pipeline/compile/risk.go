@@ -67,19 +67,19 @@ func modified(n, m string) string {
 }
 
 // total is the aggregate N over the ranked inputs s, i; without is the same with
-// one input gone, from the row's columns and the entity's N and sums; share is
-// what the input adds.
+// one input gone, from the row's columns and the entity's N and sums, which are
+// further aggregates, each with a comma behind it; share is what the input adds.
 func (f *riskForm) total() (agg, sums, without, share string) {
 	switch f.method {
 	case "max_plus":
 		return fmt.Sprintf("(max(s) + %v * (sum(s) - max(s)))", plusShare),
-			"sum(s) AS plain, max(s) AS top, coalesce(max(s) FILTER (i = 2), 0) AS next",
+			"sum(s) AS plain, max(s) AS top, coalesce(max(s) FILTER (i = 2), 0) AS next, ",
 			fmt.Sprintf("CASE WHEN i = 1 THEN next + %[1]v * (plain - s - next) ELSE top + %[1]v * (plain - top - s) END", plusShare),
 			fmt.Sprintf("CASE WHEN i = 1 THEN s ELSE %v * s END", plusShare)
 	case "sum":
-		return "sum(s)", "sum(s) AS plain", "plain - s", "s"
+		return "sum(s)", "sum(s) AS plain, ", "plain - s", "s"
 	default:
-		return fmt.Sprintf("sum(s / pow(i, %v)) / %v", riskPower, riskNorm), "sum(s) AS plain",
+		return fmt.Sprintf("sum(s / pow(i, %v)) / %v", riskPower, riskNorm), "",
 			fmt.Sprintf("n - (s / pow(i, %[1]v) - gain) / %[2]v", riskPower, riskNorm),
 			fmt.Sprintf("s / pow(i, %v) / %v", riskPower, riskNorm)
 	}
@@ -174,7 +174,7 @@ func (f *riskForm) entities(t func(string) string) string {
 	return fmt.Sprintf(`WITH ranked AS MATERIALIZED (FROM %[5]s),
 e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
   SELECT r.*, c.criticality, coalesce(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
-  FROM (SELECT entity_type, entity, %[3]s AS n, %[10]s, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM ranked GROUP BY ALL) AS r
+  FROM (SELECT entity_type, entity, %[3]s AS n, %[10]scount(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM ranked GROUP BY ALL) AS r
   LEFT JOIN %[6]s AS c ON c.entity = r.entity))
 SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
