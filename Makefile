@@ -31,7 +31,7 @@ demo: ## a month of events with planted attacks, and what is found in them
 	go run . demo --once
 
 .PHONY: chaos
-chaos: ## kill the daemon KILLS times while events are published
+chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), while events are published
 	KILLS=$(KILLS) go run ./test/chaos
 
 .PHONY: faults

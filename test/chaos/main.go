@@ -5,6 +5,10 @@
 //
 //	KILLS=100 go run ./test/chaos
 //
+// Half of the kills come at random moments, half at a step: the system call by
+// which something becomes durable, visible or gone (see steps.go; it needs
+// strace, and STEPS=off goes without).
+//
 // Half of the kills take the embedded NATS server with them; for the other half
 // a NATS server runs in a process of its own and survives. Publishing repeats
 // each event, with its message id, until the stream has acknowledged it.
@@ -29,6 +33,7 @@ type options struct {
 	rate  int // events a second
 	seed  uint64
 	keep  bool // the directories, also if nothing was wrong
+	steps bool // kill at steps too
 }
 
 func main() {
@@ -49,7 +54,7 @@ func main() {
 }
 
 func parse() (options, error) {
-	o := options{kills: 100, rate: 2000, seed: uint64(time.Now().UnixNano()), keep: os.Getenv("KEEP") != ""}
+	o := options{kills: 100, rate: 2000, seed: uint64(time.Now().UnixNano()), keep: os.Getenv("KEEP") != "", steps: os.Getenv("STEPS") != "off"}
 	for name, p := range map[string]*int{"KILLS": &o.kills, "RATE": &o.rate} {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.Atoi(text)
@@ -85,14 +90,14 @@ func run(ctx context.Context) (err error) {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the daemon: %w", err)
 	}
-	var total result
+	total := result{steps: map[string]int{}}
 	for i, external := range []bool{false, true} {
 		kills := o.kills / 2
 		if i == 0 {
 			kills = o.kills - kills
 		}
 		name := map[bool]string{false: "embedded", true: "external"}[external]
-		t := &trial{name: name, dir: filepath.Join(dir, name), bin: bin, kills: kills, rate: o.rate, external: external,
+		t := &trial{name: name, dir: filepath.Join(dir, name), bin: bin, kills: kills, rate: o.rate, external: external, steps: o.steps,
 			rand: rand.New(rand.NewPCG(o.seed, uint64(i)))}
 		r, err := t.run(ctx)
 		if err != nil {
@@ -101,6 +106,11 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills, r.events, r.bad, r.lost, r.repeated)
 		total.add(r)
 	}
+	printSteps(total.steps)
+	if o.steps && len(total.steps) == 0 {
+		fmt.Println("NOT RUN: no kill met a step")
+	}
+	fmt.Printf("figure: chaos_steps %d count\nfigure: chaos_step_kills %d count\n", len(total.steps), total.stepKills())
 	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
 	if total.lost != 0 || total.repeated != 0 {
 		return fmt.Errorf("events were lost or repeated (see %s)", dir)
@@ -113,7 +123,15 @@ func run(ctx context.Context) (err error) {
 
 type result struct {
 	kills, events, bad, lost, repeated int
-	ready                              time.Duration // the longest from start to ready
+	ready                              time.Duration  // the longest from start to ready
+	steps                              map[string]int // kills by step
+}
+
+func (r *result) stepKills() (n int) {
+	for _, k := range r.steps {
+		n += k
+	}
+	return n
 }
 
 func (r *result) add(o result) {
@@ -123,6 +141,9 @@ func (r *result) add(o result) {
 	r.lost += o.lost
 	r.repeated += o.repeated
 	r.ready = max(r.ready, o.ready)
+	for s, n := range o.steps {
+		r.steps[s] += n
+	}
 }
 
 // trial is one directory with its daemon, killed again and again.
@@ -133,6 +154,7 @@ type trial struct {
 	kills    int
 	rate     int
 	external bool
+	steps    bool
 	rand     *rand.Rand
 
 	natsURL string
@@ -142,6 +164,7 @@ type trial struct {
 }
 
 func (t *trial) run(ctx context.Context) (r result, err error) {
+	r.steps = map[string]int{}
 	if err := t.prepare(); err != nil {
 		return r, err
 	}
@@ -172,8 +195,9 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 			}
 			r.ready = max(r.ready, time.Since(d.started))
 		}
-		pause(ctx, time.Duration(t.rand.Int64N(int64(1200*time.Millisecond))))
-		d.kill()
+		if err := t.killSomehow(ctx, d, &r); err != nil {
+			return r, err
+		}
 		r.kills++
 		if d, err = t.start(ctx); err != nil {
 			return r, err

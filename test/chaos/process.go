@@ -91,8 +91,12 @@ func (t *trial) start(ctx context.Context) (*process, error) {
 
 // kill ends the process at once, whatever it does.
 func (p *process) kill() {
-	_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended by itself
+	p.signalKill()
 	<-p.done
+}
+
+func (p *process) signalKill() {
+	_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended by itself
 }
 
 // terminate lets the daemon drain.
