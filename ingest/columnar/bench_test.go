@@ -86,6 +86,22 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportMetric(float64(batch.Bytes())/benchEvents, "heldB/event")
 }
 
+// BenchmarkDecodeFirst is the first batch of a process: its vectors grow.
+func BenchmarkDecodeFirst(b *testing.B) {
+	c := signins(b, benchEvents)
+	batch := NewBatch(tiers.Schema{}, Options{StreamTag: "s1"})
+	c.fill(b, batch, true)
+	schema := withIDs(batch.Schema())
+	b.ReportAllocs()
+	before := cpu(b)
+	for b.Loop() {
+		batch = NewBatch(schema, Options{StreamTag: "s1"})
+		c.fill(b, batch, true)
+	}
+	rate(b, c, before)
+	b.ReportMetric(float64(batch.Bytes())/benchEvents, "heldB/event")
+}
+
 func BenchmarkFile(b *testing.B) {
 	for _, ids := range []bool{false, true} {
 		b.Run(fmt.Sprintf("ids=%v", ids), func(b *testing.B) {

@@ -66,9 +66,27 @@ func (c *Column) Has(slot int) bool { return c.valid.has(slot) }
 func pad[T any](s []T, n int) []T {
 	var zero T
 	for len(s) < n {
-		s = append(s, zero)
+		s = append(room(s, 1), zero)
 	}
 	return s[:n]
+}
+
+// room gives a vector the capacity for more values, at least doubled: append
+// alone adds a quarter to what is large, which copies a batch four times while
+// it fills, and leaves as much garbage.
+func room[T any](s []T, more int) []T {
+	if len(s)+more <= cap(s) {
+		return s
+	}
+	return roomier(s, more)
+}
+
+const firstRoom = 64
+
+func roomier[T any](s []T, more int) []T {
+	out := make([]T, len(s), max(2*cap(s), len(s)+more, firstRoom))
+	copy(out, s)
+	return out
 }
 
 // SetInt sets a long, a date (days since 1970) or a timestamptz (microseconds).
@@ -76,7 +94,7 @@ func (c *Column) SetInt(slot int, v int64) {
 	if len(c.ints) != slot {
 		c.ints = pad(c.ints, slot)
 	}
-	c.ints = append(c.ints, v)
+	c.ints = append(room(c.ints, 1), v)
 	c.valid.set(slot)
 }
 
@@ -85,7 +103,7 @@ func (c *Column) SetDouble(slot int, v float64) {
 	if len(c.nums) != slot {
 		c.nums = pad(c.nums, slot)
 	}
-	c.nums = append(c.nums, v)
+	c.nums = append(room(c.nums, 1), v)
 	c.valid.set(slot)
 }
 
@@ -114,7 +132,7 @@ func (c *Column) SetStruct(slot int) { c.valid.set(slot) }
 func (c *Column) BeginList(slot int) int {
 	first := c.elems()
 	for len(c.ends) <= slot {
-		c.ends = append(c.ends, uint32(first))
+		c.ends = append(room(c.ends, 1), uint32(first))
 	}
 	c.valid.set(slot)
 	return first

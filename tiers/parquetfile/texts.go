@@ -74,7 +74,7 @@ func (t *texts) set(slot int, v []byte) {
 	if len(t.slots) != slot {
 		t.slots = pad(t.slots, slot)
 	}
-	t.slots = append(t.slots, t.intern(v))
+	t.slots = append(room(t.slots, 1), t.intern(v))
 	if len(t.entries) >= minDistinct && len(t.entries)*2 > len(t.slots) {
 		t.flatten()
 	}
@@ -83,10 +83,10 @@ func (t *texts) set(slot int, v []byte) {
 func (t *texts) setPlain(slot int, v []byte) {
 	end := uint32(len(t.bytes))
 	for len(t.slots) < slot {
-		t.slots = append(t.slots, end)
+		t.slots = append(room(t.slots, 1), end)
 	}
-	t.bytes = append(t.bytes, v...)
-	t.slots = append(t.slots[:slot], uint32(len(t.bytes)))
+	t.bytes = append(room(t.bytes, len(v)), v...)
+	t.slots = append(room(t.slots[:slot], 1), uint32(len(t.bytes)))
 }
 
 // intern returns entry+1 of the value.
@@ -103,8 +103,8 @@ func (t *texts) intern(v []byte) uint32 {
 	for i := uint32(h) & mask; ; i = (i + 1) & mask {
 		x := t.table[i]
 		if x == 0 {
-			t.entries = append(t.entries, entry{w, uint32(len(t.bytes)), uint32(len(v))})
-			t.bytes = append(t.bytes, v...)
+			t.entries = append(room(t.entries, 1), entry{w, uint32(len(t.bytes)), uint32(len(v))})
+			t.bytes = append(room(t.bytes, len(v)), v...)
 			t.last = uint32(len(t.entries))
 			t.table[i] = tag | uint64(t.last)
 			return t.last
@@ -151,7 +151,8 @@ func (t *texts) flatten() {
 	var arena []byte
 	for i, e := range t.slots {
 		if e != 0 {
-			arena = append(arena, t.entry(e-1)...)
+			v := t.entry(e - 1)
+			arena = append(room(arena, len(v)), v...)
 		}
 		t.slots[i] = uint32(len(arena))
 	}
