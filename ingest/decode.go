@@ -58,7 +58,7 @@ func newDecoder(e *epoch, out chan<- sealed) *decoder {
 }
 
 // run fills batches until there are no more chunks, then closes the last one.
-func (d *decoder) run(ctx context.Context, chunks <-chan []Message, free chan<- []Message) error {
+func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, free chan<- []Message) error {
 	age := time.NewTimer(time.Hour)
 	age.Stop()
 	defer age.Stop()
@@ -74,6 +74,7 @@ func (d *decoder) run(ctx context.Context, chunks <-chan []Message, free chan<- 
 			}
 			idle := d.began.IsZero()
 			err = d.chunk(ctx, chunk)
+			r.Done(d.last)
 			clear(chunk)
 			select {
 			case free <- chunk[:0]:
@@ -215,7 +216,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 	if m.Seq <= r.feed.through || d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) {
 		return nil
 	}
-	if m.ID != "" {
+	if len(m.ID) > 0 {
 		f, repeat, err := d.repeat(ctx, r.feed, m, now)
 		if repeat || err != nil {
 			return err
@@ -314,7 +315,7 @@ func (d *decoder) reject(m *Message, index int, data []byte, reason string, now 
 		return
 	}
 	d.book(Quarantine, now).add(entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
-		messageID: m.ID, reason: reason, bytes: bytes.Clone(data)}) // data shares memory with other messages
+		messageID: string(m.ID), reason: reason, bytes: bytes.Clone(data)}) // the memory is the reader's
 	d.rows++
 }
 
@@ -368,7 +369,7 @@ func (d *decoder) vanished(age *time.Timer) {
 
 // id is the id of an event as its table would have it.
 func (d *decoder) id(m *Message, index int) string {
-	id := m.ID
+	id := string(m.ID)
 	if id == "" {
 		id = fmt.Sprintf("%s-%d", d.e.tag(), m.Seq)
 	}
@@ -390,7 +391,7 @@ func (d *decoder) repeat(ctx context.Context, f *feed, m *Message, now time.Time
 	if !d.recent.has(p) {
 		return p, false, nil
 	}
-	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: m.ID, at: m.Published, subject: m.Subject, messageID: m.ID,
+	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: string(m.ID), at: m.Published, subject: m.Subject, messageID: string(m.ID),
 		table: f.name, reason: reasonRepeat + ": a message with this id is in the table"})
 	d.rows++
 	d.repeats++

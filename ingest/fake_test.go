@@ -378,7 +378,7 @@ func (s *memStream) publish(subject, id, data string) uint64 {
 	s.info.Last++
 	s.info.Matched = s.info.Last
 	at := time.Date(2026, 11, 2, 12, 0, 0, int(s.info.Last)*1000, time.UTC).Add(s.later)
-	s.messages = append(s.messages, Message{Seq: s.info.Last, Published: at, Subject: subject, ID: id, Data: []byte(data)})
+	s.messages = append(s.messages, Message{Seq: s.info.Last, Published: at, Subject: subject, ID: []byte(id), Data: []byte(data)})
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 	return s.info.Last
@@ -454,6 +454,32 @@ type memReader struct {
 	s     *memStream
 	next  uint64
 	later time.Duration // of the stream as it began with it
+
+	mu  sync.Mutex
+	out []Message // and not done
+}
+
+// lend gives a message memory of its own, until it is done.
+func (r *memReader) lend(m Message) Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.ID, m.Data = bytes.Clone(m.ID), bytes.Clone(m.Data)
+	r.out = append(r.out, m)
+	return m
+}
+
+// Done spoils the memory, as another message would.
+func (r *memReader) Done(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.out) > 0 && r.out[0].Seq <= seq {
+		for _, b := range [][]byte{r.out[0].ID, r.out[0].Data} {
+			for i := range b {
+				b[i] = '#'
+			}
+		}
+		r.out = r.out[1:]
+	}
 }
 
 func (r *memReader) Next(ctx context.Context, buf []Message, limit int) ([]Message, error) {
@@ -466,7 +492,7 @@ func (r *memReader) Next(ctx context.Context, buf []Message, limit int) ([]Messa
 		arrived := r.s.arrived
 		for _, m := range r.s.messages {
 			if m.Seq >= r.next && limit > 0 {
-				buf, r.next, limit = append(buf, m), m.Seq+1, limit-1
+				buf, r.next, limit = append(buf, r.lend(m)), m.Seq+1, limit-1
 			}
 		}
 		r.s.mu.Unlock()

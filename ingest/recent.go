@@ -28,8 +28,8 @@ func newRecent(capacity int) *recent {
 }
 
 // of is the fingerprint of an id in a table.
-func (r *recent) of(table, id string) fingerprint {
-	f := fingerprint{maphash.String(r.seeds[0], id), maphash.String(r.seeds[1], id) ^ maphash.String(r.seeds[0], table)}
+func (r *recent) of(table string, id []byte) fingerprint {
+	f := fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ maphash.String(r.seeds[0], table)}
 	if f == (fingerprint{}) {
 		f[0] = 1
 	}
@@ -39,10 +39,7 @@ func (r *recent) of(table, id string) fingerprint {
 func (r *recent) has(f fingerprint) bool { return r.young.has(f) || r.old.has(f) }
 
 func (r *recent) add(f fingerprint) {
-	if r.young.has(f) {
-		return
-	}
-	if r.young.n >= r.most {
+	if r.young.n >= r.most && !r.young.has(f) {
 		r.young, r.old = r.old, r.young
 		r.young.clear()
 	}
@@ -69,17 +66,23 @@ func (g *generation) add(f fingerprint) {
 	if g.n+1 > len(g.slots)/8*7 {
 		g.grow()
 	}
-	g.put(f)
-	g.n++
+	if g.put(f) {
+		g.n++
+	}
 }
 
-func (g *generation) put(f fingerprint) {
+// put reports whether f was not there.
+func (g *generation) put(f fingerprint) bool {
 	mask := uint64(len(g.slots) - 1)
-	i := f[0] & mask
-	for g.slots[i] != (fingerprint{}) {
-		i = (i + 1) & mask
+	for i := f[0] & mask; ; i = (i + 1) & mask {
+		switch g.slots[i] {
+		case f:
+			return false
+		case fingerprint{}:
+			g.slots[i] = f
+			return true
+		}
 	}
-	g.slots[i] = f
 }
 
 func (g *generation) grow() {

@@ -42,7 +42,7 @@ func (d *decoder) remember(ctx context.Context) (*recent, error) {
 		for _, file := range newest {
 			err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
 				if !strings.HasPrefix(v[0].text, made) {
-					r.add(r.of(f.name, v[0].text))
+					r.add(r.of(f.name, []byte(v[0].text)))
 				}
 			})
 			if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids

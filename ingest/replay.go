@@ -390,7 +390,7 @@ func (p *replay) decode(f *feed, batch eventRows, r Rejected) (reason string, er
 		if r.Index > 0 {
 			base = strings.TrimSuffix(base, "/"+strconv.Itoa(r.Index))
 		}
-		return p.event(batch, columnar.Meta{Seq: r.Seq, ID: base, Index: r.Index, Published: r.Published}, r.Bytes)
+		return p.event(batch, columnar.Meta{Seq: r.Seq, ID: []byte(base), Index: r.Index, Published: r.Published}, r.Bytes)
 	}
 	var events [][]byte
 	for event, bad := range columnar.Split(p.s.o.Format, r.Bytes) {
@@ -408,7 +408,7 @@ func (p *replay) decode(f *feed, batch eventRows, r Rejected) (reason string, er
 	}
 	for _, b := range batches {
 		for i, event := range events {
-			reason, err := p.event(b, columnar.Meta{Seq: r.Seq, ID: base, Index: i, Published: r.Published}, event)
+			reason, err := p.event(b, columnar.Meta{Seq: r.Seq, ID: []byte(base), Index: i, Published: r.Published}, event)
 			if reason != "" || err != nil {
 				return reason, err
 			}

@@ -236,7 +236,7 @@ func (s *Source) epoch(ctx context.Context) error {
 	d, c := newDecoder(e, closed), newCommitter(e)
 	g.Go(func() error {
 		defer close(closed)
-		return d.run(work, chunks, free)
+		return d.run(work, reader, chunks, free)
 	})
 	g.Go(func() error { return c.run(work, closed) })
 	g.Go(func() error { return e.watch(fetching) })

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Message is one message of a stream. It is not changed after it was read, and
-// Data is the reader's to keep.
+// Message is one message of a stream. ID and Data are the Reader's memory: they
+// may change once Done has said that the message is dealt with.
 type Message struct {
 	Seq       uint64
 	Published time.Time
 	Subject   string
-	ID        string // message id that the publisher gave; empty: none
+	ID        []byte // message id that the publisher gave; empty: none
 	Data      []byte
 }
 
@@ -53,5 +53,9 @@ type Reader interface {
 	// Every message is delivered once; sequences only rise. If the stream is
 	// another one than at the last message, that is an error.
 	Next(ctx context.Context, buf []Message, max int) ([]Message, error)
+	// Done says that nobody looks at the messages up to seq any more, so that
+	// their memory can be used again. It may be left out, and is safe to call
+	// beside Next.
+	Done(seq uint64)
 	Close() error
 }

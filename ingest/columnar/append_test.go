@@ -220,7 +220,7 @@ func TestEventIDAndSeqs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, m := range []Meta{{Seq: 7}, {Seq: 7, Index: 1}, {Seq: 8, ID: "m"}, {Seq: 8, ID: "m", Index: 2}, {Seq: 10}} {
+	for _, m := range []Meta{{Seq: 7}, {Seq: 7, Index: 1}, {Seq: 8, ID: []byte("m")}, {Seq: 8, ID: []byte("m"), Index: 2}, {Seq: 10}} {
 		add(m)
 	}
 	for i, want := range []string{"k3-7", "k3-7/1", "m", "m/2", "k3-10"} {

@@ -15,7 +15,7 @@ import (
 // Meta is what the stream says of a message.
 type Meta struct {
 	Seq       uint64
-	ID        string // of the message, or empty
+	ID        []byte // of the message, or empty
 	Index     int    // of the event in its message, from 0
 	Published time.Time
 }
@@ -280,7 +280,7 @@ func (b *Batch) EventID(row int) []byte { return b.id.Bytes(row) }
 // sorts and shares a prefix with its neighbours, so that it costs little.
 func (b *Batch) eventID(m Meta) []byte {
 	id := b.scratch[:0]
-	if m.ID != "" {
+	if len(m.ID) > 0 {
 		id = append(id, m.ID...)
 	} else {
 		id = append(append(id, b.o.StreamTag...), '-')

@@ -39,7 +39,7 @@ func (c corpus) fill(tb testing.TB, b *Batch, ids bool) {
 	for i, e := range c.events {
 		m := Meta{Seq: uint64(i + 1), Published: now}
 		if ids {
-			m.ID = c.ids[i]
+			m.ID = []byte(c.ids[i])
 		}
 		if err := b.Append(m, now, e); err != nil {
 			tb.Fatalf("event %d: %v: %s", i, err, e)

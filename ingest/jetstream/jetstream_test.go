@@ -93,7 +93,7 @@ func read(t *testing.T, r ingest.Reader, first, last uint64) uint64 {
 			t.Fatalf("after %d: %v", next-1, err)
 		}
 		for _, m := range buf {
-			if m.Seq != next || string(m.Data) != fmt.Sprint(next) || m.ID != fmt.Sprint("id-", next) || m.Subject != "events.a" || time.Since(m.Published) > time.Minute {
+			if m.Seq != next || string(m.Data) != fmt.Sprint(next) || string(m.ID) != fmt.Sprint("id-", next) || m.Subject != "events.a" || time.Since(m.Published) > time.Minute {
 				t.Fatalf("message is %+v, want sequence %d", m, next)
 			}
 			next++
@@ -402,6 +402,7 @@ func benchmarkRead(b *testing.B, lean bool) {
 		b.Fatal(err)
 	}
 	defer r.Close()
+	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpu(b)
 	var buf []ingest.Message
@@ -409,6 +410,7 @@ func benchmarkRead(b *testing.B, lean bool) {
 		if buf, err = r.Next(b.Context(), buf[:0], 4096); err != nil {
 			b.Fatal(err)
 		}
+		r.Done(buf[len(buf)-1].Seq)
 	}
 	b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 }

@@ -12,9 +12,9 @@ import (
 // newLink opens a connection for reading: the lean one where the server asks
 // for neither credentials nor TLS, as the one inside the process does, and
 // nats.go's otherwise.
-func (c *Conn) newLink(ctx context.Context, suffix string) (link, error) {
+func (c *Conn) newLink(ctx context.Context, suffix string, b *blocks) (link, error) {
 	if addr, ok := c.plainAddress(); ok {
-		l, err := dialWire(ctx, addr, suffix)
+		l, err := dialWire(ctx, addr, suffix, b)
 		if !errors.Is(err, errNotPlain) {
 			return l, err
 		}
@@ -86,7 +86,7 @@ func (l *clientLink) append(ds []delivery, m *nats.Msg) []delivery {
 	d := delivery{subject: m.Subject, data: m.Data}
 	d.at, _ = parseReply(m.Reply) // zero is out of order
 	if m.Header != nil {
-		d.id = first(m.Header[jetstream.MsgIDHeader])
+		d.id = []byte(first(m.Header[jetstream.MsgIDHeader]))
 	}
 	return append(ds, d)
 }
@@ -104,6 +104,7 @@ func (l *clientLink) ask(subject string, body []byte) error {
 	return l.nc.PublishRequest(subject, l.inbox, body)
 }
 func (l *clientLink) deliveries() <-chan []delivery { return l.out }
+func (l *clientLink) again([]delivery)              {}
 func (l *clientLink) maxPayload() int64             { return l.nc.MaxPayload() }
 
 func (l *clientLink) close() {

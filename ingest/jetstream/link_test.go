@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -46,6 +47,65 @@ func testLarge(t *testing.T, connect func(url string) *Conn) {
 		if !bytes.Equal(m.Data, bytes.Repeat([]byte{byte('a' + i)}, sizes[i])) {
 			t.Errorf("message %d has %d bytes, want %d of %c", i, len(m.Data), sizes[i], 'a'+i)
 		}
+	}
+}
+
+// TestMemoryIsUsedAgainOnlyWhenMessagesAreDone keeps a few hundred messages
+// back while thousands are read, and compares each before it is done.
+func TestMemoryIsUsedAgainOnlyWhenMessagesAreDone(t *testing.T) { bothLinks(t, testDone) }
+
+func testDone(t *testing.T, connect func(url string) *Conn) {
+	c := connect(startServer(t, ServerOptions{}).ClientURL())
+	s := events(t, c, StreamOptions{})
+	const messages, size, back = 6000, 1500, 700
+	text := func(seq uint64) []byte {
+		b := bytes.Repeat([]byte("."), size)
+		copy(b, fmt.Sprint(seq))
+		return b
+	}
+	p, err := c.Publisher(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(messages) {
+		if err := p.Publish(t.Context(), "events.a", fmt.Sprint("id-", seq+1), text(seq+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rd, err := s.Read(t.Context(), "events.>", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rd.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var held []ingest.Message
+	for seen := 0; seen < messages; {
+		got, err := rd.Next(ctx, nil, 300)
+		if err != nil {
+			t.Fatalf("after %d messages: %v", seen, err)
+		}
+		seen += len(got)
+		held = append(held, got...)
+		for len(held) > back || (seen == messages && len(held) > 0) {
+			m := held[0]
+			if held = held[1:]; !bytes.Equal(m.Data, text(m.Seq)) || string(m.ID) != fmt.Sprint("id-", m.Seq) {
+				t.Fatalf("message %d became %s: %.20s", m.Seq, m.ID, m.Data)
+			}
+			rd.Done(m.Seq)
+		}
+	}
+	b := &rd.(*reader).blocks
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.full) + len(b.free); n > restBlocks {
+		t.Errorf("%d blocks are kept though no message is waited for, want at most %d", n, restBlocks)
+	}
+	if _, lean := rd.(*reader).link.(*wire); lean && len(b.free) == 0 {
+		t.Error("no block was freed")
 	}
 }
 
@@ -144,7 +204,7 @@ func TestWireEndsOnWhatIsNoProtocol(t *testing.T) {
 				_, _ = io.Copy(io.Discard, conn)
 				_ = conn.Close()
 			}()
-			w, err := dialWire(t.Context(), l.Addr().String(), "-test")
+			w, err := dialWire(t.Context(), l.Addr().String(), "-test", &blocks{})
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Fatalf("error is %v, want %s", err, c.err)

@@ -41,8 +41,10 @@ type reader struct {
 	last   int64     // publishing time of the message before next; 0: none was read
 	mine   string    // a subject that the filter matches: the last one
 
+	blocks   blocks
 	link     link       // nil: to be opened
-	come     []delivery // from link, not yet taken
+	batch    []delivery // from link
+	come     []delivery // the part of batch not yet taken
 	consumer string
 	seen     uint64 // last sequence of the consumer
 	asked    int    // messages asked for and not yet come
@@ -56,6 +58,8 @@ type link interface {
 	ask(subject string, body []byte) error
 	// deliveries is closed when the connection is lost.
 	deliveries() <-chan []delivery
+	// again gives back a slice of deliveries that was dealt with; their data stays.
+	again([]delivery)
 	maxPayload() int64
 	close()
 }
@@ -64,7 +68,7 @@ type link interface {
 type delivery struct {
 	at      position
 	subject string
-	id      string
+	id      []byte
 	data    []byte
 	status  string // of a request; empty: this is a message
 	pending string // messages that the request did not get
@@ -110,11 +114,12 @@ func (r *reader) open(ctx context.Context, within time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("read stream %s from %d: %w", r.stream, r.next, err)
 	}
-	l, err := r.conn.newLink(ctx, "-read-"+r.stream)
+	l, err := r.conn.newLink(ctx, "-read-"+r.stream, &r.blocks)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.stream, err)
 	}
-	r.link, r.consumer, r.seen, r.asked, r.come = l, c.CachedInfo().Name, 0, 0, nil
+	r.link, r.consumer, r.seen, r.asked = l, c.CachedInfo().Name, 0, 0
+	r.batch, r.come = nil, nil
 	return r.ask()
 }
 
@@ -155,7 +160,7 @@ func (r *reader) drop() {
 	if r.link != nil {
 		r.link.close()
 	}
-	r.link, r.come = nil, nil
+	r.link, r.batch, r.come = nil, nil, nil
 }
 
 // pull is the request for messages of JetStream's protocol.
@@ -218,16 +223,25 @@ func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
 			buf = r.accept(buf, d)
 			continue
 		}
+		if r.batch != nil {
+			r.link.again(r.batch)
+			r.batch = nil
+		}
 		select {
 		case come, ok := <-r.link.deliveries():
-			if r.come = come; !ok {
-				r.drop()
-			}
+			r.came(come, ok)
 		default:
 			return buf
 		}
 	}
 	return buf
+}
+
+func (r *reader) came(ds []delivery, ok bool) {
+	r.batch, r.come = ds, ds
+	if !ok {
+		r.drop()
+	}
 }
 
 // wait blocks until something comes, or the silence means something.
@@ -238,9 +252,7 @@ func (r *reader) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case come, ok := <-r.link.deliveries():
-		if r.come = come; !ok {
-			r.drop()
-		}
+		r.came(come, ok)
 	case <-quiet.C:
 		r.drop()
 	}
@@ -306,6 +318,9 @@ func (r *reader) status(d *delivery) {
 		r.drop()
 	}
 }
+
+// Done lets the memory of the messages up to seq be used again.
+func (r *reader) Done(seq uint64) { r.blocks.done(seq) }
 
 // Close ends the reader and its consumer.
 func (r *reader) Close() error {

@@ -32,7 +32,11 @@ type wire struct {
 	quit    chan struct{} // closed by close
 	done    chan struct{} // closed when run has ended
 	once    sync.Once
-	block   []byte            // what is left of the present block
+	blocks  *blocks           // shared with the reader
+	block   []byte            // the present one
+	used    int               // of it
+	last    uint64            // sequence of the last message in it
+	spare   chan []delivery   // to be filled again
 	subject map[string]string // each once
 
 	mu sync.Mutex // of writing
@@ -44,7 +48,6 @@ var _ link = (*wire)(nil)
 var errNotPlain = errors.New("the server asks for credentials or TLS")
 
 const (
-	blockBytes   = 256 << 10
 	mostSubjects = 10_000
 	writeWithin  = 10 * time.Second
 )
@@ -64,13 +67,13 @@ func (c *Conn) plainAddress() (string, bool) {
 
 // dialWire connects and subscribes. Its error is errNotPlain if the server
 // wants more than a wire can do.
-func dialWire(ctx context.Context, addr, suffix string) (*wire, error) {
+func dialWire(ctx context.Context, addr, suffix string, b *blocks) (*wire, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	w := &wire{conn: conn, inbox: nats.NewInbox(), r: bufio.NewReaderSize(conn, bufferBytes), out: make(chan []delivery, 4),
-		quit: make(chan struct{}), done: make(chan struct{}), subject: map[string]string{}}
+		quit: make(chan struct{}), done: make(chan struct{}), subject: map[string]string{}, blocks: b, spare: make(chan []delivery, 4)}
 	if err := w.greet(ctx, suffix); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -128,7 +131,16 @@ func (w *wire) ask(subject string, body []byte) error {
 }
 
 func (w *wire) deliveries() <-chan []delivery { return w.out }
-func (w *wire) maxPayload() int64             { return w.max }
+
+func (w *wire) again(ds []delivery) {
+	clear(ds)
+	select {
+	case w.spare <- ds[:0]:
+	default:
+	}
+}
+
+func (w *wire) maxPayload() int64 { return w.max }
 
 // close ends the connection and waits for run.
 func (w *wire) close() {
@@ -146,6 +158,11 @@ func (w *wire) run() {
 	defer close(w.out)
 	for {
 		var ds []delivery
+		select {
+		case ds = <-w.spare:
+		default:
+			ds = make([]delivery, 0, batch)
+		}
 		var err error
 		for err == nil && (len(ds) == 0 || w.r.Buffered() > 0) && len(ds) < batch {
 			ds, err = w.frame(ds)
@@ -230,6 +247,7 @@ func (w *wire) message(ds []delivery, args []byte, headed bool) ([]delivery, err
 	if err != nil {
 		return ds, err
 	}
+	w.last = max(w.last, d.at.stream)
 	d.data = data[header:]
 	if headed {
 		d.header(data[:header])
@@ -270,10 +288,11 @@ func (w *wire) take(size int) ([]byte, error) {
 	if size > blockBytes/4 {
 		out = make([]byte, size)
 	} else {
-		if size > len(w.block) {
-			w.block = make([]byte, blockBytes)
+		if w.used+size > len(w.block) {
+			w.block, w.used, w.last = w.blocks.next(w.block, w.last), 0, 0
 		}
-		out, w.block = w.block[:size:size], w.block[size:]
+		out = w.block[w.used : w.used+size : w.used+size]
+		w.used += size
 	}
 	if _, err := io.ReadFull(w.r, out); err != nil {
 		return nil, err
@@ -296,8 +315,8 @@ func (d *delivery) header(h []byte) {
 		key, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(key) {
 		case jetstream.MsgIDHeader:
-			if d.id == "" {
-				d.id = string(bytes.TrimSpace(value))
+			if d.id == nil {
+				d.id = bytes.TrimSpace(value)
 			}
 		case pendingHeader:
 			d.pending = string(bytes.TrimSpace(value))

@@ -187,6 +187,7 @@ func drain(ctx context.Context, store string, events int, profile string) (o out
 			o.Bytes += int64(len(m.Data))
 		}
 		o.Events += len(buf)
+		r.Done(buf[len(buf)-1].Seq)
 	}
 	o.Seconds = time.Since(began).Seconds()
 	return o, nil
