@@ -23,7 +23,7 @@ import (
 const (
 	natsRole    = "nats-server"
 	readyWithin = 90 * time.Second
-	drainWithin = 3 * time.Minute
+	stillWithin = 3 * time.Minute // without progress, the daemon does not catch up
 )
 
 // prepare picks ports and the environment. Batches are small, so that kills
@@ -153,7 +153,8 @@ func (t *trial) get(ctx context.Context, path string) ([]byte, error) {
 
 // drained waits until everything up to the sequence is committed.
 func (t *trial) drained(ctx context.Context, last uint64) error {
-	deadline := time.Now().Add(drainWithin)
+	var committed uint64
+	deadline := time.Now().Add(stillWithin)
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		body, err := t.get(ctx, "/api/v1/status")
 		if err != nil {
@@ -167,12 +168,15 @@ func (t *trial) drained(ctx context.Context, last uint64) error {
 		if err := json.Unmarshal(body, &st); err != nil || len(st.Sources) != 1 {
 			return fmt.Errorf("status is %.500s: %w", body, err)
 		}
-		if st.Sources[0].Committed >= last {
+		switch now := st.Sources[0].Committed; {
+		case now >= last:
 			return nil
+		case now > committed:
+			committed, deadline = now, time.Now().Add(stillWithin)
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
-	return errors.New("the daemon does not catch up")
+	return fmt.Errorf("the daemon stays at %d of %d for %s", committed, last, stillWithin)
 }
 
 // tally is a count of rows, and of those that differ.

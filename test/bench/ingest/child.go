@@ -172,6 +172,10 @@ func drain(ctx context.Context, store string, events int, profile string) (o out
 		return o, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	before, err := cpuOf("self")
+	if err != nil {
+		return o, err
+	}
 	began := time.Now()
 	r, err := b.stream.Read(ctx, filter, 1)
 	if err != nil {
@@ -190,7 +194,9 @@ func drain(ctx context.Context, store string, events int, profile string) (o out
 		r.Done(buf[len(buf)-1].Seq)
 	}
 	o.Seconds = time.Since(began).Seconds()
-	return o, nil
+	o.CPU, err = cpuOf("self")
+	o.CPU -= before
+	return o, err
 }
 
 // batch is how many messages the source asks for at once.

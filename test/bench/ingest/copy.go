@@ -22,12 +22,20 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 	if _, err := c.Exec(ctx, "SET threads = 2"); err != nil {
 		return o, err
 	}
+	before, err := cpuOf("self")
+	if err != nil {
+		return o, err
+	}
 	began := time.Now()
 	n, err := c.Exec(ctx, fmt.Sprintf("COPY (FROM read_json(%s, format = 'newline_delimited')) TO %s (FORMAT parquet, COMPRESSION zstd)", quoted(file), quoted(parquet)))
 	if err != nil {
 		return o, err
 	}
 	o.Events, o.Seconds = int(n), time.Since(began).Seconds()
+	if o.CPU, err = cpuOf("self"); err != nil {
+		return o, err
+	}
+	o.CPU -= before
 	st, err := os.Stat(parquet)
 	if err != nil {
 		return o, fmt.Errorf("size of DuckDB's file: %w", err)

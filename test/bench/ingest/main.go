@@ -101,6 +101,8 @@ func run(ctx context.Context) (err error) {
 // measured are the figures of one run.
 type measured struct {
 	drain, copy, ingest float64 // events a second
+	drainCPU, copyCPU   float64 // seconds
+	ingestCPU           float64
 	bytes, copyBytes    float64 // an event
 	peakRSS, idleRSS    float64 // MiB
 	ingestTook          time.Duration
@@ -132,6 +134,8 @@ func report(all []measured) {
 	figure("ingest_drain_only_per_second", "events/s", "%.0f", func(m measured) float64 { return m.drain })
 	figure("ingest_duckdb_copy_per_second", "events/s", "%.0f", func(m measured) float64 { return m.copy })
 	figure("ingest_ratio_to_limit", "ratio", "%.3f", func(m measured) float64 { return m.ingest / m.limit() })
+	figure("ingest_cpu_ratio_to_limit", "ratio", "%.3f", func(m measured) float64 { return (m.drainCPU + m.copyCPU) / m.ingestCPU })
+	figure("ingest_cpu_us_per_event", "us", "%.2f", func(m measured) float64 { return m.ingestCPU * 1e6 / (m.ingest * m.ingestTook.Seconds()) })
 	figure("ingest_bytes_per_event_ratio", "ratio", "%.3f", func(m measured) float64 { return m.bytes / m.copyBytes })
 	figure("ingest_peak_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.peakRSS })
 	figure("idle_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.idleRSS })

@@ -36,7 +36,26 @@ type bench struct {
 type outcome struct {
 	Events  int     `json:"events"`
 	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu_seconds"`
 	Bytes   int64   `json:"bytes"`
+}
+
+// cpuOf is the processor time of a process so far, in seconds. Unlike the time
+// that passes it hardly depends on what else runs.
+func cpuOf(pid string) (float64, error) {
+	const ticks = 100 // a second, of Linux's USER_HZ
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	_, after, _ := strings.Cut(string(b), ") ") // the name before may hold anything
+	f := strings.Fields(after)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("read processor time: /proc/%s/stat is %q", pid, b)
+	}
+	user, err1 := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	return float64(user+system) / ticks, errors.Join(err1, err2)
 }
 
 func (o outcome) rate() float64 { return float64(o.Events) / o.Seconds }
@@ -59,7 +78,7 @@ func (b *bench) measure(ctx context.Context, i int) (measured, error) {
 	if err != nil {
 		return m, err
 	}
-	m.drain = drained.rate()
+	m.drain, m.drainCPU = drained.rate(), drained.CPU
 	if err := b.ingest(ctx, filepath.Join(dir, "data"), &m); err != nil {
 		return m, err
 	}
@@ -71,6 +90,7 @@ func (b *bench) measure(ctx context.Context, i int) (measured, error) {
 	if copied.Events != b.events {
 		return m, fmt.Errorf("DuckDB copied %d events of %d", copied.Events, b.events)
 	}
+	m.copyCPU = copied.CPU
 	m.copy, m.copyBytes = copied.rate(), float64(copied.Bytes)/float64(b.events)
 	return m, os.RemoveAll(dir)
 }
@@ -111,10 +131,20 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	client := serve.NewClient(d.addr, serve.ClientOptions{})
+	pid := strconv.Itoa(d.cmd.Process.Pid)
+	began, err := cpuOf(pid)
+	if err != nil {
+		return err
+	}
 	ended, err := b.await(ctx, client, d)
 	if err != nil {
 		return err
 	}
+	used, err := cpuOf(pid)
+	if err != nil {
+		return err
+	}
+	m.ingestCPU = used - began
 	m.ingestTook = ended.Sub(d.ready)
 	m.ingest = float64(b.events) / m.ingestTook.Seconds()
 	if m.peakRSS, err = d.memory("VmHWM"); err != nil {
