@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -160,4 +161,27 @@ func rate(b *testing.B, c corpus, before time.Duration) {
 	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(b.N)/benchEvents, "cpu-ns/event")
 	b.ReportMetric(float64(b.N)*benchEvents/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(c.bytes)/benchEvents, "jsonB/event")
+}
+
+// BenchmarkTooDeep is an event that is refused for its depth, in a batch that is
+// nearly full: what it costs must not depend on the rows before it.
+func BenchmarkTooDeep(b *testing.B) {
+	c := signins(b, benchEvents)
+	batch := NewBatch(tiers.Schema{}, Options{StreamTag: "s1"})
+	c.fill(b, batch, true)
+	now := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+	for name, deep := range map[string]string{
+		"lists":   `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat("[", 1100) + strings.Repeat("]", 1100) + `}`,
+		"objects": `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat(`{"a":`, 1100) + "1" + strings.Repeat("}", 1100) + `}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			before := cpu(b)
+			for b.Loop() {
+				if err := batch.Append(Meta{Seq: 1, Published: now}, now, []byte(deep)); err == nil {
+					b.Fatal("it is not refused")
+				}
+			}
+			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
 }

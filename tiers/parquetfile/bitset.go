@@ -5,6 +5,7 @@ import "math/bits"
 // bitset is a set of slots that grows as slots are set, in increasing order.
 // While no slot was left out it is only a count.
 type bitset struct {
+	first  int // word of a slot that words begin with
 	words  []uint64
 	count  int // slots in the set
 	sparse bool
@@ -21,9 +22,12 @@ func (b *bitset) set(i int) {
 		}
 		b.spread()
 	}
-	w := i >> 6
-	for w >= len(b.words) {
-		b.words = append(b.words, 0)
+	if b.count == 0 {
+		b.first, b.words = i>>6, b.words[:0]
+	}
+	w := i>>6 - b.first
+	if n := w + 1 - len(b.words); n > 0 {
+		b.words = append(b.words, make([]uint64, n)...)
 	}
 	if m := uint64(1) << (i & 63); b.words[w]&m == 0 {
 		b.words[w] |= m
@@ -33,7 +37,7 @@ func (b *bitset) set(i int) {
 
 // spread writes out the slots that so far were a count.
 func (b *bitset) spread() {
-	b.sparse, b.words = true, b.words[:0]
+	b.sparse, b.first, b.words = true, 0, b.words[:0]
 	for n := b.count; n > 0; n -= 64 {
 		w := ^uint64(0)
 		if n < 64 {
@@ -47,8 +51,8 @@ func (b *bitset) has(i int) bool {
 	if !b.sparse {
 		return i < b.count
 	}
-	w := i >> 6
-	return w < len(b.words) && b.words[w]>>(i&63)&1 != 0
+	w := i>>6 - b.first
+	return w >= 0 && w < len(b.words) && b.words[w]>>(i&63)&1 != 0
 }
 
 // truncate forgets the slots from n on.
@@ -57,15 +61,16 @@ func (b *bitset) truncate(n int) {
 		b.count = min(b.count, n)
 		return
 	}
-	for w := n >> 6; w < len(b.words); w++ {
+	end := n>>6 - b.first // the word that n is in
+	for w := max(end, 0); w < len(b.words); w++ {
 		drop := b.words[w]
-		if w == n>>6 {
+		if w == end {
 			drop &^= 1<<(n&63) - 1
 		}
 		b.words[w] &^= drop
 		b.count -= bits.OnesCount64(drop)
 	}
-	b.words = b.words[:min(len(b.words), (n+63)>>6)]
+	b.words = b.words[:min(len(b.words), max((n+63)>>6-b.first, 0))]
 }
 
 func (b *bitset) reset() { b.words, b.count, b.sparse = b.words[:0], 0, false }

@@ -229,7 +229,7 @@ func (w *Writer) gather(l *leaf, slots []uint32) values {
 		d.physical = format.Double
 		d.nums = b.nums[:0]
 		for _, s := range slots {
-			d.nums = append(d.nums, c.nums[s])
+			d.nums = append(d.nums, c.nums[int(s)-c.base])
 		}
 		b.nums = d.nums
 	case tiers.KindString, tiers.KindBinary:
@@ -243,7 +243,7 @@ func (w *Writer) gather(l *leaf, slots []uint32) values {
 		d.physical = format.Int64
 		d.ints = b.ints[:0]
 		for _, s := range slots {
-			d.ints = append(d.ints, c.ints[s])
+			d.ints = append(d.ints, c.ints[int(s)-c.base])
 		}
 		b.ints = d.ints
 		if c.Kind == tiers.KindDate {
@@ -276,7 +276,7 @@ func (w *Writer) gatherDict(d *values, t *texts, slots []uint32) {
 	clear(b.remap)
 	d.index, d.dict, d.dictTxt, d.dictOff = b.index[:0], b.dict[:0], b.dictTxt[:0], append(b.dictOff[:0], 0)
 	for _, s := range slots {
-		e := t.slots[s]
+		e := t.slots[int(s)-t.base]
 		r := b.remap[e]
 		if r == 0 {
 			v := t.entry(e - 1)

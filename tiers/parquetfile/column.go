@@ -16,6 +16,7 @@ type Column struct {
 	Children []*Column // the members of a struct, or the one element of a list
 
 	valid bitset
+	base  int       // the slot of the first of ints, nums or ends; those before are null
 	ints  []int64   // long, date (days), timestamptz (microseconds)
 	nums  []float64 // double
 	bools bitset    // boolean: the true ones
@@ -89,10 +90,20 @@ func roomier[T any](s []T, more int) []T {
 	return out
 }
 
+// upTo gives a vector the values of the slots before slot. The first value to
+// come sets the base: a column that begins late, and may be taken back with its
+// event, must not cost what the rows before it would.
+func upTo[T any](s []T, base *int, slot int) []T {
+	if len(s) == 0 {
+		*base = slot
+	}
+	return pad(s, slot-*base)
+}
+
 // SetInt sets a long, a date (days since 1970) or a timestamptz (microseconds).
 func (c *Column) SetInt(slot int, v int64) {
-	if len(c.ints) != slot {
-		c.ints = pad(c.ints, slot)
+	if c.base+len(c.ints) != slot {
+		c.ints = upTo(c.ints, &c.base, slot)
 	}
 	c.ints = append(room(c.ints, 1), v)
 	c.valid.set(slot)
@@ -100,8 +111,8 @@ func (c *Column) SetInt(slot int, v int64) {
 
 // SetDouble sets a double.
 func (c *Column) SetDouble(slot int, v float64) {
-	if len(c.nums) != slot {
-		c.nums = pad(c.nums, slot)
+	if c.base+len(c.nums) != slot {
+		c.nums = upTo(c.nums, &c.base, slot)
 	}
 	c.nums = append(room(c.nums, 1), v)
 	c.valid.set(slot)
@@ -130,8 +141,11 @@ func (c *Column) SetStruct(slot int) { c.valid.set(slot) }
 // BeginList says that a list is present, empty until EndList, and returns the
 // slot of its first element.
 func (c *Column) BeginList(slot int) int {
+	if len(c.ends) == 0 {
+		c.base = slot
+	}
 	first := c.elems()
-	for len(c.ends) <= slot {
+	for c.base+len(c.ends) <= slot {
 		c.ends = append(room(c.ends, 1), uint32(first))
 	}
 	c.valid.set(slot)
@@ -153,13 +167,14 @@ func (c *Column) elems() int {
 
 // list returns the elements of a slot as a half-open range.
 func (c *Column) list(slot int) (from, to int) {
-	if slot >= len(c.ends) {
+	i := slot - c.base
+	if i < 0 || i >= len(c.ends) {
 		return 0, 0
 	}
-	if slot > 0 {
-		from = int(c.ends[slot-1])
+	if i > 0 {
+		from = int(c.ends[i-1])
 	}
-	return from, int(c.ends[slot])
+	return from, int(c.ends[i])
 }
 
 // Widen makes a long column a double one. It reports false, and changes
@@ -183,10 +198,10 @@ func (c *Column) Widen() bool {
 }
 
 // Int returns the value of a long, date or timestamptz slot that is not null.
-func (c *Column) Int(slot int) int64 { return c.ints[slot] }
+func (c *Column) Int(slot int) int64 { return c.ints[slot-c.base] }
 
 // Double returns the value of a double slot that is not null.
-func (c *Column) Double(slot int) float64 { return c.nums[slot] }
+func (c *Column) Double(slot int) float64 { return c.nums[slot-c.base] }
 
 // Bool returns the value of a boolean slot that is not null.
 func (c *Column) Bool(slot int) bool { return c.bools.has(slot) }
@@ -201,11 +216,12 @@ func (c *Column) List(slot int) (from, to int) { return c.list(slot) }
 // Truncate forgets the slots from n on, and the elements that they had.
 func (c *Column) Truncate(n int) {
 	c.valid.truncate(n)
+	vals := max(n-c.base, 0)
 	switch c.Kind {
 	case tiers.KindLong, tiers.KindDate, tiers.KindTimestamp:
-		c.ints = c.ints[:min(len(c.ints), n)]
+		c.ints = c.ints[:min(len(c.ints), vals)]
 	case tiers.KindDouble:
-		c.nums = c.nums[:min(len(c.nums), n)]
+		c.nums = c.nums[:min(len(c.nums), vals)]
 	case tiers.KindBool:
 		c.bools.truncate(n)
 	case tiers.KindString, tiers.KindBinary:
@@ -215,7 +231,7 @@ func (c *Column) Truncate(n int) {
 			m.Truncate(n)
 		}
 	case tiers.KindList:
-		c.ends = c.ends[:min(len(c.ends), n)]
+		c.ends = c.ends[:min(len(c.ends), vals)]
 		if len(c.Children) > 0 {
 			c.Elem().Truncate(c.elems())
 		}

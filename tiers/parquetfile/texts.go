@@ -13,6 +13,7 @@ import (
 // most values turn out to be new.
 type texts struct {
 	plain bool
+	base  int      // the slot of the first of slots; those before have no value
 	slots []uint32 // dictionary: entry+1, or 0; plain: end of the slot's value in bytes
 	bytes []byte   // dictionary: the entries; plain: the values in order of slots
 
@@ -71,8 +72,8 @@ func (t *texts) set(slot int, v []byte) {
 		t.setPlain(slot, v)
 		return
 	}
-	if len(t.slots) != slot {
-		t.slots = pad(t.slots, slot)
+	if t.base+len(t.slots) != slot {
+		t.slots = upTo(t.slots, &t.base, slot)
 	}
 	t.slots = append(room(t.slots, 1), t.intern(v))
 	if len(t.entries) >= minDistinct && len(t.entries)*2 > len(t.slots) {
@@ -81,12 +82,15 @@ func (t *texts) set(slot int, v []byte) {
 }
 
 func (t *texts) setPlain(slot int, v []byte) {
+	if len(t.slots) == 0 {
+		t.base = slot
+	}
 	end := uint32(len(t.bytes))
-	for len(t.slots) < slot {
+	for t.base+len(t.slots) < slot {
 		t.slots = append(room(t.slots, 1), end)
 	}
 	t.bytes = append(room(t.bytes, len(v)), v...)
-	t.slots = append(room(t.slots[:slot], 1), uint32(len(t.bytes)))
+	t.slots = append(room(t.slots[:slot-t.base], 1), uint32(len(t.bytes)))
 }
 
 // intern returns entry+1 of the value.
@@ -161,17 +165,20 @@ func (t *texts) flatten() {
 
 // get returns the value of a slot that was set.
 func (t *texts) get(slot int) []byte {
+	i := slot - t.base
 	if !t.plain {
-		return t.entry(t.slots[slot] - 1)
+		return t.entry(t.slots[i] - 1)
 	}
 	from := uint32(0)
-	if slot > 0 {
-		from = t.slots[slot-1]
+	if i > 0 {
+		from = t.slots[i-1]
 	}
-	return t.bytes[from:t.slots[slot]]
+	return t.bytes[from:t.slots[i]]
 }
 
-func (t *texts) truncate(n int) {
+// truncate forgets the slots from slot on.
+func (t *texts) truncate(slot int) {
+	n := max(slot-t.base, 0)
 	if n >= len(t.slots) {
 		return
 	}
