@@ -1,0 +1,91 @@
+package daemonproc
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const endsWithin = 90 * time.Second
+
+// Process is a running daemon. It ends with the context that it was started
+// with, if not before.
+type Process struct {
+	Started time.Time
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error
+}
+
+// Start starts the daemon, with more of its environment if that is given;
+// Ready waits for it.
+func (d *Daemon) Start(ctx context.Context, env ...string) (*Process, error) {
+	p := &Process{cmd: exec.CommandContext(ctx, d.bin, "serve"), Started: time.Now(), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = slices.Concat(d.env, env), d.log, d.log, d.Dir
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the daemon: %w", err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Kill ends the process at once, whatever it does.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended by itself
+	<-p.done
+}
+
+// Terminate lets the daemon drain, and waits for it.
+func (p *Process) Terminate(ctx context.Context) error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("end the daemon: %w", err)
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(endsWithin):
+		return fmt.Errorf("the daemon still runs %s after SIGTERM", endsWithin)
+	}
+}
+
+// Memory is the resident memory of the process, in bytes.
+func (p *Process) Memory() (int64, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read memory of the daemon: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			return kib * 1024, err
+		}
+	}
+	return 0, errors.Join(errors.New("read memory of the daemon: its status has no VmRSS"), s.Err())
+}
+
+// Files is how many file descriptors the process has open.
+func (p *Process) Files() (int, error) {
+	d, err := os.Open(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("count files of the daemon: %w", err)
+	}
+	defer d.Close() //nolint:errcheck // only read
+	names, err := d.Readdirnames(-1)
+	return len(names), err
+}
