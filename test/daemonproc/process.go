@@ -79,6 +79,26 @@ func (p *Process) Memory() (int64, error) {
 	return 0, errors.Join(errors.New("read memory of the daemon: its status has no VmRSS"), s.Err())
 }
 
+// ticks a second of the clock that /proc counts in; a constant of the ABI.
+const ticks = 100
+
+// CPU is the time that the process has used of all processors.
+func (p *Process) CPU() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time of the daemon: %w", err)
+	}
+	// The name, in parentheses, may hold blanks; user and system time are the
+	// 12th and 13th field after it.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read CPU time of the daemon: its stat is %q", text)
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
+}
+
 // Files is how many file descriptors the process has open.
 func (p *Process) Files() (int, error) {
 	d, err := os.Open(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
