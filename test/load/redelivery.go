@@ -26,6 +26,8 @@ const (
 // disturbed counts what was done to the daemon meanwhile.
 type disturbed struct{ kills, stops, consumers int }
 
+func (d disturbed) all() int { return d.kills + d.stops + d.consumers }
+
 // redelivery publishes EVENTS events ten times over, shuffled, each with its
 // message id, to a NATS server that does not notice. RESTARTS times meanwhile
 // the daemon is killed, stopped, or has its consumer taken away, so that
@@ -68,9 +70,9 @@ func redelivery(ctx context.Context, dir, bin string) (err error) {
 	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	var did disturbed
 	var buf []byte
-	at := time.Now()
+	at, part := time.Now(), max(len(order)/(restarts+1), 1)
 	for i, n := range order {
-		if i > 0 && i%(len(order)/(restarts+1)) == 0 {
+		if i > 0 && i%part == 0 && did.all() < restarts {
 			if p, err = disturb(ctx, d, p, &did); err != nil {
 				return err
 			}
@@ -105,7 +107,7 @@ func disturb(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, d
 	if err := d.Ready(ctx, p); err != nil {
 		return p, err
 	}
-	switch (did.kills + did.stops + did.consumers) % 3 {
+	switch did.all() % 3 {
 	case 0:
 		did.kills++
 		p.Kill()
