@@ -67,6 +67,22 @@ bench-pipelines: ## the shipped pipelines over EVENTS (default 20000000), agains
 bench-plan: ## plan the merges of a table of FILES (default 1000000) small files
 	FILES=$(FILES) go run ./test/bench/plan
 
+.PHONY: bench-freshness
+bench-freshness: ## RATE (default 20000) events a second for SECONDS (60): how long until each can be queried
+	RATE=$(RATE) SECONDS=$(SECONDS) go run ./test/load freshness
+
+.PHONY: bench-poison
+bench-poison: ## EVENTS (default 500000) messages, one in a hundred broken: kept with which reason, and what it costs
+	EVENTS=$(EVENTS) REPEATS=$(REPEATS) go run ./test/load poison
+
+.PHONY: redelivery
+redelivery: ## EVENTS (default 50000) published ten times over, shuffled, with RESTARTS (12) of the daemon: stored once
+	EVENTS=$(EVENTS) RESTARTS=$(RESTARTS) go run ./test/load redelivery
+
+.PHONY: soak
+soak: ## half of the top rate for MINUTES (default 240): growth of memory, goroutines and files; events lost or repeated
+	MINUTES=$(MINUTES) go run ./test/load soak
+
 .PHONY: interop
 interop: ## PyIceberg and DuckDB read the same tables
 	./test/interop/setup.sh && LAKEWARD_REQUIRE_INTEROP=1 go test -count=1 ./test/interop/...

@@ -52,6 +52,8 @@ type committer struct {
 	feeds []*feed
 	done  place  // everything up to it is in the lake
 	kept  uint64 // what the stream was last told
+
+	settled time.Time // before it, nothing of the batch is committed; see Options.Settle
 }
 
 func newCommitter(e *epoch) *committer {
@@ -84,9 +86,7 @@ func (c *committer) run(ctx context.Context, in <-chan sealed) error {
 // batch commits the parts of a batch in their order, each to its table.
 func (c *committer) batch(ctx context.Context, b sealed) error {
 	order(b.parts)
-	if left := b.newest.Add(c.s.o.Settle).Sub(c.s.o.Now()); left > 0 {
-		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
-	}
+	c.settled = b.newest.Add(c.s.o.Settle)
 	for _, p := range b.parts {
 		if err := c.ready(ctx, p, b.from); err != nil {
 			return err
@@ -207,6 +207,10 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
 			return err
 		}
 		files[i].Data = nil
+	}
+	// The files are made meanwhile: unnamed, they put no event into the lake.
+	if left := c.settled.Sub(c.s.o.Now()); left > 0 {
+		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
 	}
 	return c.commit(ctx, f, cm)
 }

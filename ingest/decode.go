@@ -81,7 +81,7 @@ func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, fr
 			default:
 			}
 			if idle && !d.began.IsZero() {
-				age.Reset(d.s.o.Flush.Age)
+				age.Reset(d.s.batchAge)
 			}
 		case <-age.C:
 			err = d.ripe(ctx, age)
@@ -117,7 +117,7 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 	if d.began.IsZero() {
 		return nil
 	}
-	if left := d.s.o.Flush.Age - d.s.o.Now().Sub(d.began); left > 0 {
+	if left := d.s.batchAge - d.s.o.Now().Sub(d.began); left > 0 {
 		age.Reset(left)
 		return nil
 	}
@@ -364,7 +364,7 @@ func (d *decoder) vanished(age *time.Timer) {
 	d.began = now
 	d.gap(d.last+1, &Message{Seq: in.Last + 1, Published: now}, now)
 	d.last, d.lastAt = in.Last, time.Time{}
-	age.Reset(d.s.o.Flush.Age)
+	age.Reset(d.s.batchAge)
 }
 
 // id is the id of an event as its table would have it.

@@ -60,7 +60,7 @@ type Options struct {
 type Flush struct {
 	Rows  int           // default 500,000
 	Bytes int64         // in memory; default 128 MiB
-	Age   time.Duration // since the batch's first message; default 5s
+	Age   time.Duration // of the batch's first message when it is committed, Settle included; default 5s
 }
 
 // Limits bound an event and a table; zero is the default of columnar.Limits.
@@ -108,11 +108,12 @@ type Status struct {
 // Source feeds tables from one stream. Its methods are safe for concurrent
 // use, but Run runs once.
 type Source struct {
-	o     Options
-	log   *slog.Logger
-	flush chan flushRequest
-	turn  chan struct{} // holds one while somebody has the source: Run, or who holds it
-	key   string        // of the source's marks; set at the start of an epoch, by who has the source
+	o        Options
+	log      *slog.Logger
+	flush    chan flushRequest
+	turn     chan struct{} // holds one while somebody has the source: Run, or who holds it
+	batchAge time.Duration // how long a batch takes events
+	key      string        // of the source's marks; set at the start of an epoch, by who has the source
 
 	mu      sync.Mutex
 	status  Status
@@ -151,8 +152,15 @@ func New(o Options) *Source {
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
 	}
-	return &Source{o: o, log: o.Logger.With("source", o.Name), flush: make(chan flushRequest), turn: make(chan struct{}, 1),
+	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.Settle), flush: make(chan flushRequest), turn: make(chan struct{}, 1),
 		status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
+}
+
+// filling is how long a batch takes events, so that its first one is committed
+// at the age although the last one has to settle. A batch is not made shorter
+// than the time to settle: until then the one before it is not out of the way.
+func filling(age, settle time.Duration) time.Duration {
+	return max(age-settle, min(age, settle))
 }
 
 func fill[T comparable](p *T, value T) {

@@ -289,6 +289,38 @@ func TestNothingIsCommittedBeforeTheStreamHasSynced(t *testing.T) {
 	})
 }
 
+func TestAnEventIsCommittedAtTheAgeOfABatch(t *testing.T) {
+	for name, c := range map[string]struct{ age, settle, longest time.Duration }{
+		"nothing has to settle":      {5 * time.Second, 0, 5 * time.Second},
+		"settling is part of it":     {5 * time.Second, 2 * time.Second, 5 * time.Second},
+		"settling takes the longest": {time.Second, 2 * time.Second, 5 * time.Second}, // a batch also waits for the one before
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				o := w.options(w.lake)
+				o.Flush, o.Settle = Flush{Age: c.age}, c.settle
+				r := w.run(o)
+				const every = 50 * time.Millisecond
+				var sent []time.Time
+				for seen := 0; seen < 500 && !t.Failed(); time.Sleep(every) {
+					now := time.Now()
+					for at := int(r.Status().Committed); seen < at; seen++ {
+						if took := now.Sub(sent[seen]); took < c.settle || took > c.longest+2*every {
+							t.Errorf("event %d was committed after %s; at least %s and at most %s is right", seen, took, c.settle, c.longest)
+						}
+					}
+					sent = append(sent, now)
+					w.stream.publish("events.a", "", `{"n":1}`)
+				}
+				if err := r.end(); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
 func TestIdleTablesDoNotHoldTheStreamBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -20,12 +20,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 type options struct {
@@ -37,13 +38,7 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == natsRole {
-		if err := serveNATS(os.Args[2]); err != nil {
-			fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
-			os.Exit(1)
-		}
-		return
-	}
+	daemonproc.NATSMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
@@ -84,11 +79,9 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("make directory: %w", err)
 	}
 	fmt.Printf("seed %d, directory %s\n", o.seed, dir)
-	bin := filepath.Join(dir, "lakeward")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/lakeward/lakeward")
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the daemon: %w", err)
+	bin, err := daemonproc.Build(ctx, dir)
+	if err != nil {
+		return err
 	}
 	total := result{steps: map[string]int{}}
 	for i, external := range []bool{false, true} {
@@ -157,10 +150,7 @@ type trial struct {
 	steps    bool
 	rand     *rand.Rand
 
-	natsURL string
-	http    string
-	env     []string
-	log     *os.File
+	daemon *daemonproc.Daemon
 }
 
 func (t *trial) run(ctx context.Context) (r result, err error) {
@@ -168,42 +158,42 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 	if err := t.prepare(); err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, t.log.Close()) }()
+	defer func() { err = errors.Join(err, t.daemon.Close()) }()
 	if t.external {
-		stop, err := t.startNATS(ctx)
+		stop, err := t.daemon.StartNATS(ctx, 0)
 		if err != nil {
 			return r, err
 		}
 		defer stop()
 	}
-	d, err := t.start(ctx)
+	d, err := t.daemon.Start(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer func() { d.kill() }()
-	if err := t.ready(ctx, d); err != nil {
+	defer func() { d.Kill() }()
+	if err := t.daemon.Ready(ctx, d); err != nil {
 		return r, err
 	}
-	p, err := startPublisher(ctx, t.natsURL, t.rate)
+	p, err := startPublisher(ctx, t.daemon.NATS, t.rate)
 	if err != nil {
 		return r, err
 	}
 	for r.kills < t.kills {
 		if t.rand.IntN(5) > 0 { // otherwise while it starts
-			if err := t.ready(ctx, d); err != nil {
+			if err := t.daemon.Ready(ctx, d); err != nil {
 				return r, err
 			}
-			r.ready = max(r.ready, time.Since(d.started))
+			r.ready = max(r.ready, time.Since(d.Started))
 		}
 		if err := t.killSomehow(ctx, d, &r); err != nil {
 			return r, err
 		}
 		r.kills++
-		if d, err = t.start(ctx); err != nil {
+		if d, err = t.daemon.Start(ctx); err != nil {
 			return r, err
 		}
 	}
-	if err := t.ready(ctx, d); err != nil {
+	if err := t.daemon.Ready(ctx, d); err != nil {
 		return r, err
 	}
 	pub, err := p.stop(ctx)
@@ -215,26 +205,26 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 }
 
 // count waits until all is committed, counts, verifies, and ends the daemon.
-func (t *trial) count(ctx context.Context, d *process, r result, pub published) (result, error) {
+func (t *trial) count(ctx context.Context, d *daemonproc.Process, r result, pub published) (result, error) {
 	if err := t.drained(ctx, pub.last); err != nil {
 		return r, err
 	}
-	good, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a UNION ALL SELECT id FROM lake.chaos_b)")
+	good, err := t.daemon.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a UNION ALL SELECT id FROM lake.chaos_b)")
 	if err != nil {
 		return r, err
 	}
-	bad, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT message_id) AS d FROM lake.quarantine")
+	bad, err := t.daemon.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT message_id) AS d FROM lake.quarantine")
 	if err != nil {
 		return r, err
 	}
-	r.lost = pub.good - good.distinct + pub.bad - bad.distinct
-	r.repeated = good.rows - good.distinct + bad.rows - bad.distinct
-	out, err := t.lakeward(ctx, "verify")
+	r.lost = pub.good - good.Distinct + pub.bad - bad.Distinct
+	r.repeated = good.Rows - good.Distinct + bad.Rows - bad.Distinct
+	out, err := t.daemon.Lakeward(ctx, "verify")
 	fmt.Print(out)
 	if err != nil {
 		return r, fmt.Errorf("lakeward verify: %w", err)
 	}
-	if err := d.terminate(ctx); err != nil {
+	if err := d.Terminate(ctx); err != nil {
 		return r, fmt.Errorf("end the daemon: %w", err)
 	}
 	return r, nil

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 // A kill at a step ends the daemon at the very system call by which something
@@ -34,29 +36,29 @@ var errNoTrace = errors.New("strace cannot trace here")
 // killAtStep kills the daemon at the next or a later call, and says which step
 // that was: the thing and what was done to it, such as "manifest sync". If none
 // came in time, the daemon is killed as it is and the name is empty.
-func (t *trial) killAtStep(ctx context.Context, d *process) (step string, err error) {
+func (t *trial) killAtStep(ctx context.Context, d *daemonproc.Process) (step string, err error) {
 	call := calls[t.rand.IntN(len(calls))]
 	out := filepath.Join(t.dir, "step.strace")
-	cmd := exec.CommandContext(ctx, "strace", "-f", "-y", "-s", "0", "-o", out, "-p", strconv.Itoa(d.cmd.Process.Pid),
+	cmd := exec.CommandContext(ctx, "strace", "-f", "-y", "-s", "0", "-o", out, "-p", strconv.Itoa(d.Pid()),
 		"-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, 1+t.rand.IntN(3)))
 	var said strings.Builder
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
-		d.kill()
+		d.Kill()
 		return "", fmt.Errorf("%w: %w", errNoTrace, err)
 	}
-	late := time.AfterFunc(stepWithin, d.signalKill)
+	late := time.AfterFunc(stepWithin, d.KillSoon)
 	err = cmd.Wait() // it ends with the daemon
 	if !late.Stop() {
-		d.kill()
+		d.Kill()
 		return "", nil
 	}
 	text, rerr := os.ReadFile(out)
 	if step = lastStep(string(text)); step == "" {
-		d.kill()
+		d.Kill()
 		return "", fmt.Errorf("%w: %w: %s", errNoTrace, errors.Join(err, rerr), said.String())
 	}
-	<-d.done
+	d.Kill() // wait for its end
 	return step, nil
 }
 
@@ -138,10 +140,10 @@ func printSteps(steps map[string]int) {
 
 // killSomehow kills at a step or at a random moment. Where strace does not work
 // it says so, once, and goes on with random moments.
-func (t *trial) killSomehow(ctx context.Context, d *process, r *result) error {
+func (t *trial) killSomehow(ctx context.Context, d *daemonproc.Process, r *result) error {
 	if !t.steps || t.rand.IntN(2) == 0 {
 		pause(ctx, time.Duration(t.rand.Int64N(int64(1200*time.Millisecond))))
-		d.kill()
+		d.Kill()
 		return nil
 	}
 	pause(ctx, time.Duration(t.rand.Int64N(int64(300*time.Millisecond))))

@@ -172,7 +172,7 @@ func drain(ctx context.Context, store string, events int, profile string) (o out
 		return o, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	before, err := cpuOf("self")
+	before, err := cpu()
 	if err != nil {
 		return o, err
 	}
@@ -194,7 +194,7 @@ func drain(ctx context.Context, store string, events int, profile string) (o out
 		r.Done(buf[len(buf)-1].Seq)
 	}
 	o.Seconds = time.Since(began).Seconds()
-	o.CPU, err = cpuOf("self")
+	o.CPU, err = cpu()
 	o.CPU -= before
 	return o, err
 }

@@ -22,7 +22,7 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 	if _, err := c.Exec(ctx, "SET threads = 2"); err != nil {
 		return o, err
 	}
-	before, err := cpuOf("self")
+	before, err := cpu()
 	if err != nil {
 		return o, err
 	}
@@ -32,7 +32,7 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 		return o, err
 	}
 	o.Events, o.Seconds = int(n), time.Since(began).Seconds()
-	if o.CPU, err = cpuOf("self"); err != nil {
+	if o.CPU, err = cpu(); err != nil {
 		return o, err
 	}
 	o.CPU -= before

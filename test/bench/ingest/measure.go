@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 const (
@@ -40,22 +41,10 @@ type outcome struct {
 	Bytes   int64   `json:"bytes"`
 }
 
-// cpuOf is the processor time of a process so far, in seconds. Unlike the time
-// that passes it hardly depends on what else runs.
-func cpuOf(pid string) (float64, error) {
-	const ticks = 100 // a second, of Linux's USER_HZ
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	_, after, _ := strings.Cut(string(b), ") ") // the name before may hold anything
-	f := strings.Fields(after)
-	if len(f) < 13 {
-		return 0, fmt.Errorf("read processor time: /proc/%s/stat is %q", pid, b)
-	}
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	return float64(user+system) / ticks, errors.Join(err1, err2)
+// cpu is the processor time of this process so far, in seconds.
+func cpu() (float64, error) {
+	d, err := daemonproc.CPU(os.Getpid())
+	return d.Seconds(), err
 }
 
 func (o outcome) rate() float64 { return float64(o.Events) / o.Seconds }
@@ -131,8 +120,7 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	client := serve.NewClient(d.addr, serve.ClientOptions{})
-	pid := strconv.Itoa(d.cmd.Process.Pid)
-	began, err := cpuOf(pid)
+	began, err := daemonproc.CPU(d.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -140,11 +128,11 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	if err != nil {
 		return err
 	}
-	used, err := cpuOf(pid)
+	used, err := daemonproc.CPU(d.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	m.ingestCPU = used - began
+	m.ingestCPU = (used - began).Seconds()
 	m.ingestTook = ended.Sub(d.ready)
 	m.ingest = float64(b.events) / m.ingestTook.Seconds()
 	if m.peakRSS, err = d.memory("VmHWM"); err != nil {

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakeward/lakeward/test/daemonproc"
+)
+
+const (
+	copies     = 10
+	noWindow   = 100 * time.Millisecond // the shortest within which NATS drops message ids
+	catchesUp  = 10 * time.Minute
+	shuffledBy = 11
+)
+
+// disturbed counts what was done to the daemon meanwhile.
+type disturbed struct{ kills, stops, consumers int }
+
+func (d disturbed) all() int { return d.kills + d.stops + d.consumers }
+
+// redelivery publishes EVENTS events ten times over, shuffled, each with its
+// message id, to a NATS server that does not notice. RESTARTS times meanwhile
+// the daemon is killed, stopped, or has its consumer taken away, so that
+// JetStream delivers the same sequences again too.
+func redelivery(ctx context.Context, dir, bin string) (err error) {
+	events, err := size("EVENTS", 50_000)
+	if err != nil {
+		return err
+	}
+	restarts, err := size("RESTARTS", 12)
+	if err != nil {
+		return err
+	}
+	d, err := daemonproc.New(daemonproc.Options{Bin: bin, Dir: dir, External: true, Env: []string{
+		"LAKEWARD_INGEST_FLUSH_AGE=500ms", "LAKEWARD_INGEST_FLUSH_ROWS=20000"}}) // commits are under way all the time
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	stopNATS, err := d.StartNATS(ctx, noWindow)
+	if err != nil {
+		return err
+	}
+	defer stopNATS()
+	p, err := d.Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { p.Kill() }()
+
+	pub, err := connect(ctx, d.NATS)
+	if err != nil {
+		return err
+	}
+	order := make([]int, events*copies)
+	for i := range order {
+		order[i] = i % events
+	}
+	r := rand.New(rand.NewPCG(shuffledBy, 0))
+	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	var did disturbed
+	var buf []byte
+	at, part := time.Now(), max(len(order)/(restarts+1), 1)
+	for i, n := range order {
+		if i > 0 && i%part == 0 && did.all() < restarts {
+			if p, err = disturb(ctx, d, p, &did); err != nil {
+				return err
+			}
+		}
+		buf = number(buf, n, at)
+		if err := pub.Publish(ctx, "events.redelivery", "redelivery-"+strconv.Itoa(n), buf); err != nil {
+			return err
+		}
+	}
+	sent, err := pub.close(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.Ready(ctx, p); err != nil {
+		return err
+	}
+	arrived := sent.Published - sent.Duplicates
+	fmt.Printf("%d events published %d times in all, shuffled; NATS dropped %d and delivered %d; %d kills, %d stops, its consumer taken away %d times\n",
+		events, sent.Published, sent.Duplicates, arrived, did.kills, did.stops, did.consumers)
+	if _, err := d.Drained(ctx, uint64(arrived), catchesUp); err != nil {
+		return err
+	}
+	if err := countOnce(ctx, d, events, arrived, sent.Published); err != nil {
+		return err
+	}
+	return p.Terminate(ctx)
+}
+
+// disturb does the next thing to a daemon that is at work: a kill, the loss of
+// its consumer, a stop.
+func disturb(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, did *disturbed) (*daemonproc.Process, error) {
+	if err := d.Ready(ctx, p); err != nil {
+		return p, err
+	}
+	switch did.all() % 3 {
+	case 0:
+		did.kills++
+		p.Kill()
+	case 1:
+		did.consumers++
+		n, err := dropConsumers(ctx, d.NATS)
+		if n == 0 && err == nil { // there may be some of processes that were killed
+			err = errors.New("the stream has no consumer, but the daemon is ready")
+		}
+		return p, err
+	default:
+		did.stops++
+		if err := p.Terminate(ctx); err != nil {
+			return p, err
+		}
+	}
+	return d.Start(ctx)
+}
+
+// dropConsumers takes away whatever reads the stream.
+func dropConsumers(ctx context.Context, url string) (int, error) {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return 0, fmt.Errorf("connect to NATS: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return 0, fmt.Errorf("use JetStream: %w", err)
+	}
+	s, err := js.Stream(ctx, daemonproc.Stream)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream: %w", err)
+	}
+	names := s.ConsumerNames(ctx)
+	n := 0
+	for name := range names.Name() {
+		switch err := s.DeleteConsumer(ctx, name); {
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+		case err != nil:
+			return n, fmt.Errorf("delete consumer %s: %w", name, err)
+		default:
+			n++
+		}
+	}
+	return n, names.Err()
+}
+
+// countOnce compares what is in the lake with what was sent.
+func countOnce(ctx context.Context, d *daemonproc.Daemon, events int, arrived, sent int64) error {
+	t, err := d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM lake.redelivery")
+	if err != nil {
+		return err
+	}
+	v, err := verify(ctx, d)
+	if err != nil {
+		return err
+	}
+	lost, repeated := events-t.Distinct, t.Rows-t.Distinct
+	figure("redelivery_sent", sent, "messages")
+	figure("redelivery_arrived", arrived, "messages")
+	figure("redelivery_lost", lost, "events")
+	figure("redelivery_repeated", repeated, "events")
+	switch {
+	case lost != 0 || repeated != 0:
+		return fmt.Errorf("%d events were lost, %d were stored again", lost, repeated)
+	case v.Messages != uint64(arrived) || v.Skipped != uint64(arrived)-uint64(events):
+		return fmt.Errorf("of %d messages, %d of them repeats, lakeward verify accounts for %d and %d", arrived, arrived-int64(events), v.Messages, v.Skipped)
+	}
+	return nil
+}
+
+// verified is what `lakeward verify` says of the only source.
+type verified struct {
+	Messages uint64 `json:"messages"`
+	Skipped  uint64 `json:"skipped"`
+	Lost     []span `json:"lost"`
+	Repeated []span `json:"repeated"`
+}
+
+type span struct{ First, Last uint64 }
+
+func (v verified) lost() uint64     { return count(v.Lost) }
+func (v verified) repeated() uint64 { return count(v.Repeated) }
+
+func count(spans []span) (n uint64) {
+	for _, s := range spans {
+		n += s.Last - s.First + 1
+	}
+	return n
+}
+
+// verify runs `lakeward verify`. What it finds wrong is an error of its own.
+func verify(ctx context.Context, d *daemonproc.Daemon) (verified, error) {
+	out, err := d.Lakeward(ctx, "verify", "--json")
+	var all []verified
+	if jerr := json.NewDecoder(strings.NewReader(out)).Decode(&all); jerr != nil || len(all) != 1 {
+		return verified{}, fmt.Errorf("answer of lakeward verify is %.500q: %w", out, errors.Join(jerr, err))
+	}
+	if err != nil {
+		return all[0], fmt.Errorf("lakeward verify: %d lost, %d repeated: %w", all[0].lost(), all[0].repeated(), err)
+	}
+	return all[0], nil
+}
