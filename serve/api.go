@@ -20,7 +20,8 @@ type Backend interface {
 	// Query runs one read-only statement. The caller releases the reader,
 	// which ends the query.
 	Query(ctx context.Context, q Query) (array.RecordReader, error)
-	// Tables lists the tables of both tiers.
+	// Tables lists the tables of both tiers. Those of a tier that answers
+	// come beside the error of the other.
 	Tables(ctx context.Context) ([]Table, error)
 	// Describe says everything about one table, named lake.x or analytics.x.
 	Describe(ctx context.Context, name string) (TableDetail, error)

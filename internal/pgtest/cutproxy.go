@@ -36,10 +36,11 @@ func (c Cut) String() string {
 type CutProxy struct {
 	t      testing.TB
 	server string
-	ln     net.Listener
+	addr   string
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex
+	ln    net.Listener // nil while the server is away
 	armed Cut
 	held  *link // whose COMMIT is yet to be passed on
 	links map[*link]bool
@@ -60,20 +61,44 @@ func StartCutProxy(t testing.TB, server string) *CutProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &CutProxy{t: t, server: server, ln: ln, links: map[*link]bool{}}
-	p.wg.Go(p.accept)
+	p := &CutProxy{t: t, server: server, addr: ln.Addr().String(), links: map[*link]bool{}}
+	p.serve(ln)
 	t.Cleanup(func() {
-		if err := ln.Close(); err != nil {
-			t.Error(err)
-		}
-		p.mu.Lock()
-		for l := range p.links {
-			l.drop()
-		}
-		p.mu.Unlock()
+		p.Away()
 		p.wg.Wait()
 	})
 	return p
+}
+
+func (p *CutProxy) serve(ln net.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ln = ln
+	p.wg.Go(func() { p.accept(ln) })
+}
+
+// Away drops every connection and takes no other, until Back.
+func (p *CutProxy) Away() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ln != nil {
+		if err := p.ln.Close(); err != nil {
+			p.t.Error(err)
+		}
+		p.ln = nil
+	}
+	for l := range p.links {
+		l.drop()
+	}
+}
+
+// Back ends Away, at the same address.
+func (p *CutProxy) Back() {
+	ln, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.serve(ln)
 }
 
 // Through is the URL of a server, by way of the proxy.
@@ -83,13 +108,13 @@ func (p *CutProxy) Through(t testing.TB, server string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Host = p.ln.Addr().String()
+	u.Host = p.addr
 	return u.String()
 }
 
-func (p *CutProxy) accept() {
+func (p *CutProxy) accept(ln net.Listener) {
 	for {
-		client, err := p.ln.Accept()
+		client, err := ln.Accept()
 		if err != nil {
 			return
 		}
@@ -102,6 +127,9 @@ func (p *CutProxy) accept() {
 		l := &link{client: client, server: server}
 		p.mu.Lock()
 		p.links[l] = true
+		if p.ln != ln { // away since
+			l.drop()
+		}
 		p.mu.Unlock()
 		p.wg.Go(func() { p.toServer(l) })
 		p.wg.Go(func() { l.toClient() })
