@@ -62,6 +62,9 @@ func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 		if p.Name == "" {
 			p.Name = f.File
 		}
+		if err != nil {
+			p.LastStatus = serve.LastUnknown
+		}
 		for _, problem := range f.Problems {
 			p.Problems = append(p.Problems, problem.String())
 		}

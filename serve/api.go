@@ -142,6 +142,12 @@ type Pipeline struct {
 	Generation string    `json:"generation,omitempty"` // hash of the active specification
 }
 
+// LastUnknown is the LastStatus of a pipeline whose history cannot be read.
+const LastUnknown = "unknown"
+
+// Known reports whether the last run, if there was one, could be read.
+func (p Pipeline) Known() bool { return p.LastStatus != LastUnknown }
+
 // Command is a verb with its object, such as pipeline run NAME.
 type Command struct {
 	Noun string            `json:"noun"` // pipeline, finding, lake, source, quarantine
