@@ -159,15 +159,16 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 	return res, err
 }
 
-// begin bounds how long a caller that is gone keeps a lock, and how long a
-// person's keeps us; and insists that the log is on disk before COMMIT answers.
-// Both hold for the transaction alone, also behind a pooler.
-const begin = `SELECT set_config('idle_in_transaction_session_timeout', '30s', true), set_config('lock_timeout', '30s', true),
+// begin bounds how long a caller that is gone keeps a lock, and insists that the
+// log is on disk before COMMIT answers. Both hold for the transaction alone, also
+// behind a pooler.
+const begin = `SELECT set_config('idle_in_transaction_session_timeout', '30s', true),
 	CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`
 
 // lockTable is the first lock of every change of a table, and is held to its
-// end: changes of a table take turns, whoever makes them.
-const lockTable = `SELECT pg_advisory_xact_lock($1)`
+// end: changes of a table take turns, whoever makes them. The turns take as long
+// as they take; what bounds the waits after it is for the locks of people.
+const lockTable = `SELECT pg_advisory_xact_lock($1), set_config('lock_timeout', '30s', true)`
 
 func lockKey(table string) int64 {
 	h := fnv.New64a()
