@@ -170,12 +170,21 @@ func (l Lake) CatalogAt() string { return strings.TrimPrefix(l.Catalog, "sqlite:
 
 // Analytics is the analytics tier.
 type Analytics struct {
-	URL       string // duckdb:FILE
+	URL       string // duckdb:FILE, or a postgres:// URL, which may hold a password
 	Retention time.Duration
+	ReadLimit int64 // bytes that a statement may copy from a PostgreSQL
 }
 
-// File is the DuckDB file.
-func (a Analytics) File() string { return strings.TrimPrefix(a.URL, "duckdb:") }
+// External reports whether the tier is in a PostgreSQL.
+func (a Analytics) External() bool { return isPostgres(a.URL) }
+
+// File is the DuckDB file; empty if the tier is External.
+func (a Analytics) File() string {
+	if a.External() {
+		return ""
+	}
+	return strings.TrimPrefix(a.URL, "duckdb:")
+}
 
 // Pipelines says how pipelines are found and run.
 type Pipelines struct {

@@ -138,17 +138,6 @@ func dirText() strict.Type[string] {
 	}), "directory")
 }
 
-func fileURL(scheme string) strict.Type[string] {
-	t := strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
-		file, ok := strings.CutPrefix(s, scheme+":")
-		if !ok || file == "" || strings.HasPrefix(file, "//") {
-			return "`" + strict.Redact(s) + "` is not supported", "write `" + scheme + ":FILE`, with a path"
-		}
-		return "", ""
-	}), scheme+":FILE")
-	return t
-}
-
 func hostPort() strict.Type[string] {
 	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
 		_, port, err := net.SplitHostPort(s)

@@ -16,6 +16,7 @@ import (
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // app is a daemon whose parts are open. What it owns is ended by run.
@@ -101,13 +102,9 @@ func (a *app) openPipelines(ctx context.Context) error {
 	if err := a.folder.Scan(ctx); err != nil {
 		return err
 	}
-	done, err := a.runner.Progress(ctx)
-	if err != nil {
-		return err
-	}
 	a.sched = schedule.New(schedule.Options{
 		Jobs: func() []schedule.Job { return pipeline.Jobs(a.folder.Current().List()) },
-		Run:  a.runDue, Workers: a.cfg.Pipelines.MaxRuns, Done: done, Logger: a.log,
+		Run:  a.runDue, Workers: a.cfg.Pipelines.MaxRuns, Logger: a.log,
 	})
 	return nil
 }
@@ -126,7 +123,36 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,
 			"trigger", r.Trigger, "rows_in", r.RowsIn, "rows_out", r.RowsOut, "published", r.Published, "duration", r.Duration)
 	}
+	if err != nil && (errors.Is(err, tiers.ErrAway) || errors.Is(a.lake.Ping(ctx), tiers.ErrAway)) {
+		return fmt.Errorf("%w: %w", schedule.ErrWait, err)
+	}
 	return err
+}
+
+// awayPause is between looks at a tier that is away.
+const awayPause = 2 * time.Second
+
+// schedule runs pipelines by the clock, once the history that says where they
+// stood can be read.
+func (a *app) schedule(ctx context.Context) error {
+	for said := false; ; said = true {
+		done, err := a.runner.Progress(ctx)
+		if err == nil {
+			a.sched.Resume(done)
+			return a.sched.Run(ctx)
+		}
+		if !errors.Is(err, tiers.ErrAway) {
+			return err
+		}
+		if !said {
+			a.log.Warn("no pipeline runs until the history can be read", "error", err)
+		}
+		select {
+		case <-time.After(awayPause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // run works until ctx ends or a part fails, then ends the parts: first what
@@ -152,7 +178,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)
 	if !o.unscheduled {
-		work("schedule", a.sched.Run)
+		work("schedule", a.schedule)
 	}
 	hctx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHTTP()

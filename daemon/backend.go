@@ -134,7 +134,7 @@ func (b *backend) Tables(ctx context.Context) ([]serve.Table, error) {
 	}
 	infos, err := b.analytics.Tables(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	for _, i := range infos {
 		out = append(out, analyticsTable(i))

@@ -20,6 +20,7 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/postgres"
 )
 
 // The shares of the memory budget, in percent. Go's runtime does not see the
@@ -36,9 +37,15 @@ type core struct {
 	log       *slog.Logger
 	lake      *lake.Lake
 	engine    *duckdb.Engine
-	analytics *analytics.Sink
+	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
+}
+
+// analyticsTier is the analytics tier, wherever it is.
+type analyticsTier interface {
+	tiers.Sink
+	Close() error
 }
 
 // coreOptions vary what openCore opens.
@@ -63,16 +70,8 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	if c.lake, err = openLake(ctx, cfg, log, o.readOnly); err != nil {
 		return nil, err
 	}
-	c.engine, err = duckdb.Open(ctx, duckdb.Options{
-		MemoryLimit: cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
-		AllowedDirs: []string{cfg.Lake.Warehouse}, AnalyticsPath: cfg.Analytics.File(), StatePath: cfg.StateFile(),
-		ReadOnly: o.readOnly, Logger: log, Checker: c.lake,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the engine: %w", err)
-	}
-	if c.analytics, err = analytics.Open(ctx, c.engine); err != nil {
-		return nil, fmt.Errorf("open the analytics tier: %w", err)
+	if err = c.openEngine(ctx, o.readOnly); err != nil {
+		return nil, err
 	}
 	c.runner = pipeline.NewRunner(pipeline.Options{
 		Lake: c.lake, Engine: c.engine, Publisher: o.publisher, Logger: log,
@@ -84,6 +83,52 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	return c, nil
 }
 
+// openEngine opens the engine and the analytics tier: one is in the other, or
+// reads the other.
+func (c *core) openEngine(ctx context.Context, readOnly bool) error {
+	o := duckdb.Options{
+		MemoryLimit: c.cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: c.cfg.TempDir(),
+		AllowedDirs: []string{c.cfg.Lake.Warehouse}, AnalyticsPath: c.cfg.Analytics.File(), StatePath: c.cfg.StateFile(),
+		ReadOnly: readOnly, Logger: c.log, Checker: c.lake,
+	}
+	if c.cfg.Analytics.External() {
+		s, err := openPostgres(ctx, c.cfg.Analytics, c.log)
+		if err != nil {
+			return err
+		}
+		c.analytics, o.Remote = s, s
+	}
+	var err error
+	if c.engine, err = duckdb.Open(ctx, o); err != nil {
+		return fmt.Errorf("open the engine: %w", err)
+	}
+	if c.analytics != nil {
+		return nil
+	}
+	s, err := analytics.Open(ctx, c.engine)
+	if err != nil {
+		return fmt.Errorf("open the analytics tier: %w", err)
+	}
+	c.analytics = s
+	return nil
+}
+
+// openPostgres goes on without a server that is away, and not with one that
+// refuses.
+func openPostgres(ctx context.Context, a config.Analytics, log *slog.Logger) (*postgres.Sink, error) {
+	s, err := postgres.Open(ctx, postgres.Options{URL: a.URL, ReadLimit: a.ReadLimit, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	switch err := s.Ping(ctx); {
+	case errors.Is(err, tiers.ErrAway):
+		log.Warn("pipelines and queries of analytics.* wait until it is back", "error", err)
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("open the analytics tier: %w", err), s.Close())
+	}
+	return s, nil
+}
+
 func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly bool) (*lake.Lake, error) {
 	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly, Logger: log})
 	if err != nil {
@@ -93,7 +138,11 @@ func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly
 }
 
 func makeDirs(cfg config.Config) error {
-	for _, dir := range []string{cfg.DataDir, cfg.Lake.Warehouse, filepath.Dir(cfg.Analytics.File())} {
+	dirs := []string{cfg.DataDir, cfg.Lake.Warehouse}
+	if !cfg.Analytics.External() {
+		dirs = append(dirs, filepath.Dir(cfg.Analytics.File()))
+	}
+	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make directory of the data: %w", err)
 		}
@@ -101,14 +150,18 @@ func makeDirs(cfg config.Config) error {
 	return nil
 }
 
-// close ends the engine before the lake that it reads.
+// close ends the engine after the tier that is in it, and before those that it
+// reads.
 func (c *core) close() error {
 	var errs []error
-	if c.analytics != nil {
+	if c.analytics != nil && !c.cfg.Analytics.External() {
 		errs = append(errs, c.analytics.Close())
 	}
 	if c.engine != nil {
 		errs = append(errs, c.engine.Close())
+	}
+	if c.analytics != nil && c.cfg.Analytics.External() {
+		errs = append(errs, c.analytics.Close())
 	}
 	if c.lake != nil {
 		errs = append(errs, c.lake.Close())

@@ -133,6 +133,9 @@ func (c *cli) runDemo(ctx context.Context, cfg config.Config, f demoFlags) (err 
 	if err != nil {
 		return err
 	}
+	if err := a.emptyTier(ctx); err != nil {
+		return errors.Join(err, a.close())
+	}
 	actx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(actx, appOptions{unscheduled: true}) }()
@@ -147,6 +150,19 @@ func (c *cli) runDemo(ctx context.Context, cfg config.Config, f demoFlags) (err 
 	fmt.Fprintf(c.Out, "\nThe daemon goes on (Ctrl-C ends it): %s, NATS at %s\n", a.http.URL(), a.natsURL())
 	<-ctx.Done()
 	return nil
+}
+
+// emptyTier refuses a PostgreSQL that has findings: the planted attacks would be
+// among them.
+func (a *app) emptyTier(ctx context.Context) error {
+	if !a.cfg.Analytics.External() {
+		return nil
+	}
+	tables, err := a.analytics.Tables(ctx)
+	if err == nil && len(tables) > 0 {
+		err = fmt.Errorf("%w: the database of analytics.url has analytics tables already, and the demo would add planted attacks: unset it, or give an empty database", errUsage)
+	}
+	return err
 }
 
 // demoRun is one demo on a running daemon.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 func pid() int { return os.Getpid() }
@@ -24,20 +26,30 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
 		}
 	}
-	files, err := a.lake.Damaged(ctx)
-	st.Damaged, st.Degraded = damaged(files), degraded(files)
-	if err != nil {
-		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
+	if err := a.lake.Ping(ctx); err != nil {
+		st.Ready = false
+		st.Reasons = append(st.Reasons, fmt.Sprintf("%v; events wait in their streams and none is lost, queries and pipelines wait too; it goes on by itself", err))
+	} else {
+		files, err := a.lake.Damaged(ctx)
+		st.Damaged, st.Degraded = damaged(files), degraded(files)
+		if err != nil {
+			st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
+		}
 	}
-	st.Pipelines, err = a.pipelines(ctx)
+	var err error
+	if st.Pipelines, err = a.pipelines(ctx); errors.Is(err, tiers.ErrAway) {
+		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by themselves", err))
+		err = nil
+	}
 	return st, err
 }
 
-// pipelines is one line for each file, and the last run of each pipeline.
+// pipelines is one line for each file, and the last run of each pipeline; if
+// the analytics tier is away, without those, beside the error.
 func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 	g := a.folder.Current()
 	ls, err := a.runner.List(ctx, g.List())
-	if err != nil {
+	if err != nil && !errors.Is(err, tiers.ErrAway) {
 		return nil, err
 	}
 	byName := map[string]pipeline.Listing{}
@@ -50,6 +62,9 @@ func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 		if p.Name == "" {
 			p.Name = f.File
 		}
+		if err != nil {
+			p.LastStatus = serve.LastUnknown
+		}
 		for _, problem := range f.Problems {
 			p.Problems = append(p.Problems, problem.String())
 		}
@@ -61,7 +76,7 @@ func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 		}
 		out = append(out, p)
 	}
-	return out, nil
+	return out, err
 }
 
 // caughtUpEvery is how often a wait for the sources looks.

@@ -131,19 +131,11 @@ type Listing struct {
 	Disabled    bool      `json:"disabled"`
 }
 
-// List shows the definitions with their next and last runs.
+// List shows the definitions with their next and last runs. If the history
+// cannot be read, they come without last runs, beside the error.
 func (r *Runner) List(ctx context.Context, ds []*Definition) ([]Listing, error) {
 	clocks, _ := Clocks(ds) // what does not resolve has no next run; the folder reports why
-	runs, err := r.History(ctx, HistoryFilter{})
-	if err != nil {
-		return nil, err
-	}
-	last := map[string]*Record{}
-	for i := range runs {
-		if last[runs[i].Pipeline] == nil {
-			last[runs[i].Pipeline] = &runs[i]
-		}
-	}
+	last, err := r.newest(ctx)
 	var out []Listing
 	for _, d := range Order(ds) {
 		l := Listing{Name: d.Name, Description: d.Description, File: d.File, Disabled: d.Disabled, Last: last[d.Name]}
@@ -157,5 +149,5 @@ func (r *Runner) List(ctx context.Context, ds []*Definition) ([]Listing, error) 
 		}
 		out = append(out, l)
 	}
-	return out, nil
+	return out, err
 }

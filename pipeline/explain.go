@@ -70,16 +70,11 @@ func (r *Runner) finding(ctx context.Context, id string) (Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list analytics tables: %w", err)
 	}
-	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
-	if err != nil {
-		return nil, err
-	}
-	defer r.closing(s)
 	for _, t := range infos {
 		if _, ok := t.Schema.Lookup("finding_id"); !ok {
 			continue
 		}
-		rows, err := queryRows(ctx, s, 1, "SELECT * FROM analytics."+quote(t.Name)+" WHERE finding_id = ?", id)
+		rows, err := r.ask(ctx, 1, "SELECT * FROM analytics."+quote(t.Name)+" WHERE finding_id = ?", id)
 		if err != nil {
 			return nil, err
 		}

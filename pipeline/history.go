@@ -12,7 +12,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
-	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -117,11 +116,6 @@ func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error)
 	if err != nil || !have {
 		return nil, err
 	}
-	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
-	if err != nil {
-		return nil, fmt.Errorf("read the history: %w", err)
-	}
-	defer r.closing(s)
 	where, args := []string{"true"}, []any{}
 	for _, c := range []struct{ col, v string }{{"pipeline", f.Pipeline}, {"run_id", f.RunID}, {"run_key", f.RunKey}, {"status", f.Status}} {
 		if c.v != "" {
@@ -131,10 +125,40 @@ func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error)
 	if !f.Since.IsZero() {
 		where, args = append(where, "window_end > ?"), append(args, f.Since)
 	}
-	rows, err := queryRows(ctx, s, f.Limit, "SELECT * FROM analytics."+RunsTable+" WHERE "+strings.Join(where, " AND ")+" ORDER BY started DESC, attempt DESC", args...)
+	sql := "SELECT * FROM analytics." + RunsTable + " WHERE " + strings.Join(where, " AND ") + " ORDER BY started DESC, attempt DESC"
+	if f.Limit > 0 {
+		sql += fmt.Sprint(" LIMIT ", f.Limit)
+	}
+	rows, err := r.ask(ctx, f.Limit, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
+	return parseRecords(rows)
+}
+
+// newest is the last run of each pipeline.
+func (r *Runner) newest(ctx context.Context) (map[string]*Record, error) {
+	have, err := r.have(ctx, RunsTable)
+	if err != nil || !have {
+		return nil, err
+	}
+	rows, err := r.ask(ctx, 0, "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY pipeline ORDER BY started DESC, attempt DESC) AS nth FROM analytics."+
+		RunsTable+") AS numbered WHERE nth = 1")
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	recs, err := parseRecords(rows)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*Record{}
+	for i := range recs {
+		out[recs[i].Pipeline] = &recs[i]
+	}
+	return out, nil
+}
+
+func parseRecords(rows []Row) ([]Record, error) {
 	out := make([]Record, 0, len(rows))
 	for _, row := range rows {
 		rec, err := parseRecord(row)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-
-	"github.com/lakeward/lakeward/query"
 )
 
 // recollection is what a runner knows without asking the tiers again, so that a run
@@ -70,12 +68,7 @@ func (r *Runner) readAttempts(ctx context.Context, pipeline string) (map[string]
 	if err != nil || !have {
 		return out, err
 	}
-	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
-	if err != nil {
-		return nil, fmt.Errorf("read the history: %w", err)
-	}
-	defer r.closing(s)
-	rows, err := queryRows(ctx, s, 0, "SELECT run_key, max(attempt) AS attempt FROM analytics."+RunsTable+" WHERE pipeline = ? GROUP BY 1", pipeline)
+	rows, err := r.ask(ctx, 0, "SELECT run_key, max(attempt) AS attempt FROM analytics."+RunsTable+" WHERE pipeline = ? GROUP BY 1", pipeline)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}

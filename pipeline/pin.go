@@ -69,7 +69,8 @@ func (p *pins) missing(names []string) []string {
 	return out
 }
 
-// view holds the files whose times meet the ranges, for every pinned table.
+// view holds the files whose times meet the ranges, for every pinned table, and
+// what is needed of the analytics tier.
 func (p *pins) view(ctx context.Context, needs map[string][]compile.Range) (query.View, error) {
 	var v query.View
 	for _, name := range sortedKeys(p.tables) {
@@ -92,6 +93,15 @@ func (p *pins) view(ctx context.Context, needs map[string][]compile.Range) (quer
 			}
 		}
 		v.Tables = append(v.Tables, query.TableView{Name: name, Snapshot: p.at[name], Schema: t.Schema(), Files: files})
+	}
+	for _, full := range sortedKeys(needs) {
+		if name, ok := strings.CutPrefix(full, "analytics."); ok {
+			w := query.Want{Table: name}
+			for _, r := range needs[full] {
+				w.Times = append(w.Times, query.Span{From: r.Start, To: r.End})
+			}
+			v.Analytics = append(v.Analytics, w)
+		}
 	}
 	return v, nil
 }

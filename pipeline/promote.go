@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
@@ -92,26 +93,63 @@ func (e *execution) fresh(ctx context.Context, s query.Session, out Output) ([]R
 		return nil, nil
 	}
 	sql := "SELECT * FROM " + quote(out.From)
-	if out.Tier == "analytics" {
-		have, err := e.r.have(ctx, out.Table)
-		if err != nil {
-			return nil, err
-		}
-		runs, err := e.r.have(ctx, RunsTable)
-		if err != nil {
-			return nil, err
-		}
-		if have && runs {
-			sql += " WHERE finding_id NOT IN (SELECT f.finding_id FROM analytics." + quote(out.Table) +
-				" AS f JOIN analytics." + RunsTable + " AS r ON r.run_id = f." + quote(tiers.ColRunID) +
-				" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL)"
-		}
+	have, err := e.published(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	_, remote := e.r.o.Sinks.Analytics.(tiers.RemoteSink)
+	if have && !remote {
+		sql += " WHERE finding_id NOT IN (" + finished(out.Table) + ")"
 	}
 	rows, err := queryRows(ctx, s, 0, sql)
+	if err == nil && have && remote {
+		rows, err = e.unfinished(ctx, out, rows)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the new findings of step %s: %w", out.From, err)
 	}
 	return rows, nil
+}
+
+// published reports whether an earlier run may have published a finding.
+func (e *execution) published(ctx context.Context, out Output) (bool, error) {
+	if out.Tier != "analytics" {
+		return false, nil
+	}
+	have, err := e.r.have(ctx, out.Table)
+	if err != nil || !have {
+		return false, err
+	}
+	return e.r.have(ctx, RunsTable)
+}
+
+// finished selects the findings of runs that finished.
+func finished(table string) string {
+	return "SELECT f.finding_id FROM analytics." + quote(table) + " AS f JOIN analytics." + RunsTable + " AS r ON r.run_id = f." + quote(tiers.ColRunID) +
+		" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL"
+}
+
+// askedAtOnce bounds the ids of one question.
+const askedAtOnce = 1000
+
+// unfinished leaves out what a remote tier has from runs that finished. It is
+// asked by id: the tier may hold far more than a run finds.
+func (e *execution) unfinished(ctx context.Context, out Output, rows []Row) ([]Row, error) {
+	known := map[string]bool{}
+	for part := range slices.Chunk(rows, askedAtOnce) {
+		ids := make([]string, len(part))
+		for i, row := range part {
+			ids[i] = text(row, "finding_id")
+		}
+		held, err := e.r.ask(ctx, 0, finished(out.Table)+" AND f.finding_id = ANY(?)", ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range held {
+			known[text(row, "finding_id")] = true
+		}
+	}
+	return slices.DeleteFunc(rows, func(r Row) bool { return known[text(r, "finding_id")] }), nil
 }
 
 // publish puts findings on the bus. The key travels in the body too, because

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // Row is one row as JSON would hold it. Times are RFC 3339 in UTC.
@@ -21,6 +22,29 @@ func queryRows(ctx context.Context, s query.Session, limit int, sql string, args
 	if err != nil {
 		return nil, err
 	}
+	return readRows(r, limit)
+}
+
+// ask runs a SELECT on the analytics tier alone: in its server if it has one,
+// or in a session.
+func (r *Runner) ask(ctx context.Context, limit int, sql string, args ...any) ([]Row, error) {
+	if remote, ok := r.o.Sinks.Analytics.(tiers.RemoteSink); ok {
+		rows, err := remote.Query(ctx, sql, args...)
+		if err != nil {
+			return nil, err
+		}
+		return readRows(rows, limit)
+	}
+	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
+	if err != nil {
+		return nil, err
+	}
+	defer r.closing(s)
+	return queryRows(ctx, s, limit, sql, args...)
+}
+
+// readRows reads at most limit rows (0: all), and releases the reader.
+func readRows(r array.RecordReader, limit int) ([]Row, error) {
 	defer r.Release()
 	var out []Row
 	for r.Next() {

@@ -22,8 +22,41 @@ type TableView struct {
 }
 
 // View is everything that a session can see of the lake. Analytics tables are
-// always visible as analytics.NAME.
-type View struct{ Tables []TableView }
+// always visible as analytics.NAME, but for a trusted session of an engine with
+// a Remote, which sees those of Analytics as they are when it opens.
+type View struct {
+	Tables    []TableView
+	Analytics []Want
+}
+
+// Want is what a session needs of a table of a Remote, or more.
+type Want struct {
+	Table   string   // bare
+	Columns []string // in any case; nil: all
+	Times   []Span   // of the column time, any of them; nil: all rows
+	Where   []Condition
+}
+
+// Span is [From, To); a zero time does not bound.
+type Span struct{ From, To time.Time }
+
+// Condition compares a column with a text, a whole number or a time. A remote
+// that cannot evaluate it as the engine does leaves it out.
+type Condition struct {
+	Column string
+	Op     string // =, <, <=, >, >=
+	Value  any    // string, int64 or time.Time
+}
+
+// Remote is an analytics tier outside of the engine, whose rows a session
+// copies before a statement reads them.
+type Remote interface {
+	// Read calls each with the rows of every wanted table that exists, all at
+	// one moment, in the order of wants; after a lost connection, again from the
+	// first. The rows are released by Read. The error wraps ErrTooMuch if there
+	// is more than the tier's limit, and tiers.ErrAway if it cannot be reached.
+	Read(ctx context.Context, wants []Want, each func(table string, rows array.RecordReader) error) error
+}
 
 // Options bound a session.
 type Options struct {
@@ -74,6 +107,8 @@ type Session interface {
 var (
 	// ErrTooManyRows ends a reader whose result has more than Options.MaxRows.
 	ErrTooManyRows = errors.New("result has more rows than allowed")
+	// ErrTooMuch is a statement that would copy more of a Remote than allowed.
+	ErrTooMuch = errors.New("more than one statement may copy")
 	// ErrRefused is a statement that an untrusted session may not run, or an
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")

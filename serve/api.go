@@ -20,7 +20,8 @@ type Backend interface {
 	// Query runs one read-only statement. The caller releases the reader,
 	// which ends the query.
 	Query(ctx context.Context, q Query) (array.RecordReader, error)
-	// Tables lists the tables of both tiers.
+	// Tables lists the tables of both tiers. Those of a tier that answers
+	// come beside the error of the other.
 	Tables(ctx context.Context) ([]Table, error)
 	// Describe says everything about one table, named lake.x or analytics.x.
 	Describe(ctx context.Context, name string) (TableDetail, error)
@@ -140,6 +141,12 @@ type Pipeline struct {
 	RowsOut    int64     `json:"rows_out"`
 	Generation string    `json:"generation,omitempty"` // hash of the active specification
 }
+
+// LastUnknown is the LastStatus of a pipeline whose history cannot be read.
+const LastUnknown = "unknown"
+
+// Known reports whether the last run, if there was one, could be read.
+func (p Pipeline) Known() bool { return p.LastStatus != LastUnknown }
 
 // Command is a verb with its object, such as pipeline run NAME.
 type Command struct {

@@ -45,6 +45,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(out, desc("pipeline_active", "1 if a good version of the pipeline is scheduled.", l...), flag(p.Active), p.Name)
 		gauge(out, desc("pipeline_problems", "Problems of the file as it is in the folder.", l...), float64(len(p.Problems)), p.Name)
 		gauge(out, desc("pipeline_generation_info", "Hash of the active specification.", "pipeline", "hash"), 1, p.Name, p.Generation)
+		if !p.Known() {
+			continue
+		}
 		gauge(out, desc("pipeline_last_run_timestamp_seconds", "When the last run ended.", l...), seconds(p.LastRun), p.Name)
 		gauge(out, desc("pipeline_last_run_success", "1 if the last run succeeded.", l...), flag(p.LastStatus == "succeeded"), p.Name)
 	}

@@ -24,9 +24,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tables, err := s.opts.Backend.Tables(r.Context())
-	if err != nil {
-		fail(w, http.StatusInternalServerError, err)
-		return
+	if err != nil { // the page is for such moments: it shows what there is
+		st.Reasons = append(st.Reasons, "tables could not be listed: "+err.Error())
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := t.Execute(w, struct {

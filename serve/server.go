@@ -214,9 +214,9 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		for _, reason := range st.Reasons {
 			fmt.Fprintln(w, reason)
 		}
-		return
+	} else {
+		fmt.Fprintln(w, "ready")
 	}
-	fmt.Fprintln(w, "ready")
 	for _, reason := range st.Degraded {
 		fmt.Fprintln(w, "degraded:", reason)
 	}

@@ -2,6 +2,9 @@ package tiers
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -39,6 +42,30 @@ type Write struct {
 	Rows     array.RecordReader // not released by the sink
 }
 
+var sinkTable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
+
+// Check refuses a write that says too little, whatever its rows.
+func (w Write) Check() error {
+	switch {
+	case !sinkTable.MatchString(w.Table):
+		return fmt.Errorf("table name %q: use letters, digits, _ and -", w.Table)
+	case w.Pipeline == "" || w.RunID == "":
+		return errors.New("a write needs a pipeline and a run")
+	case w.End.Before(w.Start):
+		return errors.New("the window ends before it starts")
+	}
+	switch w.Mode {
+	case Append, ReplaceWindow, Overwrite:
+	case Merge:
+		if len(w.Key) == 0 {
+			return errors.New("merge needs a key")
+		}
+	default:
+		return fmt.Errorf("no write mode %q", w.Mode)
+	}
+	return nil
+}
+
 // WriteResult counts what a write changed.
 type WriteResult struct{ Inserted, Deleted int64 }
 
@@ -67,6 +94,17 @@ type LocalSink interface {
 	// WriteFrom is Write of the rows of a table or view of the session, which is
 	// in no transaction and is used by nobody else meanwhile; w.Rows is ignored.
 	WriteFrom(ctx context.Context, s Statements, relation string, w Write) (WriteResult, error)
+}
+
+// RemoteSink is a sink outside of the engine, in a server that speaks SQL.
+type RemoteSink interface {
+	Sink
+	// Query runs one SELECT in the server, whose tables are analytics.NAME there
+	// too; arguments stand at ?. The caller releases the reader. The error wraps
+	// ErrAway if the server cannot be reached.
+	Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error)
+	// Ping is an error in words if the server cannot be used.
+	Ping(ctx context.Context) error
 }
 
 // Statements run in one session of an engine, in which temporary tables last.

@@ -160,7 +160,8 @@ type Lake interface {
 // The classes of error. Callers branch on these with errors.Is and nothing else.
 var (
 	ErrNoTable  = errors.New("no such table")
-	ErrConflict = errors.New("conflict")        // reload, check the mark, retry
-	ErrUnknown  = errors.New("outcome unknown") // look up by commit id before anything else
-	ErrHalt     = errors.New("halted")          // this source stops; the daemon stays up, not ready
+	ErrConflict = errors.New("conflict")          // reload, check the mark, retry
+	ErrUnknown  = errors.New("outcome unknown")   // look up by commit id before anything else
+	ErrHalt     = errors.New("halted")            // this source stops; the daemon stays up, not ready
+	ErrAway     = errors.New("cannot be reached") // nothing is wrong with what was asked: wait and ask again
 )

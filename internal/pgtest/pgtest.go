@@ -76,6 +76,12 @@ func (s *Server) URL(t testing.TB) string {
 	return s.cluster.url(name)
 }
 
+// Installed reports whether URL would find a PostgreSQL, or must.
+func (s *Server) Installed() bool {
+	_, err := binaries()
+	return !isMissing(err) || os.Getenv(Require) == "1"
+}
+
 // Addr is the host:port of the server that URL started.
 func (s *Server) Addr() string {
 	s.mu.Lock()

@@ -109,8 +109,8 @@ func (c *Compiled) flagStmts(s *step, r Run) []Stmt {
 	}
 }
 
-// Needs names, for each lake table ("lake.NAME"), the ranges of event time
-// that the view must hold.
+// Needs names, for each table ("lake.NAME", "analytics.NAME"), the ranges of
+// event time that the view must hold; a zero bound is none.
 func (c *Compiled) Needs(r Run) map[string][]Range {
 	out := map[string][]Range{}
 	win := []Range{r.Window}
@@ -118,15 +118,15 @@ func (c *Compiled) Needs(r Run) map[string][]Range {
 		s := c.steps[name]
 		switch s.kind {
 		case kindRead:
-			c.lakeRanges(name, win, out)
+			c.tableRanges(name, win, out)
 		case kindBaseline:
-			c.lakeRanges(s.baseline.of, c.baselineRaw(s, r), out)
+			c.tableRanges(s.baseline.of, c.baselineRaw(s, r), out)
 		case kindAnomaly:
 			if back := c.lookback(s.anomaly, r); !back.Empty() {
-				c.lakeRanges(s.anomaly.of, []Range{back}, out)
+				c.tableRanges(s.anomaly.of, []Range{back}, out)
 			}
 		case kindRisk:
-			if k := s.risk.critical; k != nil && isLake(k.table) {
+			if k := s.risk.critical; k != nil {
 				out[k.table] = []Range{{}}
 			}
 		}

@@ -3,6 +3,7 @@ package compile
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"regexp"
 	"time"
 
@@ -94,7 +95,8 @@ func additive(expr string) bool {
 // pipeline whose threshold is changed keeps what it has learned.
 func (b *builder) keep(s *step) {
 	ranges := map[string][]Range{}
-	b.c.lakeRanges(s.baseline.of, []Range{{}}, ranges)
+	b.c.tableRanges(s.baseline.of, []Range{{}}, ranges)
+	maps.DeleteFunc(ranges, func(table string, _ []Range) bool { return !isLake(table) }) // only those have snapshots
 	sum := sha256.Sum256([]byte(b.c.name + "\x00" + s.name + "\x00" + b.c.aggregateSQL(s.baseline, []Range{{}})))
 	key := hex.EncodeToString(sum[:8])
 	b.c.keys[s.name] = key

@@ -53,6 +53,9 @@ type readForm struct {
 
 func isLake(table string) bool { return strings.HasPrefix(table, "lake.") }
 
+// isStored tells a table of either tier from a step.
+func isStored(table string) bool { return strings.IndexByte(table, '.') > 0 }
+
 // source is the table expression of "lake.x", "analytics.x" or a step.
 func source(table string) string {
 	if i := strings.IndexByte(table, '.'); i > 0 {
@@ -143,19 +146,19 @@ func (c *Compiled) raw(name string, rs []Range) string {
 	}
 }
 
-// lakeRanges adds to out the raw ranges that the step's rows over rs need.
-func (c *Compiled) lakeRanges(name string, rs []Range, out map[string][]Range) {
+// tableRanges adds to out the raw ranges that the step's rows over rs need.
+func (c *Compiled) tableRanges(name string, rs []Range, out map[string][]Range) {
 	s := c.steps[name]
 	if s.kind != kindRead {
 		for _, in := range s.of {
 			if k := c.steps[in].kind; k == kindRead || k == kindSQL {
-				c.lakeRanges(in, rs, out)
+				c.tableRanges(in, rs, out)
 			}
 		}
 		return
 	}
 	f := s.read
-	if isLake(f.table) {
+	if isStored(f.table) {
 		need := f.ranges(rs)
 		if f.whole || !f.timed {
 			need = []Range{{}}
@@ -163,7 +166,7 @@ func (c *Compiled) lakeRanges(name string, rs []Range, out map[string][]Range) {
 		out[f.table] = merge(append(out[f.table], need...))
 	}
 	for _, j := range f.joins {
-		if isLake(j.table) {
+		if isStored(j.table) {
 			out[j.table] = []Range{{}}
 		}
 	}

@@ -155,7 +155,6 @@ func TestSchedulerRunsInOrderRetriesAndDrains(t *testing.T) {
 		running := map[string]int{}
 		s := New(Options{
 			Jobs: func() []Job { return jobs }, Workers: 2,
-			Done: map[string]time.Time{"up": began, "down": began},
 			Run: func(ctx context.Context, d Due) error {
 				mu.Lock()
 				running[d.Job]++
@@ -178,6 +177,7 @@ func TestSchedulerRunsInOrderRetriesAndDrains(t *testing.T) {
 				return nil
 			},
 		})
+		s.Resume(map[string]time.Time{"up": began, "down": began})
 		ctx, cancel := context.WithCancel(t.Context())
 		finished := make(chan error, 1)
 		go func() { finished <- s.Run(ctx) }()
@@ -192,6 +192,37 @@ func TestSchedulerRunsInOrderRetriesAndDrains(t *testing.T) {
 		want := "up@00:05 down@00:05 up@01:05 up@01:05 down@01:05 up@02:05"
 		if got := strings.Join(log, " "); got != want {
 			t.Errorf("ran %s, want %s", got, want)
+		}
+	})
+}
+
+// TestARunWaitsForWhatIsAway: an outage of hours gives no logical time up.
+func TestARunWaitsForWhatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now() // midnight
+		back := began.Add(3*time.Hour + 30*time.Minute)
+		var log []string
+		s := New(Options{
+			Jobs: func() []Job { return []Job{{Name: "a", Cron: mustParse(t, "5 * * * *", ""), CatchUp: 24}} },
+			Run: func(_ context.Context, d Due) error {
+				if time.Now().Before(back) {
+					return fmt.Errorf("%w: no tier", ErrWait)
+				}
+				log = append(log, d.At.Format("15:04"))
+				return nil
+			},
+		})
+		s.Resume(map[string]time.Time{"a": began})
+		ctx, cancel := context.WithCancel(t.Context())
+		finished := make(chan error, 1)
+		go func() { finished <- s.Run(ctx) }()
+		time.Sleep(back.Add(time.Minute).Sub(began))
+		cancel()
+		if err := <-finished; err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(log, " "); got != "00:05 01:05 02:05 03:05" {
+			t.Errorf("ran %s", got)
 		}
 	})
 }

@@ -2,7 +2,9 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
@@ -12,7 +14,12 @@ import (
 const (
 	maxAttempts = 3
 	retryDelay  = time.Minute
+	waitDelay   = 15 * time.Second // after ErrWait
 )
+
+// ErrWait is wrapped by the error of a run that failed because something that
+// every run needs is away: it is repeated until that is back, and not given up.
+var ErrWait = errors.New("what runs need is away")
 
 // Options wire a Scheduler.
 type Options struct {
@@ -21,8 +28,6 @@ type Options struct {
 	// Run executes one logical time. It is never called twice at once for a job.
 	Run     func(ctx context.Context, d Due) error
 	Workers int // runs at the same time; 0: 1
-	// Done is where each job stood when the process last ended.
-	Done map[string]time.Time
 	// Now is the clock; nil: time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger // nil: discard
@@ -58,11 +63,12 @@ func New(o Options) *Scheduler {
 		state:  State{Done: map[string]time.Time{}, Failed: map[string]Failure{}, Running: map[string]bool{}},
 		warned: map[string]string{},
 	}
-	for k, v := range o.Done {
-		s.state.Done[k] = v
-	}
 	return s
 }
+
+// Resume says where each job stood when the process last ended. It is called
+// before Run.
+func (s *Scheduler) Resume(done map[string]time.Time) { maps.Copy(s.state.Done, done) }
 
 // Poke asks for a look now: the jobs have changed.
 func (s *Scheduler) Poke() {
@@ -140,6 +146,12 @@ func (s *Scheduler) finish(e ended) {
 	f := s.state.Failed[job]
 	if !f.At.Equal(e.due.At) {
 		f = Failure{At: e.due.At}
+	}
+	if errors.Is(e.err, ErrWait) {
+		f.Retry = s.o.Now().Add(waitDelay)
+		s.state.Failed[job] = f
+		s.warn(job, "run waits for what is away", "pipeline", job, "logical_time", e.due.At, "error", e.err)
+		return
 	}
 	f.Attempts++
 	if f.Attempts >= maxAttempts {

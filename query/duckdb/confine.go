@@ -168,20 +168,26 @@ func (p *Parser) ConfineSelect(sql string, inputs []string) error {
 	return err
 }
 
-// confineSelect also returns the inputs that the statement reads, in lower case.
-func (p *Parser) confineSelect(sql string, inputs []string) ([]string, error) {
+// reads is what a statement reads.
+type reads struct {
+	tables []string // in lower case, as SCHEMA.NAME or NAME
+	tree   map[string]any
+}
+
+// confineSelect also returns what the statement reads.
+func (p *Parser) confineSelect(sql string, inputs []string) (reads, error) {
 	node, err := p.parse(sql)
 	if err != nil {
-		return nil, err
+		return reads{}, err
 	}
 	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}, used: map[string]bool{}}
 	for _, in := range inputs {
 		w.inputs[strings.ToLower(in)] = true
 	}
 	if err := w.walk(node, nil); err != nil {
-		return nil, err
+		return reads{}, err
 	}
-	return slices.Sorted(maps.Keys(w.used)), nil
+	return reads{slices.Sorted(maps.Keys(w.used)), node}, nil
 }
 
 // walker visits a syntax tree and refuses what it does not know.
@@ -330,10 +336,10 @@ func (w *walker) table(n map[string]any, ctes []string) error {
 		full = strings.ToLower(catalog+"."+schema) + "." + full
 	}
 	space, _, dotted := strings.Cut(full, ".")
-	if w.used != nil && w.inputs[full] {
-		w.used[full] = true
-	}
 	if w.inputs[full] || dotted && schema != "" && strings.Count(full, ".") == strings.Count(strings.ToLower(name), ".")+1 && w.inputs[space+".*"] {
+		if w.used != nil {
+			w.used[full] = true
+		}
 		return nil
 	}
 	return w.refuse(n, "there is no table %s here; tables are %s", full, w.known())

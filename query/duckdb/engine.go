@@ -24,9 +24,10 @@ type Options struct {
 	TempDir     string   // where large intermediate results spill; created if absent; empty: no spilling
 	AllowedDirs []string // directories whose files may be read: the lake
 
-	AnalyticsPath string // DuckDB file of the analytics tier; empty: none is attached
-	StatePath     string // DuckDB file of the pipelines' state; empty: none is attached
-	ReadOnly      bool   // attach both read-only; a file that does not exist reads as empty
+	AnalyticsPath string       // DuckDB file of the analytics tier; empty: none is attached
+	Remote        query.Remote // the analytics tier instead of AnalyticsPath; nil: none
+	StatePath     string       // DuckDB file of the pipelines' state; empty: none is attached
+	ReadOnly      bool         // attach both read-only; a file that does not exist reads as empty
 
 	Checker query.Checker // of the files of every view; nil: they are trusted
 	Logger  *slog.Logger  // nil: discard

@@ -15,7 +15,27 @@ import (
 // Load creates the temporary table and fills it with rows, whose types it
 // takes. It returns the number of rows. The caller releases rows.
 func (c *Conn) Load(ctx context.Context, table string, rows array.RecordReader) (int64, error) {
-	schema := rows.Schema()
+	return c.load(ctx, place{"temp", "main", table}, rows)
+}
+
+// place is where a table is.
+type place struct{ catalog, schema, table string }
+
+func (p place) String() string {
+	return quoteIdent(p.catalog) + "." + quoteIdent(p.schema) + "." + quoteIdent(p.table)
+}
+
+// create begins the statement that makes the table.
+func (p place) create() string {
+	if p.catalog == "temp" { // which is not named where a table is made
+		return "CREATE TEMP TABLE " + quoteIdent(p.table)
+	}
+	return "CREATE TABLE " + p.String()
+}
+
+// load is Load into any table that does not exist yet.
+func (c *Conn) load(ctx context.Context, to place, rows array.RecordReader) (int64, error) {
+	table, schema := to.table, rows.Schema()
 	defs := make([]string, schema.NumFields())
 	for i, f := range schema.Fields() {
 		t, err := sqlTypeOf(f.Type)
@@ -24,19 +44,19 @@ func (c *Conn) Load(ctx context.Context, table string, rows array.RecordReader) 
 		}
 		defs[i] = quoteIdent(f.Name) + " " + t
 	}
-	if _, err := c.Exec(ctx, "CREATE TEMP TABLE "+quoteIdent(table)+" ("+strings.Join(defs, ", ")+")"); err != nil {
+	if _, err := c.Exec(ctx, to.create()+" ("+strings.Join(defs, ", ")+")"); err != nil {
 		return 0, fmt.Errorf("load %s: %w", table, err)
 	}
 	var n int64
-	if err := c.appendAll(ctx, table, rows, &n); err != nil {
+	if err := c.appendAll(ctx, to, rows, &n); err != nil {
 		return n, fmt.Errorf("load %s: %w", table, err)
 	}
 	return n, nil
 }
 
-func (c *Conn) appendAll(ctx context.Context, table string, rows array.RecordReader, n *int64) error {
+func (c *Conn) appendAll(ctx context.Context, to place, rows array.RecordReader, n *int64) error {
 	var app duck.Appender
-	if duck.AppenderCreateExt(c.raw, "temp", "main", table, &app) == duck.StateError {
+	if duck.AppenderCreateExt(c.raw, to.catalog, to.schema, to.table, &app) == duck.StateError {
 		msg := duck.AppenderError(app)
 		duck.AppenderDestroy(&app)
 		return fmt.Errorf("create appender: %s", msg)

@@ -30,6 +30,7 @@ type Session struct {
 	name    string // of the session's database
 	inputs  []string
 	unseen  map[string]query.TableView // by lower-case name: no statement has read them yet
+	remote  query.Remote               // nil: the analytics tier is attached
 	opts    query.Options
 }
 
@@ -44,7 +45,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 		e.open.Done()
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, name: fmt.Sprintf("s%d", n), opts: o}
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, name: fmt.Sprintf("s%d", n), opts: o}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())
 	}
@@ -68,17 +69,29 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 		s.unseen["lake."+strings.ToLower(t.Name)] = t
 		s.inputs = append(s.inputs, "lake."+t.Name)
 	}
+	if s.remote != nil {
+		if _, err := s.conn.Exec(ctx, "CREATE SCHEMA "+db+".analytics"); err != nil {
+			return err
+		}
+	}
 	if !s.opts.Trusted {
 		return nil // each when a statement reads it
 	}
-	return s.show(ctx, slices.Sorted(maps.Keys(s.unseen)))
+	if err := s.show(ctx, slices.Sorted(maps.Keys(s.unseen))); err != nil {
+		return err
+	}
+	_, err := s.fetch(ctx, v.Analytics)
+	return err
 }
 
 // showWithin is show in the time that a statement has.
-func (s *Session) showWithin(ctx context.Context, tables []string) error {
+func (s *Session) showWithin(ctx context.Context, r reads) error {
 	ctx, cancel := s.limits().bound(ctx)
 	defer cancel()
-	return s.show(ctx, tables)
+	if err := s.show(ctx, r.tables); err != nil {
+		return err
+	}
+	return s.fetchFor(ctx, r)
 }
 
 // show makes the views of tables that the session has not read yet.
@@ -138,11 +151,11 @@ func (s *Session) limits() limits {
 // Query implements query.Session. Only one result is open at a time.
 func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error) {
 	if !s.opts.Trusted {
-		tables, err := s.parser.confineSelect(sql, s.inputs)
+		reads, err := s.parser.confineSelect(sql, s.inputs)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.showWithin(ctx, tables); err != nil {
+		if err := s.showWithin(ctx, reads); err != nil {
 			return nil, withoutPaths(err)
 		}
 	}

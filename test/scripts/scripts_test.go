@@ -31,7 +31,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withPostgres{m}, map[string]func(){
 		"lakeward": func() {
 			os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 		},
@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	pg := &postgresCommand{t: t}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +56,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LAKEWARD_INGEST_FLUSH_AGE", "100ms")
 			return os.Mkdir(filepath.Join(e.WorkDir, "pipelines.d"), 0o750)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "postgres" {
+				return false, fmt.Errorf("no condition %q", cond)
+			}
+			return server.Installed(), nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":     code,
 			"ready":    ready,
@@ -66,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"leftover": leftover,
 			"get":      get,
 			"certs":    certs,
+			"postgres": pg.command,
 		},
 	})
 }

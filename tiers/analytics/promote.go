@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,9 +15,6 @@ import (
 // incoming is the temporary table that holds the rows of one write. No step of
 // a pipeline has such a name.
 const incoming = ".incoming"
-
-// validName is the same in both tiers.
-var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
 
 // provenance is what the sink adds to each row.
 var provenance = []column{
@@ -34,22 +30,8 @@ type promotion struct {
 }
 
 func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
-	switch {
-	case !validName.MatchString(w.Table):
-		return nil, fmt.Errorf("table name %q: use letters, digits, _ and -", w.Table)
-	case w.Pipeline == "" || w.RunID == "":
-		return nil, errors.New("a write needs a pipeline and a run")
-	case w.End.Before(w.Start):
-		return nil, errors.New("the window ends before it starts")
-	}
-	switch w.Mode {
-	case tiers.Append, tiers.ReplaceWindow, tiers.Overwrite:
-	case tiers.Merge:
-		if len(w.Key) == 0 {
-			return nil, errors.New("merge needs a key")
-		}
-	default:
-		return nil, fmt.Errorf("no write mode %q", w.Mode)
+	if err := w.Check(); err != nil {
+		return nil, err
 	}
 	p := &promotion{write: w, from: temporary(incoming)}
 	for _, f := range rows.Fields() {

@@ -80,6 +80,18 @@ func isPostgres(at string) bool {
 	return strings.HasPrefix(at, "postgres://") || strings.HasPrefix(at, "postgresql://")
 }
 
+// catalogName is the catalog for people: without the password of a URL.
+func catalogName(at string) string {
+	if !isPostgres(at) {
+		return at
+	}
+	cfg, err := pgx.ParseConfig(at)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	return fmt.Sprintf("%s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
+}
+
 // The limits of a catalog's connections. SQLite's are to a file.
 const (
 	maxConns       = 4
@@ -137,12 +149,11 @@ func openPostgres(ctx context.Context, at string, readOnly bool) (*sql.DB, error
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "lakeward"
 	}
-	name := fmt.Sprintf("%s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(maxConns)
 	db.SetConnMaxIdleTime(maxIdle)
 	if err := preparePostgres(ctx, db, readOnly); err != nil {
-		return nil, errors.Join(fmt.Errorf("open catalog in database %s: %w", name, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open catalog in database %s: %w", catalogName(at), err), db.Close())
 	}
 	return db, nil
 }

@@ -3,13 +3,13 @@ package lake_test
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lakeward/lakeward/internal/pgtest"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
 	"github.com/lakeward/lakeward/tiers/tierstest"
@@ -36,7 +36,7 @@ type ingester struct {
 	*testing.T
 	lake  *lake.Lake
 	tab   tiers.Table
-	proxy *cutProxy
+	proxy *pgtest.CutProxy
 	mark  *tiers.Mark
 	n     int
 
@@ -44,24 +44,24 @@ type ingester struct {
 }
 
 // batch commits the next three rows, the first attempt being cut.
-func (g *ingester) batch(c cut) {
+func (g *ingester) batch(c pgtest.Cut) {
 	g.Helper()
 	to := &tiers.Mark{Stream: "S", Filter: ">", Created: time.Unix(0, 0).UTC(), Seq: 3}
 	if g.mark != nil {
 		to.Seq += g.mark.Seq
 	}
-	for ; ; c = cutNever {
+	for ; ; c = pgtest.CutNever {
 		if g.attempt(c, to) {
 			g.mark = to
 			return
 		}
-		if c == cutNever {
+		if c == pgtest.CutNever {
 			g.Fatal("a commit whose connection was not cut did not take effect")
 		}
 	}
 }
 
-func (g *ingester) attempt(c cut, to *tiers.Mark) bool {
+func (g *ingester) attempt(c pgtest.Cut, to *tiers.Mark) bool {
 	g.Helper()
 	f := tiers.DataFile{Path: g.tab.NewFilePath(0), Rows: 3, Size: 1}
 	if err := g.lake.WriteFile(g.Context(), f.Path, []byte("x")); err != nil {
@@ -69,9 +69,9 @@ func (g *ingester) attempt(c cut, to *tiers.Mark) bool {
 	}
 	g.n++
 	id := fmt.Sprint("commit-", g.n)
-	g.proxy.arm(c)
+	g.proxy.Arm(c)
 	_, err := g.tab.Commit(g.Context(), tiers.Commit{ID: id, Add: []tiers.DataFile{f}, From: g.mark, To: to})
-	if c == cutNever {
+	if c == pgtest.CutNever {
 		if err != nil {
 			g.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func (g *ingester) attempt(c cut, to *tiers.Mark) bool {
 	if err != nil {
 		g.Fatalf("cut %s: %v", c, err)
 	}
-	if want := c != cutBefore; c != cutAmid && took != want {
+	if want := c != pgtest.CutBefore; c != pgtest.CutAmid && took != want {
 		g.Fatalf("cut %s: took effect: %v, want %v", c, took, want)
 	}
 	if took {
@@ -104,20 +104,17 @@ func (g *ingester) attempt(c cut, to *tiers.Mark) bool {
 func TestDroppedAtCommit(t *testing.T) {
 	n := drops(t)
 	direct := onPostgres(t, t.TempDir())
-	proxy := startCutProxy(t, lake.Postgres.Addr())
-	u, err := url.Parse(direct.Catalog)
-	if err != nil {
-		t.Fatal(err)
-	}
+	proxy := pgtest.StartCutProxy(t, lake.Postgres.Addr())
 	cutOff := direct
-	u.Host = proxy.ln.Addr().String()
-	cutOff.Catalog = u.String()
+	cutOff.Catalog = proxy.Through(t, direct.Catalog)
 	g := &ingester{T: t, lake: open(t, cutOff), proxy: proxy}
+	var err error
 	if g.tab, err = g.lake.Create(t.Context(), "events", tierstest.Schema(), tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	cuts := pgtest.Cuts()
 	for i := range n {
-		g.batch(cutBefore + cut(i)%(cuts-cutBefore))
+		g.batch(cuts[i%len(cuts)])
 	}
 	lost, repeated := count(t, open(t, direct), int64(3*n))
 	fmt.Printf("figure: catalog_drops %d connections\nfigure: catalog_drops_unknown %d commits\nfigure: catalog_drops_took_effect %d commits\n", n, g.unknown, g.took)

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -45,6 +46,7 @@ type Lake struct {
 	log       *slog.Logger
 	readOnly  bool
 	db        *sql.DB
+	catalog   string // its name, for people
 	pointers  pointers
 	files     *durable
 	io        fileIO
@@ -92,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.catalog = catalogName(o.Catalog)
 	l.db, l.pointers = db, pointers{db: db, dialect: d, fault: o.CatalogFault}
 	return l, nil
 }
@@ -114,6 +117,20 @@ func (l *Lake) prepare(f FS, catalog string) error {
 		if err := l.files.ensureDir(dir); err != nil {
 			return fmt.Errorf("make directory %s: %w", dir, err)
 		}
+	}
+	return nil
+}
+
+// pingTimeout is what a catalog that does not answer is given.
+const pingTimeout = 3 * time.Second
+
+// Ping is an error in words, which wraps tiers.ErrAway, if the catalog cannot
+// be reached.
+func (l *Lake) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := l.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("the lake's catalog (%s) %w: %w", l.catalog, tiers.ErrAway, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package lake_test
+package pgtest
 
 import (
 	"bytes"
@@ -6,36 +6,42 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"sync"
 	"testing"
 )
 
-// cut says when the proxy drops a connection.
-type cut int
+// Cut says when the proxy drops a connection.
+type Cut int
 
+// The moments of a COMMIT.
 const (
-	cutNever  cut = iota
-	cutBefore     // the server never sees the COMMIT
-	cutAmid       // the server has the COMMIT, and nobody waits for it
-	cutAfter      // the server has answered, and nobody hears it
-	cutLate       // the server sees the COMMIT once its outcome is asked for
-	cuts
+	CutNever  Cut = iota
+	CutBefore     // the server never sees the COMMIT
+	CutAmid       // the server has the COMMIT, and nobody waits for it
+	CutAfter      // the server has answered, and nobody hears it
+	CutLate       // the server sees the COMMIT once its outcome is asked for
 )
 
-func (c cut) String() string {
+// Cuts are all but CutNever.
+func Cuts() []Cut { return []Cut{CutBefore, CutAmid, CutAfter, CutLate} }
+
+// String is the moment in a word.
+func (c Cut) String() string {
 	return [...]string{"never", "before", "amid", "after", "late"}[c]
 }
 
-// cutProxy stands before PostgreSQL, understands the frames of its protocol,
+// CutProxy stands before PostgreSQL, understands the frames of its protocol,
 // and drops one connection at COMMIT when it is told to.
-type cutProxy struct {
-	t      *testing.T
+type CutProxy struct {
+	t      testing.TB
 	server string
-	ln     net.Listener
+	addr   string
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex
-	armed cut
+	ln    net.Listener // nil while the server is away
+	armed Cut
 	held  *link // whose COMMIT is yet to be passed on
 	links map[*link]bool
 }
@@ -48,32 +54,67 @@ type link struct {
 	bound          bool // a query has its arguments
 }
 
-// startCutProxy listens on loopback until the test ends.
-func startCutProxy(t *testing.T, server string) *cutProxy {
+// StartCutProxy listens on loopback until the test ends. server is host:port.
+func StartCutProxy(t testing.TB, server string) *CutProxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &cutProxy{t: t, server: server, ln: ln, links: map[*link]bool{}}
-	p.wg.Go(p.accept)
+	p := &CutProxy{t: t, server: server, addr: ln.Addr().String(), links: map[*link]bool{}}
+	p.serve(ln)
 	t.Cleanup(func() {
-		if err := ln.Close(); err != nil {
-			t.Error(err)
-		}
-		p.mu.Lock()
-		for l := range p.links {
-			l.drop()
-		}
-		p.mu.Unlock()
+		p.Away()
 		p.wg.Wait()
 	})
 	return p
 }
 
-func (p *cutProxy) accept() {
+func (p *CutProxy) serve(ln net.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ln = ln
+	p.wg.Go(func() { p.accept(ln) })
+}
+
+// Away drops every connection and takes no other, until Back.
+func (p *CutProxy) Away() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ln != nil {
+		if err := p.ln.Close(); err != nil {
+			p.t.Error(err)
+		}
+		p.ln = nil
+	}
+	for l := range p.links {
+		l.drop()
+	}
+}
+
+// Back ends Away, at the same address.
+func (p *CutProxy) Back() {
+	ln, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.serve(ln)
+}
+
+// Through is the URL of a server, by way of the proxy.
+func (p *CutProxy) Through(t testing.TB, server string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = p.addr
+	return u.String()
+}
+
+func (p *CutProxy) accept(ln net.Listener) {
 	for {
-		client, err := p.ln.Accept()
+		client, err := ln.Accept()
 		if err != nil {
 			return
 		}
@@ -86,6 +127,9 @@ func (p *cutProxy) accept() {
 		l := &link{client: client, server: server}
 		p.mu.Lock()
 		p.links[l] = true
+		if p.ln != ln { // away since
+			l.drop()
+		}
 		p.mu.Unlock()
 		p.wg.Go(func() { p.toServer(l) })
 		p.wg.Go(func() { l.toClient() })
@@ -97,20 +141,20 @@ func (l *link) drop() {
 	l.server.Close() //nolint:errcheck // likewise
 }
 
-// arm has the next COMMIT cut.
-func (p *cutProxy) arm(c cut) {
+// Arm has the next COMMIT cut.
+func (p *CutProxy) Arm(c Cut) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed = c
 }
 
 // take returns what to do with a COMMIT.
-func (p *cutProxy) take(l *link) cut {
+func (p *CutProxy) take(l *link) Cut {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.armed
-	p.armed = cutNever
-	if c == cutLate {
+	p.armed = CutNever
+	if c == CutLate {
 		p.held = l
 	}
 	return c
@@ -137,7 +181,7 @@ func frame(r io.Reader, typed bool) ([]byte, error) {
 func commitMessage() []byte { return []byte("Q\x00\x00\x00\x0bcommit\x00") }
 
 // toServer passes a client's messages on.
-func (p *cutProxy) toServer(l *link) {
+func (p *CutProxy) toServer(l *link) {
 	for typed := false; ; typed = true {
 		m, err := frame(l.client, typed)
 		if err != nil {
@@ -159,23 +203,23 @@ func (p *cutProxy) toServer(l *link) {
 
 // commit passes a COMMIT on, or not; gone says that the link is not to be read
 // any more.
-func (p *cutProxy) commit(l *link) (gone bool) {
+func (p *CutProxy) commit(l *link) (gone bool) {
 	c := p.take(l)
-	if c == cutAfter || c == cutLate {
+	if c == CutAfter || c == CutLate {
 		l.mu.Lock()
 		l.deaf = true
 		l.mu.Unlock()
 	}
-	if c == cutLate {
+	if c == CutLate {
 		l.client.Close() //nolint:errcheck // being dropped is the purpose
 		return true
 	}
-	if c != cutBefore {
+	if c != CutBefore {
 		if _, err := l.server.Write(commitMessage()); err != nil {
 			p.t.Error(err)
 		}
 	}
-	if c == cutBefore || c == cutAmid {
+	if c == CutBefore || c == CutAmid {
 		l.drop()
 		return true
 	}
@@ -184,7 +228,7 @@ func (p *cutProxy) commit(l *link) (gone bool) {
 
 // asked passes a held COMMIT on once another link has asked the server a whole
 // query with arguments.
-func (p *cutProxy) asked(l *link, m []byte) {
+func (p *CutProxy) asked(l *link, m []byte) {
 	if m[0] == 'B' {
 		l.bound = true
 	}
