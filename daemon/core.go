@@ -20,6 +20,7 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lease"
 )
 
 // The shares of the memory budget, in percent. Go's runtime does not see the
@@ -39,6 +40,7 @@ type core struct {
 	analytics *analytics.Sink
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
+	holder    lease.Holder // who we are among the daemons of one lake
 }
 
 // coreOptions vary what openCore opens.
@@ -55,6 +57,9 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		return nil, err
 	}
 	c := &core{cfg: cfg, log: log}
+	if c.holder, err = holderOf(cfg.DataDir, o.readOnly); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -80,7 +85,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		AllowDamaged: cfg.Pipelines.AllowDamaged,
 		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
-	c.keeper = newKeeper(cfg, c.lake, c.engine, log)
+	c.keeper = newKeeper(c)
 	return c, nil
 }
 

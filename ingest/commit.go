@@ -280,6 +280,7 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 		switch {
 		case err == nil:
 			f.mark, f.moved = cm.To, c.s.o.Now()
+			c.s.trouble(false)
 			c.s.note(func(st *Status) { st.Commits++ })
 			return nil
 		case errors.Is(err, errStandby):
@@ -346,6 +347,7 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 // wait pauses before another try, longer each time.
 func (c *committer) wait(ctx context.Context, pause *time.Duration, what string, err error) {
 	c.s.log.Warn("trying again", "action", what, "error", err, "in", *pause)
+	c.s.trouble(true)
 	c.s.note(func(st *Status) { st.Reason = what + ": " + err.Error() })
 	sleep(ctx, *pause)
 	*pause = min(2**pause, longestPause)

@@ -45,6 +45,7 @@ type Lake struct {
 	log       *slog.Logger
 	readOnly  bool
 	db        *sql.DB
+	leases    *sql.DB // for leases, which nobody misses after a power failure
 	pointers  pointers
 	files     *durable
 	io        fileIO
@@ -92,7 +93,12 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.db, l.pointers = db, pointers{db: db, dialect: d, fault: o.CatalogFault}
+	l.db, l.leases, l.pointers = db, db, pointers{db: db, dialect: d, fault: o.CatalogFault}
+	if !isPostgres(o.Catalog) && !o.ReadOnly {
+		if l.leases, err = openLeases(o.Catalog); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
 	return l, nil
 }
 
@@ -119,7 +125,13 @@ func (l *Lake) prepare(f FS, catalog string) error {
 }
 
 // Close releases the catalog. Tables are not usable afterwards.
-func (l *Lake) Close() error { return l.db.Close() }
+func (l *Lake) Close() error {
+	err := l.db.Close()
+	if l.leases != l.db {
+		err = errors.Join(l.leases.Close(), err)
+	}
+	return err
+}
 
 // Tables lists the names of the lake's tables, in order.
 func (l *Lake) Tables(ctx context.Context) ([]string, error) { return l.pointers.list(ctx) }
