@@ -70,7 +70,7 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 	case errors.Is(err, errAway):
 		s.log.Warn("the source stands by", "error", err)
 		s.state(Standby, err.Error())
-	case errors.Is(err, errStandby) && s.leased(): // the lease says who goes on
+	case errors.Is(err, errStandby) && s.leased(ctx): // the lease says who goes on
 		s.log.Warn("the source was fenced; it starts again from its marks if it has the lease", "error", err, "in", pause)
 		s.fenced(err)
 		sleep(ctx, pause)
@@ -198,12 +198,16 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // standBy waits until the marks have been still for a while although there is
-// something to commit: then the other writer is gone.
+// something to commit: then the other writer is gone. It ends earlier if the
+// lease comes to say who commits.
 func (s *Source) standBy(ctx context.Context) {
 	var last uint64
 	still := s.o.Now()
 	for ctx.Err() == nil {
 		sleep(ctx, standbyLook)
+		if s.leased(ctx) {
+			return
+		}
 		marks, err := s.marks(ctx)
 		if err != nil {
 			continue

@@ -108,7 +108,6 @@ type Status struct {
 	Fenced      uint64 // times that another writer was first, so that what was read was read again
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
 
-	leased bool      // the lease was known at the last look
 	unable bool      // of a stand-by: it could not take over at the moment
 	lastAt time.Time // when the stream got the message at Last; zero: not known
 }
@@ -187,12 +186,6 @@ func (s *Source) note(f func(*Status)) {
 // Ready reports whether the source does its work: it runs, or it stands by and
 // could take over.
 func (st Status) Ready() bool { return st.State == Running || st.State == Standby && !st.unable }
-
-func (s *Source) leased() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.o.Lease != nil && s.status.leased
-}
 
 // Last is the last sequence of the stream that the source has to commit.
 func (s *Source) Last(ctx context.Context) (uint64, error) {

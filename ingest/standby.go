@@ -71,12 +71,20 @@ func (s *Source) ask(ctx context.Context, want bool) (lease.State, error) {
 	}
 	st, err := do(ctx)
 	s.note(func(x *Status) {
-		x.leased = err == nil
 		if err == nil {
 			x.Holder = st.Holder
 		}
 	})
 	return st, err
+}
+
+// leased reports whether the lease says who commits.
+func (s *Source) leased(ctx context.Context) bool {
+	if s.o.Lease == nil {
+		return false
+	}
+	st, err := s.ask(ctx, false)
+	return err == nil && st.Holder != ""
 }
 
 // lead waits until the source is this daemon's to commit: it has the lease, or
@@ -108,6 +116,7 @@ func (s *Source) lead(ctx context.Context, first bool) {
 		default:
 			if !other {
 				s.log.Info("the source stands by", "commits", st.Holder)
+				s.trouble(false) // only another try would tell whether it lasts
 			}
 			other, known = true, s.o.Now()
 			reason := st.Holder + " commits"
