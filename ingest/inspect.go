@@ -84,7 +84,8 @@ func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error)
 	st := s.Status()
 	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason}
 	if s.o.Lease != nil {
-		if l, err := s.o.Lease.Look(ctx); err == nil { // otherwise it is not known
+		l, err := s.o.Lease.Look(ctx)
+		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here
 			in.Holder = l.Holder
 		}
 	}

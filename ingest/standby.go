@@ -108,6 +108,9 @@ func (s *Source) lead(ctx context.Context, first bool) {
 			s.log.Warn("nothing is known of other daemons on this source; the fence decides", "error", err)
 			return
 		case err != nil:
+			s.note(func(x *Status) {
+				x.Reason, x.unable = x.Holder+" commits, as far as is known; this daemon could not take over: "+err.Error(), true
+			})
 		case !st.Other():
 			if other {
 				s.log.Info("the source takes over")

@@ -337,6 +337,16 @@ func TestAStandByThatCannotTakeOverSaysSo(t *testing.T) {
 		}
 		p.b.nats.set(false)
 		p.b.until(Status.Ready)
+		p.b.catalog.set(true)
+		p.b.until(func(s Status) bool {
+			return s.State == Standby && !s.Ready() && strings.Contains(s.Reason, errCut.Error())
+		})
+		time.Sleep(time.Minute)
+		p.b.catalog.set(false)
+		p.b.until(func(s Status) bool { return s.State == Standby && s.Ready() })
+		if st := p.b.Status(); st.Commits != 0 {
+			t.Errorf("the stand-by is %+v", st)
+		}
 		p.finish()
 	})
 }
@@ -399,6 +409,9 @@ func TestARestartDoesNotWaitForItsOwnLease(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := w.machine(store, "a")
+		if in, err := New(a.o).Inspect(t.Context(), "EVENTS"); err != nil || in.Holder != "" || !strings.Contains(in.Remedy, "start the daemon") {
+			t.Errorf("before it starts: %+v, %v", in, err)
+		}
 		began := time.Now()
 		a.until(func(s Status) bool { return s.State == Running })
 		if took := time.Since(began); took > 100*time.Millisecond {

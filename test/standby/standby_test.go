@@ -4,7 +4,8 @@
 //
 //	ROUNDS=8 CATALOG=postgres go test -v ./test/standby
 //
-// With CATALOG=sqlite the two are on one machine, as they must be then.
+// With CATALOG=sqlite the two are on one machine, as they must be then. LOSS is
+// one of killed, paused, cut and ended, for rounds of that alone.
 package standby
 
 import (
@@ -35,10 +36,13 @@ func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 // losses are the ways to lose the daemon that commits. One that is paused while
 // it writes to SQLite keeps its lock, so there is nothing to take over.
 func losses(sqlite bool) []string {
-	if sqlite {
-		return []string{"killed", "cut off", "ended"}
+	if how := os.Getenv("LOSS"); how != "" {
+		return []string{how}
 	}
-	return []string{"killed", "paused", "cut off", "ended"}
+	if sqlite {
+		return []string{"killed", "cut", "ended"}
+	}
+	return []string{"killed", "paused", "cut", "ended"}
 }
 
 func TestStandby(t *testing.T) {
@@ -177,9 +181,11 @@ func (w *world) round(how string, active, other *daemon) time.Duration {
 		active.signal(syscall.SIGTERM)
 	case "paused":
 		active.signal(syscall.SIGSTOP)
-	case "cut off":
+	case "cut":
 		active.nats.setCut(true)
 		active.catalog.setCut(true)
+	default:
+		w.Fatalf("no way to lose a daemon is called %q", how)
 	}
 	s := other.until("commit", func(s source) bool { return s.State == "running" && s.Commits > before.Commits })
 	took := time.Since(began)
@@ -194,7 +200,7 @@ func (w *world) round(how string, active, other *daemon) time.Duration {
 		active.start()
 	case "paused":
 		active.signal(syscall.SIGCONT)
-	case "cut off":
+	case "cut":
 		active.nats.setCut(false)
 		active.catalog.setCut(false)
 	}

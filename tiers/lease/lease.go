@@ -72,6 +72,7 @@ type record struct {
 // State is a lease at one moment.
 type State struct {
 	Mine   bool
+	Before bool          // a process of our own ID has it, or had when it was killed; if not Mine
 	Holder string        // name of who has it; empty: nobody
 	Still  time.Duration // how long it was seen not to be renewed
 	Term   uint64        // how often it went from one holder to another
@@ -166,9 +167,9 @@ func (l *Lease) look(ctx context.Context) (r record, st State, free bool, err er
 	if r.Run == "" {
 		return r, State{Term: r.Term}, true, nil
 	}
-	st = State{Mine: r.Run == l.run, Holder: r.Name, Still: now.Sub(l.since), Term: r.Term}
-	predecessor := first && r.Holder == l.o.Holder.ID
-	return r, st, predecessor || st.Still >= l.o.Patience, nil
+	own := r.Holder == l.o.Holder.ID
+	st = State{Mine: r.Run == l.run, Before: own && r.Run != l.run, Holder: r.Name, Still: now.Sub(l.since), Term: r.Term}
+	return r, st, first && own || st.Still >= l.o.Patience, nil
 }
 
 func encode(r record) (string, error) {
