@@ -50,12 +50,13 @@ type committer struct {
 	e     *epoch
 	s     *Source
 	feeds []*feed
-	done  place  // everything up to it is in the lake
-	kept  uint64 // what the stream was last told
+	done  place         // everything up to it is in the lake
+	kept  uint64        // what the stream was last told
+	turn  chan struct{} // holds one during a commit, and once the lease is lost; nil: there is none
 }
 
 func newCommitter(e *epoch) *committer {
-	c := &committer{e: e, s: e.s, done: place{e.start, e.startAt}}
+	c := &committer{e: e, s: e.s, done: place{e.start, e.startAt}, turn: make(chan struct{}, 1)}
 	for _, f := range e.feeds {
 		f.listed = true
 		c.feeds = append(c.feeds, f)
@@ -270,6 +271,14 @@ func (c *committer) release(ctx context.Context) error {
 // Its error is errStandby, tiers.ErrHalt, or the end of ctx. Files are deleted
 // only where it is certain that no commit names them.
 func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error {
+	if c.turn != nil {
+		select {
+		case c.turn <- struct{}{}:
+			defer func() { <-c.turn }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	cm.ID, cm.From = rand.Text(), f.mark
 	pause := firstPause
 	for {

@@ -278,7 +278,7 @@ func (s *Source) epoch(ctx context.Context) error {
 		return c.run(work, closed)
 	})
 	if s.o.Lease != nil {
-		g.Go(func() error { return e.keep(leading) })
+		g.Go(func() error { return c.keep(leading) })
 	}
 	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()

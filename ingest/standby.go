@@ -135,7 +135,7 @@ func (s *Source) lead(ctx context.Context, first bool) {
 // keep renews the lease until ctx ends, or ends the epoch because another has
 // it. A source that cannot reach its stream, or whose commits fail, lets it
 // lapse and goes on trying.
-func (e *epoch) keep(ctx context.Context) error {
+func (c *committer) keep(ctx context.Context) error {
 	tick := time.NewTicker(leaseBeat)
 	defer tick.Stop()
 	for known := true; ; {
@@ -144,16 +144,28 @@ func (e *epoch) keep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		st, err := e.s.ask(ctx, e.s.able(ctx) == nil)
+		st, err := c.s.ask(ctx, c.s.able(ctx) == nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && known:
-			e.s.log.Warn("the lease was not renewed; the fence decides if another daemon takes over", "error", err)
+			c.s.log.Warn("the lease was not renewed; the fence decides if another daemon takes over", "error", err)
 		case err == nil && st.Other():
+			c.settled(ctx)
 			return fmt.Errorf("%w: %s", errAway, st.Holder)
 		}
 		known = err == nil
+	}
+}
+
+// settled waits for the commit that is under way, but not for long: once it is
+// known that it was refused, its files can go. No other begins afterwards.
+func (c *committer) settled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, LeasePatience)
+	defer cancel()
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
 	}
 }
 

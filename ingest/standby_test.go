@@ -332,6 +332,7 @@ func TestAStandByThatCannotTakeOverSaysSo(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.a.nats.set(false)
 		p.a.commits(10)
+		time.Sleep(3 * leaseBeat) // until the lease is renewed again
 		if st := p.b.Status(); st.Commits != 0 || st.Ready() {
 			t.Errorf("the stand-by is %+v", st)
 		}

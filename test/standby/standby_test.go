@@ -94,6 +94,7 @@ func TestStandby(t *testing.T) {
 // world is what two daemons share.
 type world struct {
 	*testing.T
+	warehouse string
 	daemons   []*daemon
 	publisher *publisher
 }
@@ -121,7 +122,7 @@ func newWorld(t *testing.T, sqlite bool) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{T: t}
+	w := &world{T: t, warehouse: filepath.Join(dir, "lake")}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.publisher = newPublisher(t, "nats://"+addr)
 	for _, name := range []string{"a", "b"} {
@@ -136,7 +137,7 @@ func newWorld(t *testing.T, sqlite bool) *world {
 		}
 		d.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(d.dir, "data"), "LAKEWARD_HTTP_LISTEN="+d.http,
 			"LAKEWARD_PIPELINES_DIR="+filepath.Join(d.dir, "pipelines"), "LAKEWARD_NATS_URL=nats://"+d.nats.addr(),
-			"LAKEWARD_LAKE_WAREHOUSE="+filepath.Join(dir, "lake"), "LAKEWARD_LAKE_CATALOG="+at.String(),
+			"LAKEWARD_LAKE_WAREHOUSE="+w.warehouse, "LAKEWARD_LAKE_CATALOG="+at.String(),
 			"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_LAKE_MAINTENANCE_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
 			"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=10")
 		w.daemons = append(w.daemons, d)
@@ -180,6 +181,7 @@ func (w *world) round(how string, active, other *daemon) time.Duration {
 	case "ended":
 		active.signal(syscall.SIGTERM)
 	case "paused":
+		began = w.inCommit()
 		active.signal(syscall.SIGSTOP)
 	case "cut":
 		active.nats.setCut(true)
@@ -206,6 +208,30 @@ func (w *world) round(how string, active, other *daemon) time.Duration {
 	}
 	active.standsBy(other.holder())
 	return took
+}
+
+// inCommit returns when a commit has begun to write its metadata, which the
+// catalog then is to name. Who is paused now has that commit still to make when
+// it wakes.
+func (w *world) inCommit() time.Time {
+	w.Helper()
+	dir := filepath.Join(w.warehouse, "lake", "standby", "metadata")
+	had := map[string]bool{}
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			w.Fatal(err)
+		}
+		first := len(had) == 0
+		for _, e := range entries {
+			if !first && !had[e.Name()] && strings.Contains(e.Name(), ".avro") {
+				return time.Now()
+			}
+			had[e.Name()] = true
+		}
+	}
+	w.Fatal("nothing is committed")
+	return time.Time{}
 }
 
 // count is the rows of the one table, and the different events in them.
