@@ -55,6 +55,7 @@ type Lease struct {
 
 	mu     sync.Mutex
 	looked bool
+	found  string    // as it was at first
 	raw    string    // as it was seen last
 	since  time.Time // when it was first seen so
 }
@@ -154,9 +155,11 @@ func (l *Lease) look(ctx context.Context) (r record, st State, free bool, err er
 		return r, st, false, fmt.Errorf("look up lease %s: %w", l.o.Name, err)
 	}
 	now := l.o.Now()
-	first := !l.looked
-	if first || raw != l.raw {
-		l.looked, l.raw, l.since = true, raw, now
+	if !l.looked {
+		l.looked, l.found, l.raw, l.since = true, raw, raw, now
+	}
+	if raw != l.raw {
+		l.raw, l.since = raw, now
 	}
 	if raw == "" {
 		return r, st, true, nil
@@ -169,7 +172,7 @@ func (l *Lease) look(ctx context.Context) (r record, st State, free bool, err er
 	}
 	own := r.Holder == l.o.Holder.ID
 	st = State{Mine: r.Run == l.run, Before: own && r.Run != l.run, Holder: r.Name, Still: now.Sub(l.since), Term: r.Term}
-	return r, st, first && own || st.Still >= l.o.Patience, nil
+	return r, st, own && raw == l.found || st.Still >= l.o.Patience, nil
 }
 
 func encode(r record) (string, error) {

@@ -126,6 +126,7 @@ func TestOneHasTheLeaseAndAnotherTakesOver(t *testing.T) {
 		{"handed over, it is free at once", "a! b! a b a- b a", "a:mine b:a b:mine a:b"},
 		{"only the holder hands over", "a! b! a b b- b", "a:mine b:a b:a"},
 		{"a restart finds what its predecessor left", "a! b! a b a! a b", "a:mine b:a a:mine b:a"},
+		{"a look before does not change that", "a! b! a b a! a? a? a b", "a:mine b:a a?:a a?:a a:mine b:a"},
 		{"a restart finds what another took", "a! b! a b +5 b a! a", "a:mine b:a b:mine a:b"},
 		{"a paused holder that wakes sees that it lost", "a! b! a b +5 b +60 a", "a:mine b:a b:mine a:b"},
 		{"while the store is away nobody knows", "a! b! a (away) a b +9 (back) b a", "a:mine a:error b:error b:a a:mine"},
