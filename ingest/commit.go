@@ -293,6 +293,9 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 			c.s.note(func(st *Status) { st.Commits++ })
 			return nil
 		case errors.Is(err, errStandby):
+			if c.e != nil {
+				c.s.note(func(st *Status) { st.Fenced++ })
+			}
 			c.remove(cm.Add)
 			return err
 		case errors.Is(err, tiers.ErrHalt):

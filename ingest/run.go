@@ -72,12 +72,12 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 		s.state(Standby, err.Error())
 	case errors.Is(err, errStandby) && s.leased(ctx): // the lease says who goes on
 		s.log.Warn("the source was fenced; it starts again from its marks if it has the lease", "error", err, "in", pause)
-		s.fenced(err)
+		s.state(Standby, err.Error())
 		sleep(ctx, pause)
 		return min(2*pause, longestPause)
 	case errors.Is(err, errStandby):
 		s.log.Warn("the source was fenced, and stands by", "error", err)
-		s.fenced(err)
+		s.state(Standby, err.Error())
 		s.standBy(ctx)
 	default:
 		s.trouble(true)
@@ -87,14 +87,6 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 		return min(2*pause, longestPause)
 	}
 	return firstPause
-}
-
-// fenced notes that another writer was first.
-func (s *Source) fenced(err error) {
-	s.note(func(st *Status) {
-		st.State, st.Reason, st.unable = Standby, err.Error(), false
-		st.Fenced++
-	})
 }
 
 // stopped notes the end; a source that halted keeps its reason.

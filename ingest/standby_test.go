@@ -306,7 +306,9 @@ func TestAStandByTakesOverFromOneThatIsCutOff(t *testing.T) {
 func TestAPausedHolderIsFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
-		nats, catalog := p.a.nats.pause(), p.a.catalog.pause()
+		catalog := p.a.catalog.pause()
+		time.Sleep(2 * time.Second) // a batch is read and closed meanwhile
+		nats := p.a.nats.pause()
 		if took := p.b.commits(1); took > LeasePatience+5*time.Second {
 			t.Errorf("taking over took %s", took)
 		}
