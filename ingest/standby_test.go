@@ -84,7 +84,6 @@ func (g *gate) pause() (resume func()) {
 type machine struct {
 	*running
 	nats, catalog gate
-	lake          gatedLake
 }
 
 type gatedStream struct {
