@@ -34,6 +34,10 @@ demo: ## a month of events with planted attacks, and what is found in them
 chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), while events are published
 	KILLS=$(KILLS) go run ./test/chaos
 
+.PHONY: standby
+standby: ## take the daemon that commits away ROUNDS (default 8) times: killed, paused, cut off, ended; CATALOG=postgres or sqlite
+	LAKEWARD_REQUIRE_POSTGRES=1 ROUNDS=$(or $(ROUNDS),8) CATALOG=$(or $(CATALOG),postgres) go test -count=1 -timeout 1h -v ./test/standby
+
 .PHONY: faults
 faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed
 	FAULTS=all go test -count=1 -run AnyOperation -v ./compact

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/lease"
 )
 
 // Lake is what maintenance needs of the lake tier besides its tables.
@@ -33,6 +36,7 @@ type MaintainerOptions struct {
 	Expiry  Expiry
 	Grace   time.Duration // how long a file must have been an orphan before it is removed
 	Every   time.Duration // between rounds; 0: none by themselves
+	Lease   *lease.Lease  // of the one that does rounds; nil: this one
 	Seen    string        // file that remembers since when files are orphans
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -43,7 +47,17 @@ type MaintainerOptions struct {
 type Maintainer struct {
 	o    MaintainerOptions
 	turn chan struct{} // held by what rewrites: its memory is for one
+	away atomic.Bool   // another daemon does the rounds
 }
+
+// LeasePatience is how long the lease must have stood still before another
+// daemon does the rounds.
+const LeasePatience = time.Minute
+
+const (
+	leaseBeat   = LeasePatience / 6
+	leaseWithin = 5 * time.Second // for an answer
+)
 
 // NewMaintainer returns a maintainer.
 func NewMaintainer(o MaintainerOptions) *Maintainer {
@@ -179,10 +193,18 @@ func (m *Maintainer) Expire(ctx context.Context, names []string, dry bool) (Repo
 	return rep, nil
 }
 
-// Run maintains the lake every so often until ctx ends.
+// Run maintains the lake every so often until ctx ends, unless another daemon
+// does. That is to spare work, and to read files of others no more often than
+// needed; two that do it at once meet as conflicts.
 func (m *Maintainer) Run(ctx context.Context) error {
 	if m.o.Every <= 0 {
 		return nil
+	}
+	if m.o.Lease != nil {
+		m.ask(ctx)
+		var keeping sync.WaitGroup
+		keeping.Go(func() { m.keep(ctx) })
+		defer keeping.Wait()
 	}
 	tick := time.NewTicker(m.o.Every)
 	defer tick.Stop()
@@ -192,7 +214,40 @@ func (m *Maintainer) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		m.round(ctx)
+		if !m.away.Load() {
+			m.round(ctx)
+		}
+	}
+}
+
+// keep renews the lease, or waits for it, until ctx ends; then it hands over.
+func (m *Maintainer) keep(ctx context.Context) {
+	tick := time.NewTicker(leaseBeat)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			m.ask(ctx)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseWithin)
+	defer cancel()
+	if err := m.o.Lease.Release(ctx); err != nil {
+		m.o.Logger.Warn("maintenance was not handed over; another daemon takes it by itself", "error", err)
+	}
+}
+
+// ask looks who has the lease. While that cannot be known, all is as it was.
+func (m *Maintainer) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaseWithin)
+	defer cancel()
+	st, err := m.o.Lease.Try(ctx)
+	if err != nil {
+		return
+	}
+	if was := m.away.Swap(st.Other()); was != st.Other() {
+		m.o.Logger.Info("maintenance of the lake", "done_by", st.Holder)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lease"
 	"github.com/lakeward/lakeward/tiers/postgres"
 )
 
@@ -40,6 +41,7 @@ type core struct {
 	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
+	holder    lease.Holder // who we are among the daemons of one lake
 }
 
 // analyticsTier is the analytics tier, wherever it is.
@@ -62,6 +64,9 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		return nil, err
 	}
 	c := &core{cfg: cfg, log: log}
+	if c.holder, err = holderOf(cfg.DataDir, o.readOnly); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -79,7 +84,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		AllowDamaged: cfg.Pipelines.AllowDamaged,
 		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
-	c.keeper = newKeeper(cfg, c.lake, c.engine, log)
+	c.keeper = newKeeper(c)
 	return c, nil
 }
 

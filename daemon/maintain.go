@@ -2,27 +2,27 @@ package daemon
 
 import (
 	"context"
-	"log/slog"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lakeward/lakeward/compact"
-	"github.com/lakeward/lakeward/config"
-	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/serve"
 )
 
 const argTables = "tables" // separated by commas; empty: all
 
-func newKeeper(cfg config.Config, l compact.Lake, e query.Engine, log *slog.Logger) *compact.Maintainer {
-	m, p := cfg.Lake.Maintenance, compact.DefaultPolicy()
+// maintenance names the lease of the daemon that maintains the lake by itself.
+const maintenance = "maintenance"
+
+func newKeeper(c *core) *compact.Maintainer {
+	cfg, m, p := c.cfg, c.cfg.Lake.Maintenance, compact.DefaultPolicy()
 	p.TargetBytes, p.TargetRows = m.FileSize, m.FileRows
 	return compact.NewMaintainer(compact.MaintainerOptions{
-		Lake: l, Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: log,
+		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: c.log,
 		Expiry:  compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
-		Rewrite: compact.Options{Engine: e, Bloom: cfg.BloomColumns, Policy: p},
+		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Policy: p},
 	})
 }
 

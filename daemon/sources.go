@@ -49,6 +49,7 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
 		OpenFile: opener(k),
+		Lease:    k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
 		Grace:    k.cfg.Shutdown.Grace, Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil
 }
@@ -80,7 +81,7 @@ func declared(cfg config.Config, table string) tiers.Schema {
 func sourceStatus(s ingest.Status) serve.Source {
 	return serve.Source{
 		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
-		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts,
+		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts, Fenced: s.Fenced, Holder: s.Holder,
 		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,
 	}
 }

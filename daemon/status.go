@@ -15,13 +15,18 @@ import (
 
 func pid() int { return os.Getpid() }
 
-// status is the state of every part. The daemon is ready if its sources run.
+// status is the state of every part. The daemon is ready if its sources run,
+// or stand by and could take over.
 func (a *app) status(ctx context.Context) (serve.Status, error) {
 	st := serve.Status{Ready: true, Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
 	for _, s := range a.sources {
-		x := sourceStatus(s.Status())
+		is := s.Status()
+		x := sourceStatus(is)
 		st.Sources = append(st.Sources, x)
-		if x.State != ingest.Running {
+		if x.State == ingest.Standby {
+			st.Standby = append(st.Standby, fmt.Sprintf("source %s: %s", x.Name, x.Reason))
+		}
+		if !is.Ready() {
 			st.Ready = false
 			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
 		}

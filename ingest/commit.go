@@ -47,17 +47,17 @@ const (
 
 // committer puts batches into the lake, one after the other.
 type committer struct {
-	e     *epoch
-	s     *Source
-	feeds []*feed
-	done  place  // everything up to it is in the lake
-	kept  uint64 // what the stream was last told
-
-	settled time.Time // before it, nothing of the batch is committed; see Options.Settle
+	e         *epoch
+	s         *Source
+	feeds     []*feed
+	settledAt time.Time     // before it, nothing of the batch is committed; see Options.Settle
+	done      place         // everything up to it is in the lake
+	kept      uint64        // what the stream was last told
+	turn      chan struct{} // holds one during a commit, and once the lease is lost; nil: there is none
 }
 
 func newCommitter(e *epoch) *committer {
-	c := &committer{e: e, s: e.s, done: place{e.start, e.startAt}}
+	c := &committer{e: e, s: e.s, done: place{e.start, e.startAt}, turn: make(chan struct{}, 1)}
 	for _, f := range e.feeds {
 		f.listed = true
 		c.feeds = append(c.feeds, f)
@@ -86,7 +86,7 @@ func (c *committer) run(ctx context.Context, in <-chan sealed) error {
 // batch commits the parts of a batch in their order, each to its table.
 func (c *committer) batch(ctx context.Context, b sealed) error {
 	order(b.parts)
-	c.settled = b.newest.Add(c.s.o.Settle)
+	c.settledAt = b.newest.Add(c.s.o.Settle)
 	for _, p := range b.parts {
 		if err := c.ready(ctx, p, b.from); err != nil {
 			return err
@@ -209,7 +209,7 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
 		files[i].Data = nil
 	}
 	// The files are made meanwhile: unnamed, they put no event into the lake.
-	if left := c.settled.Sub(c.s.o.Now()); left > 0 {
+	if left := c.settledAt.Sub(c.s.o.Now()); left > 0 {
 		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
 	}
 	return c.commit(ctx, f, cm)
@@ -274,6 +274,14 @@ func (c *committer) release(ctx context.Context) error {
 // Its error is errStandby, tiers.ErrHalt, or the end of ctx. Files are deleted
 // only where it is certain that no commit names them.
 func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error {
+	if c.turn != nil {
+		select {
+		case c.turn <- struct{}{}:
+			defer func() { <-c.turn }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	cm.ID, cm.From = rand.Text(), f.mark
 	pause := firstPause
 	for {
@@ -284,9 +292,13 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 		switch {
 		case err == nil:
 			f.mark, f.moved = cm.To, c.s.o.Now()
+			c.s.trouble(false)
 			c.s.note(func(st *Status) { st.Commits++ })
 			return nil
 		case errors.Is(err, errStandby):
+			if c.e != nil {
+				c.s.note(func(st *Status) { st.Fenced++ })
+			}
 			c.remove(cm.Add)
 			return err
 		case errors.Is(err, tiers.ErrHalt):
@@ -350,6 +362,7 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 // wait pauses before another try, longer each time.
 func (c *committer) wait(ctx context.Context, pause *time.Duration, what string, err error) {
 	c.s.log.Warn("trying again", "action", what, "error", err, "in", *pause)
+	c.s.trouble(true)
 	c.s.note(func(st *Status) { st.Reason = what + ": " + err.Error() })
 	sleep(ctx, *pause)
 	*pause = min(2**pause, longestPause)

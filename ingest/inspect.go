@@ -21,9 +21,10 @@ type Inspection struct {
 	Created     time.Time        `json:"created"` // of the stream
 	State       string           `json:"state"`
 	Reason      string           `json:"reason,omitempty"`
-	Committed   uint64           `json:"committed_seq"` // everything up to it is in the lake
-	First       uint64           `json:"first_seq"`     // of the stream
-	Last        uint64           `json:"last_seq"`      // that the source has to commit
+	Holder      string           `json:"committed_by,omitempty"` // the daemon that has the source's lease
+	Committed   uint64           `json:"committed_seq"`          // everything up to it is in the lake
+	First       uint64           `json:"first_seq"`              // of the stream
+	Last        uint64           `json:"last_seq"`               // that the source has to commit
 	Lag         uint64           `json:"lag"`
 	Tables      []InspectedTable `json:"tables"`
 	Gaps        []tiers.SeqRange `json:"gaps,omitempty"` // recorded since the last reset
@@ -48,6 +49,9 @@ func (in Inspection) String() string {
 	}
 	if in.Reason != "" {
 		line("reason", "%s", in.Reason)
+	}
+	if in.Holder != "" {
+		line("commits", "%s", in.Holder)
 	}
 	line("stream", "%s, subjects %s", in.Stream, in.Filter)
 	if !in.Created.IsZero() {
@@ -79,6 +83,12 @@ func bracketed(s string) string {
 func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error) {
 	st := s.Status()
 	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason}
+	if s.o.Lease != nil {
+		l, err := s.o.Lease.Look(ctx)
+		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here
+			in.Holder = l.Holder
+		}
+	}
 	key := tiers.Mark{Stream: stream, Filter: s.o.Filter}.Key()
 	tables, err := tablesOf(ctx, s.o.Lake, key)
 	if err != nil {
@@ -143,9 +153,11 @@ func (s *Source) remedy(trouble error, in Inspection) string {
 	case in.State == Halted:
 		return "mend what the reason says, then start the daemon again"
 	case in.State == Standby:
-		return "nothing: another daemon commits this source, and this one takes over when that one is still"
+		return fmt.Sprintf("nothing: another daemon commits this source, and this one takes over when that one ends, or is still for %s", LeasePatience)
 	case in.State == Waiting:
 		return "nothing, unless it lasts: it is tried again"
+	case in.State == Stopped && in.Holder != "":
+		return "nothing: another daemon commits this source; start this one to stand by: lakeward serve"
 	case in.State == Stopped:
 		return "start the daemon: lakeward serve"
 	case len(in.Gaps) > 0:

@@ -29,15 +29,19 @@ const (
 // committed: it then is read again by the next run.
 func (s *Source) Run(ctx context.Context) error {
 	s.state(Waiting, "starting")
+	defer s.handOver()
 	pause := firstPause
-	for {
+	for first := true; ; first = false {
 		mine, end, err := s.take(ctx)
 		if err != nil { // ctx ended
 			s.stopped()
 			return nil
 		}
+		s.lead(mine, first)
 		began := s.o.Now()
-		err = s.epoch(mine)
+		if mine.Err() == nil {
+			err = s.epoch(mine)
+		}
 		if mine.Err() == nil {
 			if s.o.Now().Sub(began) > longestPause {
 				pause = firstPause
@@ -62,12 +66,21 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 	case errors.Is(err, tiers.ErrHalt):
 		s.log.Error("the source halts", "error", err)
 		s.state(Halted, err.Error())
-		s.refuse(ctx)
-	case errors.Is(err, errStandby):
+		s.halted(ctx)
+	case errors.Is(err, errAway):
 		s.log.Warn("the source stands by", "error", err)
+		s.state(Standby, err.Error())
+	case errors.Is(err, errStandby) && s.leased(ctx): // the lease says who goes on
+		s.log.Warn("the source was fenced; it starts again from its marks if it has the lease", "error", err, "in", pause)
+		s.state(Standby, err.Error())
+		sleep(ctx, pause)
+		return min(2*pause, longestPause)
+	case errors.Is(err, errStandby):
+		s.log.Warn("the source was fenced, and stands by", "error", err)
 		s.state(Standby, err.Error())
 		s.standBy(ctx)
 	default:
+		s.trouble(true)
 		s.log.Warn("the source starts again from its marks", "error", err, "in", pause)
 		s.state(Waiting, "starting again: "+errText(err))
 		sleep(ctx, pause)
@@ -150,8 +163,13 @@ func (s *Source) state(state, reason string) {
 	s.note(func(st *Status) { st.State, st.Reason = state, reason })
 }
 
-// refuse answers flushes until ctx ends.
-func (s *Source) refuse(ctx context.Context) {
+// refuse answers flushes until ctx ends, or for so long if that is not 0.
+func (s *Source) refuse(ctx context.Context, long time.Duration) {
+	if long > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, long)
+		defer cancel()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -172,12 +190,16 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // standBy waits until the marks have been still for a while although there is
-// something to commit: then the other writer is gone.
+// something to commit: then the other writer is gone. It ends earlier if the
+// lease comes to say who commits.
 func (s *Source) standBy(ctx context.Context) {
 	var last uint64
 	still := s.o.Now()
 	for ctx.Err() == nil {
 		sleep(ctx, standbyLook)
+		if s.leased(ctx) {
+			return
+		}
 		marks, err := s.marks(ctx)
 		if err != nil {
 			continue
@@ -202,9 +224,11 @@ func (s *Source) standBy(ctx context.Context) {
 }
 
 // epoch reads the stream from the marks until ctx ends (nil), or until there
-// is doubt about what the lake holds. Four goroutines, all ended when it
-// returns: fetch, decode, commit, and one that watches the stream. Closing a batch hands it from decode to
-// commit, so that at most one is under way while the next one fills.
+// is doubt about what the lake holds. Five goroutines, all ended when it
+// returns: fetch, decode, commit, one that watches the stream, and one that
+// keeps the lease for as long as something may be committed. Closing a batch
+// hands it from decode to commit, so that at most one is under way while the
+// next one fills.
 func (s *Source) epoch(ctx context.Context) error {
 	e, err := s.begin(ctx)
 	if err != nil {
@@ -215,6 +239,7 @@ func (s *Source) epoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read stream: %w", err)
 	}
+	s.trouble(false)
 	// work outlives ctx by the grace period, so that what was read is committed.
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -238,7 +263,15 @@ func (s *Source) epoch(ctx context.Context) error {
 		defer close(closed)
 		return d.run(work, reader, chunks, free)
 	})
-	g.Go(func() error { return c.run(work, closed) })
+	leading, committed := context.WithCancel(work)
+	defer committed()
+	g.Go(func() error {
+		defer committed()
+		return c.run(work, closed)
+	})
+	if s.o.Lease != nil {
+		g.Go(func() error { return c.keep(leading) })
+	}
 	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()
 	return errors.Join(err, reader.Close())

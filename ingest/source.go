@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/lease"
 )
 
 // Options are what a source needs. Zero values of the bounds have defaults.
@@ -48,6 +49,9 @@ type Options struct {
 	// with the power; the lake must not be ahead of it then. Twice the interval.
 	Settle time.Duration
 	Grace  time.Duration // for the last batch once Run's context ends; default 30s
+	// Lease says which of several daemons on the source works; nil: this one, as
+	// far as the fence lets it.
+	Lease *lease.Lease
 
 	Logger   *slog.Logger
 	Now      func() time.Time                // default time.Now
@@ -80,7 +84,7 @@ type TableOptions struct {
 const (
 	Running = "running"
 	Waiting = "waiting" // for the stream or the lake; it goes on by itself
-	Standby = "standby" // another writer commits this source; it takes over when that one is still
+	Standby = "standby" // another daemon commits this source; this one takes over when that one is still
 	Halted  = "halted"  // an operator must decide; see the reason
 	Stopped = "stopped"
 )
@@ -101,7 +105,10 @@ type Status struct {
 	Committed   uint64 // sequence up to which everything is in the lake
 	Last        uint64 // last sequence that was read
 	LastCommit  time.Time
+	Fenced      uint64 // times that another writer was first, so that what was read was read again
+	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
 
+	unable bool      // of a stand-by: it could not take over at the moment
 	lastAt time.Time // when the stream got the message at Last; zero: not known
 }
 
@@ -117,6 +124,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	status  Status
+	stuck   time.Time          // since when nothing gets on; zero: it does
 	yield   context.CancelFunc // ends what Run does at the moment; nil: nothing
 	holders int                // that want the source, or have it
 }
@@ -182,6 +190,10 @@ func (s *Source) note(f func(*Status)) {
 	defer s.mu.Unlock()
 	f(&s.status)
 }
+
+// Ready reports whether the source does its work: it runs, or it stands by and
+// could take over.
+func (st Status) Ready() bool { return st.State == Running || st.State == Standby && !st.unable }
 
 // Last is the last sequence of the stream that the source has to commit.
 func (s *Source) Last(ctx context.Context) (uint64, error) {

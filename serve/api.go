@@ -105,6 +105,8 @@ type Status struct {
 	Warehouse string     `json:"warehouse"`
 	Sources   []Source   `json:"sources"`
 	Pipelines []Pipeline `json:"pipelines"`
+	// Standby says of each source that another daemon commits, which one does.
+	Standby []string `json:"standby,omitempty"`
 	// Degraded says in words what is wrong although the daemon is ready.
 	Degraded []string  `json:"degraded,omitempty"`
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
@@ -116,6 +118,7 @@ type Source struct {
 	Stream      string    `json:"stream"`
 	State       string    `json:"state"` // running, waiting, standby, halted, stopped
 	Reason      string    `json:"reason,omitempty"`
+	Holder      string    `json:"committed_by,omitempty"` // name of the daemon that commits the source
 	Events      uint64    `json:"events"`
 	Bytes       uint64    `json:"bytes"`
 	Quarantined uint64    `json:"quarantined"`
@@ -123,6 +126,7 @@ type Source struct {
 	Gaps        uint64    `json:"gaps"`
 	Commits     uint64    `json:"commits"`
 	Conflicts   uint64    `json:"conflicts"`
+	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`
 	LastCommit  time.Time `json:"last_commit,omitzero"`

@@ -77,6 +77,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		{"ingest_gaps_total", "Stream sequences that were gone before they could be read.", s.Gaps},
 		{"ingest_commits_total", "Commits to the lake since the start.", s.Commits},
 		{"ingest_conflicts_total", "Commits refused because another writer was first.", s.Conflicts},
+		{"ingest_fenced_total", "Times that another daemon committed first, so that what was read was dropped and read again.", s.Fenced},
 	} {
 		out <- prometheus.MustNewConstMetric(desc(m.name, m.help, l...), prometheus.CounterValue, float64(m.value), s.Name)
 	}
@@ -87,6 +88,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 	gauge(out, desc("ingest_lag_messages", "Messages of the stream that are not committed yet.", l...), lag, s.Name)
 	gauge(out, desc("ingest_last_commit_timestamp_seconds", "When the last commit was made.", l...), seconds(s.LastCommit), s.Name)
 	gauge(out, desc("source_state_info", "State of the source.", "source", "state"), 1, s.Name, s.State)
+	gauge(out, desc("source_standby", "1 while another daemon commits the source.", l...), flag(s.State == "standby"), s.Name)
 }
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {

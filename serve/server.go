@@ -217,6 +217,9 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	} else {
 		fmt.Fprintln(w, "ready")
 	}
+	for _, line := range st.Standby {
+		fmt.Fprintln(w, "stands by:", line)
+	}
 	for _, reason := range st.Degraded {
 		fmt.Fprintln(w, "degraded:", reason)
 	}

@@ -41,7 +41,7 @@ func postgres() dialect {
 	return dialect{
 		iceberg:  icebergsql.Postgres,
 		numbered: true,
-		begin: `SELECT set_config('idle_in_transaction_session_timeout', '30s', true),
+		begin: `SELECT set_config('idle_in_transaction_session_timeout', '5s', true),
 			CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`,
 		settle: `SELECT table_name FROM iceberg_tables
 			WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? FOR SHARE`,
@@ -133,6 +133,18 @@ func openSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error
 	if err := initCatalog(ctx, db, icebergsql.SQLite, iceberg.Properties{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare catalog %s: %w", path, err), db.Close())
 	}
+	return db, nil
+}
+
+// openLeases opens the SQLite file once more, on first use, so that renewing a
+// lease syncs nothing. Whoever commits next syncs the log for both.
+func openLeases(path string) (*sql.DB, error) {
+	q := url.Values{"_pragma": {"busy_timeout(1000)", "synchronous(NORMAL)", "journal_mode(WAL)"}}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open catalog: %w", err)
+	}
+	db.SetMaxOpenConns(1)
 	return db, nil
 }
 

@@ -46,7 +46,8 @@ type Lake struct {
 	log       *slog.Logger
 	readOnly  bool
 	db        *sql.DB
-	catalog   string // its name, for people
+	catalog   string  // its name, for people
+	leases    *sql.DB // for leases, which nobody misses after a power failure
 	pointers  pointers
 	files     *durable
 	io        fileIO
@@ -95,7 +96,12 @@ func Open(ctx context.Context, o Options) (*Lake, error) {
 		return nil, err
 	}
 	l.catalog = catalogName(o.Catalog)
-	l.db, l.pointers = db, pointers{db: db, dialect: d, fault: o.CatalogFault}
+	l.db, l.leases, l.pointers = db, db, pointers{db: db, dialect: d, fault: o.CatalogFault}
+	if !isPostgres(o.Catalog) && !o.ReadOnly {
+		if l.leases, err = openLeases(o.Catalog); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
 	return l, nil
 }
 
@@ -136,7 +142,13 @@ func (l *Lake) Ping(ctx context.Context) error {
 }
 
 // Close releases the catalog. Tables are not usable afterwards.
-func (l *Lake) Close() error { return l.db.Close() }
+func (l *Lake) Close() error {
+	err := l.db.Close()
+	if l.leases != l.db {
+		err = errors.Join(l.leases.Close(), err)
+	}
+	return err
+}
 
 // Tables lists the names of the lake's tables, in order.
 func (l *Lake) Tables(ctx context.Context) ([]string, error) { return l.pointers.list(ctx) }

@@ -114,7 +114,7 @@ func TestSettingsOfAChange(t *testing.T) {
 	if _, err := l.Create(t.Context(), "events", tierstest.Schema(), tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, o.Catalog, `DO $$ BEGIN ASSERT (SELECT string_agg(value, ',') FROM seen) = 'on 30s'; END $$`)
+	exec(t, o.Catalog, `DO $$ BEGIN ASSERT (SELECT string_agg(value, ',') FROM seen) = 'on 5s'; END $$`)
 }
 
 func exec(t *testing.T, url, stmt string) {

@@ -1,0 +1,82 @@
+package compact
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/lease"
+)
+
+// emptyLake counts the rounds that look at it.
+type emptyLake struct {
+	Lake
+	rounds atomic.Int64
+}
+
+func (l *emptyLake) Tables(context.Context) ([]string, error) { return nil, nil }
+
+func (l *emptyLake) Orphans(context.Context, time.Time) ([]tiers.Orphan, error) {
+	l.rounds.Add(1)
+	return nil, nil
+}
+
+type memLeases struct {
+	mu   sync.Mutex
+	rows map[string]string
+}
+
+func (m *memLeases) Lease(_ context.Context, name string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rows[name], nil
+}
+
+func (m *memLeases) SwapLease(_ context.Context, name, old, new string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows[name] != old {
+		return false, nil
+	}
+	m.rows[name] = new
+	return true, nil
+}
+
+func TestOneOfTwoDaemonsDoesTheRounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, dir := &memLeases{rows: map[string]string{}}, t.TempDir()
+		start := func(name string) (*emptyLake, func()) {
+			l := &emptyLake{}
+			m := NewMaintainer(MaintainerOptions{Lake: l, Every: time.Second, Grace: time.Hour, Seen: filepath.Join(dir, name),
+				Lease: lease.New(lease.Options{Store: store, Name: "maintenance", Holder: lease.Holder{ID: name, Name: name}, Patience: LeasePatience})})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- m.Run(ctx) }()
+			synctest.Wait()
+			return l, func() {
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		a, endA := start("a")
+		b, endB := start("b")
+		time.Sleep(10 * time.Minute)
+		if x, y := a.rounds.Load(), b.rounds.Load(); x < 500 || y != 0 {
+			t.Errorf("a did %d rounds and b %d; want b none", x, y)
+		}
+		endA()
+		had := a.rounds.Load()
+		time.Sleep(2 * leaseBeat)
+		if x, y := a.rounds.Load(), b.rounds.Load(); x != had || y == 0 {
+			t.Errorf("after a has ended, a did %d rounds more and b %d", x-had, y)
+		}
+		endB()
+	})
+}

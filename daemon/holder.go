@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward/tiers/lease"
+)
+
+// instanceName is the file that tells this data directory from others. Its lock
+// says that whoever used it before has ended, so the next daemon on it takes
+// back at once what that one held.
+const instanceName = "instance"
+
+// holderOf is who works on a data directory, among the daemons of one lake.
+func holderOf(dir string, readOnly bool) (lease.Holder, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	h := lease.Holder{Name: fmt.Sprintf("%s (pid %d)", host, os.Getpid())}
+	path := filepath.Join(dir, instanceName)
+	b, err := os.ReadFile(path)
+	if h.ID = strings.TrimSpace(string(b)); h.ID != "" {
+		return h, nil
+	}
+	h.ID = rand.Text()
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = nil
+		if !readOnly {
+			err = os.WriteFile(path, []byte(h.ID+"\n"), 0o640)
+		}
+	}
+	if err != nil {
+		return h, fmt.Errorf("identify the data directory: %w", err)
+	}
+	return h, nil
+}
+
+// lease is the lease on a piece of work that one daemon of a lake does.
+func (c *core) lease(work string, patience time.Duration) *lease.Lease {
+	return lease.New(lease.Options{Store: c.lake, Name: work, Holder: c.holder, Patience: patience})
+}
