@@ -349,6 +349,44 @@ func TestTwoRemovalsAtOnceConflict(t *testing.T) {
 	w.account()
 }
 
+// TestAnyStepOfTheCatalogMayFail fails each step of each commit in turn, also
+// by losing the reply of one that took effect.
+func TestAnyStepOfTheCatalogMayFail(t *testing.T) {
+	for n, more := 1, true; more; n++ {
+		t.Run(fmt.Sprint("step ", n), func(t *testing.T) {
+			w := newWorld(t)
+			w.ingest("EVENTS", day0, 5, nil)
+			w.ingest("EVENTS", day0.AddDate(0, 0, 5), 5, nil)
+			w.now = day0.AddDate(0, 0, 6)
+			left, at := n, lake.Step("")
+			w.fail = func(s lake.Step) error {
+				if left--; left == 0 {
+					at = s
+					return errors.New("the catalog is gone")
+				}
+				return nil
+			}
+			_, rerr := w.keeping(2).Retain(t.Context(), nil, false)
+			e, eerr := w.keeping(2).Erase(t.Context(), Erasure{Table: "events", Where: "stream_seq = 7"})
+			w.fail = nil
+			w.account()
+			if more = at != ""; more && rerr == nil && eerr == nil && at != lake.StepCommitted {
+				t.Errorf("%s failed in silence", at)
+			}
+			if eerr == nil && (e.Rows != 1 || slices.Contains(w.ids(), "EVENTS-7")) {
+				t.Errorf("%s failed; erased: %+v, %v", at, e, w.ids())
+			}
+			_, err := w.keeping(2).Retain(t.Context(), nil, false)
+			w.must(err)
+			_, err = w.keeping(2).Erase(t.Context(), Erasure{Table: "events", Where: "stream_seq = 7"})
+			w.must(err)
+			if gone := w.account(); tiers.CountSeqs(gone) != 6 || len(w.ids()) != 4 {
+				t.Errorf("%s failed; then gone are %v, and here %v", at, gone, w.ids())
+			}
+		})
+	}
+}
+
 // TestAnyOperationOfARemovalMayFail fails one operation in eight, each in turn
 // with FAULTS=all: no row is lost that should stay, none is repeated, each
 // message is in the table or recorded as gone, and what is said to be erased is.

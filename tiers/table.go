@@ -75,11 +75,11 @@ type Snapshot struct {
 // Commit is one atomic change of a table: files in, files out, and for
 // ingest the mark. Exactly one of the three outcomes of Table.Commit follows.
 type Commit struct {
-	ID      string // unique; found again in the snapshot summary and a table property
-	Add     []DataFile
-	Remove  []DataFile // by path
-	From    *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
-	To      *Mark      // nil for commits that are not ingest's; marks are then untouched
+	ID     string // unique; found again in the snapshot summary and a table property
+	Add    []DataFile
+	Remove []DataFile // by path
+	From   *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
+	To     *Mark      // nil for commits that are not ingest's; marks are then untouched
 	// Base is the snapshot the change was planned on. With 0 the commit lands on
 	// any later one, as long as the files to remove are still there.
 	Base    int64
