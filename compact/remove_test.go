@@ -207,6 +207,36 @@ func TestAnErasureTakesOutJustTheRows(t *testing.T) {
 	}
 }
 
+// A quiet table would keep its last snapshots for ever, and with them what was
+// erased.
+func TestErasedRowsLeaveTheDiskOfAQuietTable(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Now()
+	w.ingest("EVENTS", day0, 10, nil)
+	old := strings.TrimPrefix(w.files()[0].Path, "file://")
+	m := w.keeping(0)
+	m.o.Expiry = Expiry{Least: 50, Most: 500, Age: time.Hour}
+	e, err := m.Erase(t.Context(), Erasure{Table: "events", Where: "stream_seq = 3"})
+	w.must(err)
+	for _, after := range []time.Duration{0, 61 * time.Minute, 61 * time.Minute} {
+		if _, err := os.Stat(old); err != nil {
+			t.Errorf("the file went too early: %v", err)
+		}
+		w.now = w.now.Add(after)
+		_, err := m.Expire(t.Context(), nil, false)
+		w.must(err)
+		_, err = m.Orphans(t.Context(), false)
+		w.must(err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) || w.now.Before(e.Removed) {
+		t.Errorf("the file is still there: %v; it was said to go by %s", err, e.Removed)
+	}
+	w.must(w.table.Refresh(t.Context()))
+	if len(w.rows()) != 9 {
+		t.Errorf("%d rows", len(w.rows()))
+	}
+}
+
 func upTo(from, to int) (out []int) {
 	for ; from <= to; from++ {
 		out = append(out, from)
