@@ -30,7 +30,6 @@ type remover struct {
 	w     *Rewriter
 	t     tiers.Table
 	spans map[string]span // by path of a file
-	blind []string        // damaged files, of which it is not known what they hold
 }
 
 // span is which sequences a file may hold.

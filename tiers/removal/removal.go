@@ -120,19 +120,26 @@ func (r Record) Encode() (string, error) {
 
 // Last is the table's last removal; its id is empty if there was none.
 func Last(t tiers.Table) (Record, error) {
-	text := t.Properties()[Property]
+	r, err := decode(t.Properties()[Property])
+	if err != nil {
+		return Record{}, fmt.Errorf("read last removal from lake.%s: %w", t.Name(), err)
+	}
+	return r, nil
+}
+
+func decode(text string) (Record, error) {
 	if text == "" {
 		return Record{Settled: true}, nil
 	}
 	var w wire
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
-		return Record{}, fmt.Errorf("read last removal from lake.%s: %w", t.Name(), err)
+		return Record{}, err
 	}
 	r := Record{ID: w.ID, At: w.At, Kind: w.Kind, By: w.By, Reason: w.Reason, Files: w.Files, Rows: w.Rows, Settled: w.Settled, Gone: map[string][]tiers.SeqRange{}}
 	for stream, text := range w.Gone {
 		rs, err := parquetfile.DecodeSeqs(text)
 		if err != nil {
-			return Record{}, fmt.Errorf("read last removal from lake.%s: %w", t.Name(), err)
+			return Record{}, err
 		}
 		r.Gone[stream] = rs
 	}
