@@ -5,10 +5,13 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // Expiry says which snapshots of a table are kept: those younger than Age, but
-// no more than Most, and the last Least whatever their age.
+// no more than Most, and the last Least whatever their age. Those before a
+// removal (retention, an erasure) go by age alone, counted from when the next
+// snapshot took their place, or a quiet table would keep what was removed.
 type Expiry struct {
 	Least int
 	Most  int
@@ -23,13 +26,26 @@ func DefaultExpiry() Expiry { return Expiry{Least: 50, Most: 500, Age: 26 * time
 // one unbroken line up to the newest, so that "what came since" stays known.
 func (e Expiry) Expired(snapshots []tiers.Snapshot, now time.Time) []int64 {
 	s := slices.SortedFunc(slices.Values(snapshots), func(a, b tiers.Snapshot) int { return int(a.Sequence - b.Sequence) })
-	keep := 0
-	for keep < len(s) && (keep < max(e.Least, 1) || (keep < e.Most && now.Sub(s[len(s)-1-keep].Time) < e.Age)) {
-		keep++
+	keep, removed := 0, false
+	for ; keep < len(s); keep++ {
+		x, since := s[len(s)-1-keep], time.Time{}
+		if since = x.Time; removed {
+			since = s[len(s)-keep].Time
+		}
+		if (removed || keep >= max(e.Least, 1)) && (keep >= e.Most || now.Sub(since) >= e.Age) {
+			break
+		}
+		removed = removed || removes(x)
 	}
 	var ids []int64
 	for _, x := range s[:len(s)-keep] {
 		ids = append(ids, x.ID)
 	}
 	return ids
+}
+
+// removes reports whether the snapshot took rows out on purpose.
+func removes(s tiers.Snapshot) bool {
+	kind := s.Summary[removal.SummaryKey]
+	return kind == removal.Retain || kind == removal.Erase
 }

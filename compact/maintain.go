@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lease"
 )
@@ -31,15 +32,18 @@ type expirer interface {
 
 // MaintainerOptions wire a Maintainer.
 type MaintainerOptions struct {
-	Lake    Lake
-	Rewrite Options // its Lake is ignored
-	Expiry  Expiry
-	Grace   time.Duration // how long a file must have been an orphan before it is removed
-	Every   time.Duration // between rounds; 0: none by themselves
-	Lease   *lease.Lease  // of the one that does rounds; nil: this one
-	Seen    string        // file that remembers since when files are orphans
-	Now     func() time.Time
-	Logger  *slog.Logger
+	Lake      Lake
+	Rewrite   Options                          // its Lake is ignored
+	Confiner  query.Confiner                   // of the predicates of erasures
+	Retention func(table string) time.Duration // nil, or 0: for ever
+	Own       []string                         // tables of bookkeeping that retention and erasures leave alone
+	Expiry    Expiry
+	Grace     time.Duration // how long a file must have been an orphan before it is removed
+	Every     time.Duration // between rounds; 0: none by themselves
+	Lease     *lease.Lease  // of the one that does rounds; nil: this one
+	Seen      string        // file that remembers since when files are orphans
+	Now       func() time.Time
+	Logger    *slog.Logger
 }
 
 // Maintainer keeps the tables of a lake. Its methods may be called at any time,
@@ -67,6 +71,9 @@ func NewMaintainer(o MaintainerOptions) *Maintainer {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Retention == nil {
+		o.Retention = func(string) time.Duration { return 0 }
+	}
 	o.Rewrite.Lake = o.Lake
 	return &Maintainer{o: o, turn: make(chan struct{}, 1)}
 }
@@ -77,6 +84,7 @@ type Report struct {
 	Lines  []string `json:"lines,omitempty"`
 	Merged Merged   `json:"merged,omitzero"`
 	Count  int      `json:"count"` // merges, snapshots or files
+	Rows   int64    `json:"rows,omitempty"`
 	Bytes  int64    `json:"bytes,omitempty"`
 }
 
@@ -115,15 +123,24 @@ func (m *Maintainer) tables(ctx context.Context, names []string) ([]tiers.Table,
 	return out, nil
 }
 
+// take waits for the turn to rewrite.
+func (m *Maintainer) take(ctx context.Context) (release func(), err error) {
+	select {
+	case m.turn <- struct{}{}:
+		return func() { <-m.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Compact merges the small files of the named tables, or of all.
 func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Report, error) {
 	rep := Report{DryRun: dry}
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
-		return rep, ctx.Err()
+	release, err := m.take(ctx)
+	if err != nil {
+		return rep, err
 	}
+	defer release()
 	tables, err := m.tables(ctx, names)
 	if err != nil {
 		return rep, err
@@ -257,6 +274,7 @@ func (m *Maintainer) round(ctx context.Context) {
 		what string
 		do   func() (Report, error)
 	}{
+		{"take out days beyond their retention", func() (Report, error) { return m.Retain(ctx, nil, false) }},
 		{"merge small files", func() (Report, error) { return m.Compact(ctx, nil, false) }},
 		{"forget old snapshots", func() (Report, error) { return m.Expire(ctx, nil, false) }},
 		{"remove orphans", func() (Report, error) { return m.Orphans(ctx, false) }},
@@ -268,7 +286,7 @@ func (m *Maintainer) round(ctx context.Context) {
 		case err != nil:
 			m.o.Logger.Error(part.what+"; it is tried again", "in", m.o.Every, "error", err)
 		case rep.Count > 0:
-			m.o.Logger.Info(part.what, "done", rep.Count, "files_in", rep.Merged.FilesIn, "files_out", rep.Merged.FilesOut, "bytes", rep.Bytes)
+			m.o.Logger.Info(part.what, "done", rep.Count, "files_in", rep.Merged.FilesIn, "files_out", rep.Merged.FilesOut, "rows", rep.Rows, "bytes", rep.Bytes)
 		}
 	}
 }

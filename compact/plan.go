@@ -68,9 +68,7 @@ func date(day int32) string {
 // small are.
 func Plan(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	files = slices.DeleteFunc(files, func(f tiers.DataFile) bool { return f.Day != dayOf(f.TimeMin) })
-	slices.SortFunc(files, func(a, b tiers.DataFile) int {
-		return cmp.Or(cmp.Compare(a.Day, b.Day), a.TimeMin.Compare(b.TimeMin), cmp.Compare(a.Path, b.Path))
-	})
+	slices.SortFunc(files, byDay)
 	var jobs []Job
 	for len(files) > 0 {
 		n := 1
@@ -81,6 +79,10 @@ func Plan(files []tiers.DataFile, p Policy, now time.Time) []Job {
 		files = files[n:]
 	}
 	return jobs
+}
+
+func byDay(a, b tiers.DataFile) int {
+	return cmp.Or(cmp.Compare(a.Day, b.Day), a.TimeMin.Compare(b.TimeMin), cmp.Compare(a.Path, b.Path))
 }
 
 func planDay(files []tiers.DataFile, p Policy, now time.Time) []Job {

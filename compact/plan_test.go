@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // listing reads lines of: day hour size-KiB rows [xN].
@@ -73,19 +74,26 @@ func TestExpired(t *testing.T) {
 		return out
 	}
 	for _, c := range []struct {
-		name   string
-		e      Expiry
-		n      int
-		forget int
+		name    string
+		e       Expiry
+		n       int
+		removal int // 0: none
+		forget  int
 	}{
-		{"few are kept whatever their age", Expiry{Least: 50, Most: 500, Age: time.Minute}, 40, 0},
-		{"the young are kept", Expiry{Least: 2, Most: 500, Age: time.Hour}, 100, 40},
-		{"their number is bounded", Expiry{Least: 2, Most: 30, Age: time.Hour}, 100, 70},
-		{"the newest always stays", Expiry{}, 3, 2},
-		{"no snapshot", DefaultExpiry(), 0, 0},
+		{"few are kept whatever their age", Expiry{Least: 50, Most: 500, Age: time.Minute}, 40, 0, 0},
+		{"the young are kept", Expiry{Least: 2, Most: 500, Age: time.Hour}, 100, 0, 40},
+		{"their number is bounded", Expiry{Least: 2, Most: 30, Age: time.Hour}, 100, 0, 70},
+		{"the newest always stays", Expiry{}, 3, 0, 2},
+		{"no snapshot", DefaultExpiry(), 0, 0, 0},
+		{"those before a removal go by age, however few", Expiry{Least: 50, Most: 500, Age: 10 * time.Minute}, 40, 20, 19},
+		{"what a removal replaced is kept for a while", Expiry{Least: 50, Most: 500, Age: 30 * time.Minute}, 40, 20, 9},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ids := c.e.Expired(snaps(c.n), now)
+			in := snaps(c.n)
+			if c.removal > 0 {
+				in[c.removal-1].Summary = map[string]string{removal.SummaryKey: removal.Erase}
+			}
+			ids := c.e.Expired(in, now)
 			if len(ids) != c.forget || (len(ids) > 0 && (ids[0] != 1 || ids[len(ids)-1] != int64(c.forget))) {
 				t.Errorf("forgets %v, want the first %d", ids, c.forget)
 			}

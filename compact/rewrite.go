@@ -14,6 +14,7 @@ import (
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // Options wire a Rewriter.
@@ -61,7 +62,7 @@ func (r *Rewriter) merge(ctx context.Context, t tiers.Table, j Job) (m Merged, e
 		return m, err
 	}
 	c := tiers.Commit{ID: "compact-" + uuid.NewString(), Base: cur.ID, SameRows: true,
-		Summary: map[string]string{"lakeward.maintenance": "compact"}}
+		Summary: map[string]string{removal.SummaryKey: "compact"}}
 	keep := false // what was written: it is named, or may be
 	defer func() {
 		if !keep {
@@ -251,35 +252,49 @@ func where(cuts []time.Time, i int) string {
 
 // write makes one file of the rows; it has none if there are none.
 func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, day int32, cond string, o parquetfile.Options) (tiers.DataFile, error) {
+	rows, err := r.read(ctx, ses, t, cond)
+	if err != nil || rows.N == 0 {
+		return tiers.DataFile{}, err
+	}
+	if o.Stream != "" && o.Seqs == nil {
+		o.Seqs = seqsOf(rows.Column(tiers.ColStreamSeq), rows.N)
+	}
+	f, err := encode(t, rows, o)
+	if err != nil {
+		return tiers.DataFile{}, err
+	}
+	if f.Info.Day != day {
+		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
+	}
+	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
+}
+
+// read returns the rows of the table that the condition selects.
+func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, cond string) (*parquetfile.Table, error) {
 	rr, err := ses.Query(ctx, fmt.Sprintf("SELECT * FROM lake.%q WHERE %s", t.Name(), cond))
 	if err != nil {
-		return tiers.DataFile{}, fmt.Errorf("read rows: %w", err)
+		return nil, fmt.Errorf("read rows: %w", err)
 	}
 	defer rr.Release()
 	rows := parquetfile.NewTable(t.Schema())
 	for rr.Next() {
 		if err := appendBatch(rows, rr.RecordBatch()); err != nil {
-			return tiers.DataFile{}, err
+			return nil, err
 		}
 	}
 	if err := rr.Err(); err != nil {
-		return tiers.DataFile{}, fmt.Errorf("read rows: %w", err)
+		return nil, fmt.Errorf("read rows: %w", err)
 	}
-	if rows.N == 0 {
-		return tiers.DataFile{}, nil
-	}
-	if o.Stream != "" && o.Seqs == nil {
-		o.Seqs = seqsOf(rows.Column(tiers.ColStreamSeq), rows.N)
-	}
+	return rows, nil
+}
+
+// encode makes a file of the table, by time, of the rows.
+func encode(t tiers.Table, rows *parquetfile.Table, o parquetfile.Options) (parquetfile.File, error) {
 	f, err := parquetfile.NewWriter().Write(rows, byTime(rows), o)
-	if err != nil {
-		return tiers.DataFile{}, err
+	if err == nil {
+		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
 	}
-	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(day), f.Info.CRC32C)
-	if f.Info.Day != day {
-		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
-	}
-	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
+	return f, err
 }
 
 // byTime is the order of the rows.

@@ -115,9 +115,16 @@ type EventTime struct {
 
 // Table is what is declared about one lake table.
 type Table struct {
-	Name    strict.At[string]
-	Columns []Column
-	Bloom   []string
+	Name      strict.At[string]
+	Columns   []Column
+	Bloom     []string
+	Retention Retention
+}
+
+// Retention is how long rows are kept, if it is said here.
+type Retention struct {
+	Said bool
+	Age  time.Duration // 0: for ever
 }
 
 // Column is a declared column.
@@ -146,6 +153,8 @@ type Flush struct {
 type Lake struct {
 	Warehouse   string // directory
 	Catalog     string // sqlite:FILE, or a postgres:// URL, which may hold a password
+	Retention   time.Duration
+	Quarantine  Retention
 	Maintenance Maintenance
 }
 
@@ -313,6 +322,20 @@ func (c Config) BloomColumns(table string) []string {
 		return t.Bloom
 	}
 	return c.Ingest.Bloom
+}
+
+// RetentionOf is how long the rows of a lake table are kept; 0: for ever. What
+// ingest and removals write of themselves is none of its business: it stays.
+func (c Config) RetentionOf(table string) time.Duration {
+	r := c.Lake.Quarantine
+	if table != quarantineTable {
+		t, _ := c.Table(table)
+		r = t.Retention
+	}
+	if r.Said {
+		return r.Age
+	}
+	return c.Lake.Retention
 }
 
 // StateFile is where pipelines keep their baselines.

@@ -110,6 +110,11 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	if r := c.Analytics.Retention; r != 365*24*time.Hour {
 		t.Errorf("retention of the analytics tier is %s", r)
 	}
+	for table, want := range map[string]time.Duration{"windows": 400 * 24 * time.Hour, "signin": 0, "quarantine": 90 * 24 * time.Hour, "other": 90 * 24 * time.Hour} {
+		if got := c.RetentionOf(table); got != want {
+			t.Errorf("retention of %s is %s, want %s", table, got, want)
+		}
+	}
 	if c.BloomColumns("windows")[0] != "Hostname" || c.BloomColumns("signin")[0] != "src_endpoint.ip" {
 		t.Error("bloom columns")
 	}

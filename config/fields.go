@@ -59,6 +59,7 @@ func tableType() strict.Type[Table] {
 	return strict.Object(
 		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
+		strict.F("retention", ownRetention(), func(t *T) *Retention { return &t.Retention }, "How long the table's rows are kept, or `forever`, in place of `lake.retention`."),
 	)
 }
 
@@ -82,7 +83,9 @@ func lakeType() strict.Type[Lake] {
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
 		strict.F("catalog", databaseURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, where tables are made if they are missing. A URL takes libpq's parameters: `sslmode` (without it TLS is used only if the server offers it), `sslrootcert`, `search_path`, several hosts with `target_session_attrs=read-write`. Without it: `catalog.db` in the warehouse."),
-		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward compact`, `expire` and `orphans`."),
+		strict.F("retention", retention(), func(l *L) *time.Duration { return &l.Retention }, "How long rows of events are kept, by `time`, or `forever`: a day goes as a whole, once its end is older than this. Tables may say otherwise (`tables.NAME.retention`). Tables that pipelines write, and Lakeward's own `ingest_skipped` and `ingest_removed`, are left alone.").Default("forever"),
+		strict.F("quarantine_retention", ownRetention(), func(l *L) *Retention { return &l.Quarantine }, "How long rows of `lake.quarantine` are kept, by when they were published. Without it: as `lake.retention` says. A row that is gone cannot be replayed."),
+		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward retain`, `compact`, `expire` and `orphans`."),
 	)
 }
 
@@ -90,7 +93,7 @@ func maintenanceType() strict.Type[Maintenance] {
 	type M = Maintenance
 	type S = Snapshots
 	return strict.Object(
-		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often small files are merged, old snapshots forgotten and orphaned files removed; `0s`: only by command.").Default("10m"),
+		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often days beyond their retention are taken out, small files merged, old snapshots forgotten and orphaned files removed; `0s`: only by command.").Default("10m"),
 		strict.F("file_size", strict.Size(1<<20, 1<<30), func(m *M) *int64 { return &m.FileSize }, "Size that files are merged up to; those of at least half of it stay.").Default("128MiB"),
 		strict.F("file_rows", strict.Int[int64](1000, 10_000_000), func(m *M) *int64 { return &m.FileRows }, "Most rows of a merged file. They are in memory while it is written.").Default("1000000"),
 		strict.F("snapshots", strict.Object(

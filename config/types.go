@@ -26,6 +26,8 @@ func nameText() strict.Type[string] {
 	}), "name")
 }
 
+const quarantineTable = "quarantine" // of what could not be decoded
+
 func tableNameProblem(s string) (what, remedy string) {
 	if strings.HasPrefix(s, "lake.") {
 		return "`" + s + "` names its tier, which is the lake here anyway", "write `" + strings.TrimPrefix(s, "lake.") + "`"
@@ -33,7 +35,10 @@ func tableNameProblem(s string) (what, remedy string) {
 	if !matches(s, `[A-Za-z_][A-Za-z0-9_]*`) {
 		return "`" + s + "` is no table", "use letters, digits and `_`, at most 63, not beginning with a digit"
 	}
-	if s == "quarantine" || s == "ingest_skipped" {
+	switch s {
+	case quarantineTable:
+		return "the table `" + s + "` is Lakeward's own", "choose another name; how long its rows are kept is `lake.quarantine_retention`"
+	case "ingest_skipped", "ingest_removed":
 		return "the table `" + s + "` is Lakeward's own", "choose another name"
 	}
 	return "", ""
@@ -89,12 +94,17 @@ func parseType(s string, depth int) (tiers.Type, bool) {
 	return tiers.Type{Kind: k}, ok
 }
 
-// retention is a duration in whole days, or forever: zero.
+const (
+	forever          = "forever"
+	retentionPattern = `^(forever|([0-9]+(ms|s|m|h|d))+)$`
+)
+
+// retention is a duration of a day or more, or forever: zero.
 func retention() strict.Type[time.Duration] {
 	d := strict.Duration(day, 36500*day)
-	schema := strict.Schema{"type": "string", "pattern": `^(forever|([0-9]+(ms|s|m|h|d))+)$`}
+	schema := strict.Schema{"type": "string", "pattern": retentionPattern}
 	return strict.Plain("duration, or forever", schema, func(s string, out *time.Duration) (string, string) {
-		if s == "forever" {
+		if s == forever {
 			*out = 0
 			return "", ""
 		}
@@ -103,9 +113,28 @@ func retention() strict.Type[time.Duration] {
 		return what, remedy
 	}, func(v *time.Duration) string {
 		if *v == 0 {
-			return "forever"
+			return forever
 		}
 		return strict.FormatDuration(*v)
+	})
+}
+
+// ownRetention is a retention that may be left unsaid.
+func ownRetention() strict.Type[Retention] {
+	inner := retention()
+	schema := strict.Schema{"type": "string", "pattern": retentionPattern}
+	return strict.Plain("duration, or forever", schema, func(s string, out *Retention) (string, string) {
+		v, what, remedy := strict.ParseText(inner, s)
+		*out = Retention{Said: what == "", Age: v}
+		return what, remedy
+	}, func(r *Retention) string {
+		switch {
+		case !r.Said:
+			return ""
+		case r.Age == 0:
+			return forever
+		}
+		return strict.FormatDuration(r.Age)
 	})
 }
 

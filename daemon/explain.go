@@ -31,7 +31,8 @@ func (c *cli) verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Prove that every message of the streams is in the lake once",
 		Long: "Compares the streams' sequences with the ranges that each data file records: every message must be\n" +
-			"in a table once, in lake.quarantine with a reason, or a counted repeat. Exit code 1 if not.",
+			"in a table once, in lake.quarantine with a reason, a counted repeat, or recorded as removed by retention\n" +
+			"or an erasure. Exit code 1 if not.",
 		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withWriter(cmd.Context(), func(b serve.Backend) error {

@@ -52,8 +52,10 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.history(ctx, c)
 	case "finding explain":
 		return v.finding(ctx, c)
-	case "lake compact", "lake expire", "lake orphans":
+	case "lake retain", "lake compact", "lake expire", "lake orphans":
 		return v.maintain(ctx, c)
+	case "lake erase":
+		return v.erase(ctx, c)
 	case "source status":
 		return v.sourceStatus(ctx, c)
 	case "source reset":

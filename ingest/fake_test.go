@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
@@ -130,6 +131,7 @@ type memSnapshot struct {
 	added []tiers.DataFile
 	grows bool // rows were added, none changed
 	same  bool // rows stayed as they were
+	old   bool // rows went by retention
 }
 
 // ids gives the fields of want ids, keeping those that have has.
@@ -242,6 +244,11 @@ func (h *memHandle) Commit(_ context.Context, c tiers.Commit) (tiers.Snapshot, e
 	if v.commits[c.ID] {
 		return tiers.Snapshot{}, tiers.ErrConflict
 	}
+	for k, was := range c.Was {
+		if v.props[k] != was {
+			return tiers.Snapshot{}, tiers.ErrConflict
+		}
+	}
 	if c.To != nil {
 		have, ok := v.marks[c.To.Key()]
 		if !sameMark(have, ok, c.From) {
@@ -280,7 +287,7 @@ func (h *memHandle) apply(v memVersion, c tiers.Commit) (memVersion, error) {
 		return v, nil
 	}
 	var files []tiers.DataFile
-	s := memSnapshot{added: c.Add, grows: len(c.Remove) == 0, same: c.SameRows}
+	s := memSnapshot{added: c.Add, grows: len(c.Remove) == 0, same: c.SameRows, old: c.Summary[removal.SummaryKey] == removal.Retain}
 	s.Operation, s.Time, s.Summary = "append", time.Now().UTC(), maps.Clone(c.Summary)
 	if n := len(v.snaps); n > 0 {
 		files, s.Parent = v.snaps[n-1].files, v.snaps[n-1].ID
@@ -333,7 +340,7 @@ func (h *memHandle) Added(_ context.Context, since, until int64) (out []tiers.Da
 		return nil, false, nil
 	}
 	for _, s := range v.snaps[at+1:] {
-		if !s.grows && !s.same {
+		if !s.grows && !s.same && !s.old {
 			return nil, false, nil
 		}
 		if s.grows {

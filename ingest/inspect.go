@@ -194,7 +194,7 @@ func (s *Source) inspectBooks(ctx context.Context, tables map[string]tiers.Table
 			in.Repeats++
 		}
 	})
-	in.Gaps = merge(in.Gaps)
+	in.Gaps = tiers.MergeSeqs(in.Gaps)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // VerifyReport says where the messages of one source are.
@@ -20,8 +21,9 @@ type VerifyReport struct {
 	// so the files were checked against each other alone.
 	Recreated bool             `json:"recreated"`
 	Tables    []VerifiedTable  `json:"tables,omitempty"`
-	Messages  uint64           `json:"messages"`           // sequences up to Reached that the lake accounts for
+	Messages  uint64           `json:"messages"`           // sequences that the lake accounts for
 	Skipped   uint64           `json:"skipped"`            // of these: repeats of messages that are in a table
+	Removed   uint64           `json:"removed"`            // of these: removed on purpose, by retention or an erasure
 	Gaps      []tiers.SeqRange `json:"gaps,omitempty"`     // recorded: the stream had dropped them before they were read
 	Absent    []tiers.SeqRange `json:"absent,omitempty"`   // neither in the lake nor, as far as can be seen, messages of the source
 	Lost      []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
@@ -40,8 +42,8 @@ type VerifiedTable struct {
 	Rows  int64  `json:"rows"`  // of these files
 }
 
-// OK reports whether each message is in a table once, in quarantine, or a
-// counted repeat.
+// OK reports whether each message is in a table once, in quarantine, a counted
+// repeat, or removed on purpose.
 func (r VerifyReport) OK() bool {
 	for _, e := range r.Earlier {
 		if !e.OK() {
@@ -65,6 +67,9 @@ func (r VerifyReport) String() string {
 		fmt.Fprintf(&b, "  lake.%-24s %12d rows in %d files, committed up to sequence %d\n", t.Name, t.Rows, t.Files, t.Mark)
 	}
 	fmt.Fprintf(&b, "  messages accounted for: %d, of these counted repeats: %d\n", r.Messages, r.Skipped)
+	if r.Removed > 0 {
+		fmt.Fprintf(&b, "  of these removed on purpose, by retention or erasure: %d (lake.%s says when and why)\n", r.Removed, removal.Table)
+	}
 	list := func(what string, rs []tiers.SeqRange) {
 		if len(rs) > 0 {
 			fmt.Fprintf(&b, "  %s: %d (sequences %s)\n", what, Count(rs), rangesText(rs))
@@ -103,10 +108,4 @@ func rangesText(rs []tiers.SeqRange) string {
 }
 
 // Count is the number of sequences in disjoint ranges.
-func Count(rs []tiers.SeqRange) uint64 {
-	var n uint64
-	for _, r := range rs {
-		n += r.Last - r.First + 1
-	}
-	return n
-}
+func Count(rs []tiers.SeqRange) uint64 { return tiers.CountSeqs(rs) }

@@ -90,6 +90,12 @@ func identity(key string, created time.Time, resets uint64) string {
 	return id
 }
 
+// StreamIdentity is how the identity begins that files record of a source's
+// stream, whatever its resets.
+func StreamIdentity(stream, filter string, created time.Time) string {
+	return identity(tiers.Mark{Stream: stream, Filter: filter}.Key(), created, 0)
+}
+
 func (e *epoch) has(table string, seq uint64, index int) bool {
 	return len(e.told) > 0 && e.told[told{table, seq, index}]
 }

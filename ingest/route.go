@@ -3,6 +3,8 @@ package ingest
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // The tables of ingest's own bookkeeping. They are committed before the tables
@@ -46,7 +48,7 @@ func tableOf(subject string) (table, reason string) {
 		return "", fmt.Sprintf("the subject's last token %.80q cannot name a table: it has no letter or digit", token)
 	case len(table) > maxTableName:
 		return "", fmt.Sprintf("the subject's last token %.80q is too long to name a table: at most %d characters", token, maxTableName)
-	case table == Quarantine || table == Skipped:
+	case table == Quarantine || table == Skipped || table == removal.Table:
 		return "", fmt.Sprintf("the table %s is Lakeward's own: publish on another subject", table)
 	}
 	return table, ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // VerifyOptions say which source to verify.
@@ -55,10 +56,11 @@ type account struct {
 	marks  int    // tables that are there
 	files  []seenFile
 	pieces []piece
+	gone   []tiers.SeqRange // removed on purpose
 }
 
 // Verify proves that every message of the source up to its marks is in a table
-// once, in quarantine, or a counted repeat. It needs no message that the stream
+// once, in quarantine, a counted repeat, or was removed on purpose. It needs no message that the stream
 // has dropped: files record the sequences of their rows, and are checked
 // against each other and against what the stream still holds.
 func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
@@ -109,14 +111,16 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 func (a *account) check(ctx context.Context, info StreamInfo) error {
 	covered, overlaps := a.sweep()
 	a.r.Messages = Count(covered)
-	a.r.Gaps = merge(a.r.Gaps)
+	a.r.Gaps = tiers.MergeSeqs(a.r.Gaps)
 	if err := a.repeated(overlaps); err != nil {
 		return err
 	}
 	if a.base > 0 {
 		a.r.LeftOut = []tiers.SeqRange{{First: 1, Last: a.base}}
 	}
-	told := merge(slices.Concat(covered, a.r.Gaps, a.r.LeftOut))
+	a.r.Removed = tiers.CountSeqs(tiers.SubtractSeqs(a.gone, covered))
+	a.r.Messages += a.r.Removed
+	told := tiers.MergeSeqs(slices.Concat(covered, a.gone, a.r.Gaps, a.r.LeftOut))
 	missing := complement(told, a.r.Reached)
 	if n := len(missing); n == 0 || missing[n-1].Last <= a.r.Through {
 		a.r.Through = a.r.Reached // only marks of idle tables lag
@@ -140,6 +144,19 @@ func (v *verifier) collect(ctx context.Context) error {
 		if err := v.table(ctx, tables[name]); err != nil {
 			return fmt.Errorf("verify lake.%s: %w", name, err)
 		}
+	}
+	return v.removed(ctx, slices.Collect(maps.Values(tables)))
+}
+
+// removed reads which messages retention and erasures have taken out.
+func (v *verifier) removed(ctx context.Context, tables []tiers.Table) error {
+	ours := func(stream string) bool { return v.accounts[stream] != nil }
+	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) { return readSeqs(v.o.OpenFile, path) })
+	if err != nil {
+		return fmt.Errorf("verify what was removed: %w", err)
+	}
+	for stream, rs := range gone {
+		v.accounts[stream].gone = rs
 	}
 	return nil
 }
@@ -264,7 +281,7 @@ func (a *account) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.Se
 		open = append(open, p)
 		covered = append(covered, p.SeqRange)
 	}
-	return merge(covered), overlaps
+	return tiers.MergeSeqs(covered), overlaps
 }
 
 // rowPlace is a row as it may be once only. A message has one table, whose rows
@@ -279,7 +296,7 @@ type rowPlace struct {
 func (a *account) repeated(overlaps map[int][]tiers.SeqRange) error {
 	seen, home := map[rowPlace]bool{}, map[uint64]string{}
 	for at, ranges := range overlaps {
-		f, ranges := a.files[at], merge(ranges)
+		f, ranges := a.files[at], tiers.MergeSeqs(ranges)
 		err := a.o.readColumns(f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
 			seq := uint64(row[0].long)
 			if !within(ranges, seq) {
@@ -299,7 +316,7 @@ func (a *account) repeated(overlaps map[int][]tiers.SeqRange) error {
 			return fmt.Errorf("verify lake.%s: %w", f.table, err)
 		}
 	}
-	a.r.Repeated = merge(a.r.Repeated)
+	a.r.Repeated = tiers.MergeSeqs(a.r.Repeated)
 	return nil
 }
 
@@ -343,7 +360,7 @@ func (a *account) missing(ctx context.Context, missing []tiers.SeqRange, info St
 			}
 		}
 	}
-	a.r.Lost, a.r.Absent = merge(a.r.Lost), merge(a.r.Absent)
+	a.r.Lost, a.r.Absent = tiers.MergeSeqs(a.r.Lost), tiers.MergeSeqs(a.r.Absent)
 	return nil
 }
 
@@ -378,24 +395,6 @@ func (a *account) held(ctx context.Context, from uint64, missing []tiers.SeqRang
 			}
 		}
 	}
-}
-
-// merge sorts ranges and joins those that touch.
-func merge(rs []tiers.SeqRange) []tiers.SeqRange {
-	if len(rs) == 0 {
-		return nil
-	}
-	rs = slices.Clone(rs)
-	slices.SortFunc(rs, func(a, b tiers.SeqRange) int { return cmp.Compare(a.First, b.First) })
-	out := rs[:1]
-	for _, r := range rs[1:] {
-		if last := &out[len(out)-1]; r.First <= last.Last+1 {
-			last.Last = max(last.Last, r.Last)
-		} else {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // complement is what merged ranges leave of [1, to].

@@ -75,15 +75,20 @@ type Snapshot struct {
 // Commit is one atomic change of a table: files in, files out, and for
 // ingest the mark. Exactly one of the three outcomes of Table.Commit follows.
 type Commit struct {
-	ID      string // unique; found again in the snapshot summary and a table property
-	Add     []DataFile
-	Remove  []DataFile // by path
-	From    *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
-	To      *Mark      // nil for commits that are not ingest's; marks are then untouched
-	Base    int64      // snapshot the change was planned on; 0 for pure appends
+	ID     string // unique; found again in the snapshot summary and a table property
+	Add    []DataFile
+	Remove []DataFile // by path
+	From   *Mark      // the mark that the table must still hold (nil: must hold none for To's key)
+	To     *Mark      // nil for commits that are not ingest's; marks are then untouched
+	// Base is the snapshot the change was planned on. With 0 the commit lands on
+	// any later one, as long as the files to remove are still there.
+	Base    int64
 	Summary map[string]string
 	// Properties of the table that are set with it; the lake's own are not among them.
 	Properties map[string]string
+	// Was are properties that the table must still have; empty: must not have.
+	// Others are ErrConflict.
+	Was map[string]string
 	// SameRows says that Add holds exactly the rows of Remove (compaction):
 	// the commit may then land on a later snapshot than Base, as long as the
 	// files to remove are still there. Without it a moved head is ErrConflict.
@@ -116,7 +121,8 @@ type Table interface {
 	// Added lists files that appends added after snapshot since, up to and
 	// including until (0: current). ok is false if since is not an ancestor, or
 	// if rows were changed or deleted in between, so that the files of appends
-	// alone do not tell what is new.
+	// alone do not tell what is new. Retention, which takes out old days whole,
+	// brings nothing new and is passed over.
 	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
 	// NewFilePath returns a fresh location for a data file of the given day. A
 	// file with a checksum goes to ChecksumPath of it.

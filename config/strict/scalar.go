@@ -342,12 +342,17 @@ func Redact(s string) string {
 }
 
 // Plain is a type of one plain value that parse writes into T; it returns what
-// is wrong and what to do.
+// is wrong and what to do. A value that show has no text for is not printed.
 func Plain[T any](name string, schema Schema, parse func(text string, out *T) (what, remedy string), show func(*T) string) Type[T] {
 	return Type[T]{
 		doc:    Doc{Type: name, Scalar: true},
 		schema: func() Schema { return cloneSchema(schema) },
-		encode: func(v *T) *yaml.Node { return textNode(show(v)) },
+		encode: func(v *T) *yaml.Node {
+			if text := show(v); text != "" {
+				return textNode(text)
+			}
+			return nil
+		},
 		decode: func(d *Decoder, n *yaml.Node, out *T) {
 			n = resolve(n)
 			if n.Kind != yaml.ScalarNode || isNull(n) {

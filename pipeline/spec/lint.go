@@ -235,7 +235,7 @@ func (l *linter) risk(s *Step, earlier []Step) {
 
 // system tables are written by Lakeward itself.
 func systemTables() []string {
-	return []string{"lake.quarantine", "lake.ingest_skipped", "analytics.pipeline_runs"}
+	return []string{"lake.quarantine", "lake.ingest_skipped", "lake.ingest_removed", "analytics.pipeline_runs"}
 }
 
 func (l *linter) write(w *Write) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // maxCachedFiles bounds the listing cache: about 300 bytes a file.
@@ -249,7 +250,8 @@ func byTime(a, b tiers.DataFile) int {
 
 // Added lists the files of the appends after since. Compactions in between
 // change no rows and are passed over; the files that they replaced are still
-// listed, since those hold exactly the new rows.
+// listed, since those hold exactly the new rows. So are those that retention
+// took out.
 func (t *Table) Added(ctx context.Context, since, until int64) ([]tiers.DataFile, bool, error) {
 	v, s, err := t.find(ctx, until)
 	if err != nil {
@@ -294,10 +296,11 @@ func (v *version) appends(s *table.Snapshot, since int64) ([]*table.Snapshot, bo
 		if s.Summary == nil {
 			return nil, false
 		}
-		switch s.Summary.Operation {
-		case table.OpAppend:
+		switch {
+		case s.Summary.Operation == table.OpAppend:
 			out = append(out, s)
-		case table.OpReplace:
+		case s.Summary.Operation == table.OpReplace:
+		case s.Summary.Properties[removal.SummaryKey] == removal.Retain:
 		default:
 			return nil, false
 		}

@@ -55,6 +55,7 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 		"two sources in one table":         testTwoSources,
 		"a commit is found by its id":      testCommitted,
 		"a removal is fenced by its base":  testRemove,
+		"a property fences":                testWas,
 		"a compaction lands behind ingest": testSameRows,
 		"a compaction yields to another":   testCompactions,
 		"evolve":                           testEvolve,

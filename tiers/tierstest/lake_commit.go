@@ -180,6 +180,20 @@ func testRemove(c *lakeCase) {
 	c.wantMark(7)
 }
 
+func testWas(c *lakeCase) {
+	set := func(was, to string) error {
+		_, err := c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Was: map[string]string{"note": was}, Properties: map[string]string{"note": to}})
+		return err
+	}
+	c.is(set("other", "one"), tiers.ErrConflict)
+	c.is(set("", "one"), nil)
+	c.is(set("", "two"), tiers.ErrConflict)
+	c.is(set("one", "two"), nil)
+	if got := c.handle().Properties()["note"]; got != "two" {
+		c.Fatalf("the property is %q", got)
+	}
+}
+
 func testSameRows(c *lakeCase) {
 	base := c.must(c.ingest(c.tab, 3, day0, nil, c.mark(3)))
 	old := c.list(0, time.Time{}, time.Time{})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 func testEvolve(c *lakeCase) {
@@ -116,6 +117,17 @@ func testAdded(c *lakeCase) {
 	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Base: s4.ID,
 		Remove: c.list(0, time.Time{}, time.Time{}), Add: []tiers.DataFile{c.file(6, day0, day0)}}))
 	c.added(s1.ID, 0, false)
+
+	// Retention takes old days out whole: it brings nothing new.
+	s6 := c.must(c.ingest(c.tab, 2, day0, c.mark(4), c.mark(5)))
+	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Remove: c.list(0, time.Time{}, time.Time{}),
+		Summary: map[string]string{removal.SummaryKey: removal.Retain}}))
+	c.added(s6.ID, 0, true)
+	c.must(c.ingest(c.tab, 3, day0, c.mark(5), c.mark(6)))
+	c.added(s6.ID, 0, true, 3)
+	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Remove: c.list(0, time.Time{}, time.Time{}),
+		Summary: map[string]string{removal.SummaryKey: removal.Erase}}))
+	c.added(s6.ID, 0, false)
 }
 
 func (c *lakeCase) added(since, until int64, wantOK bool, rows ...int64) {
