@@ -13,6 +13,7 @@ import (
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/internal/disks"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/serve"
@@ -28,6 +29,7 @@ type app struct {
 	conn    *jetstream.Conn
 	sources []*ingest.Source
 	folder  *pipeline.Folder
+	disks   *disks.Watch
 	sched   *schedule.Scheduler
 	backend *backend
 	started time.Time
@@ -60,6 +62,9 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 		}
 	}
 	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}}); err != nil {
+		return nil, err
+	}
+	if err := a.watchDisks(); err != nil {
 		return nil, err
 	}
 	if err := a.openSources(ctx); err != nil {
@@ -126,7 +131,7 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,
 			"trigger", r.Trigger, "rows_in", r.RowsIn, "rows_out", r.RowsOut, "published", r.Published, "duration", r.Duration)
 	}
-	return err
+	return a.blameDisk(err)
 }
 
 // run works until ctx ends or a part fails, then ends the parts: first what
@@ -148,6 +153,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	}
 	work("watch pipelines", a.folder.Watch)
 	work("memory", a.rest)
+	work("watch disks", a.disks.Run)
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)

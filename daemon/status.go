@@ -15,22 +15,38 @@ func pid() int { return os.Getpid() }
 
 // status is the state of every part. The daemon is ready if its sources run.
 func (a *app) status(ctx context.Context) (serve.Status, error) {
-	st := serve.Status{Ready: true, Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
+	st := serve.Status{Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
+	st.Disks, st.Reasons, st.Degraded = diskStatus(a.disks.States())
 	for _, s := range a.sources {
 		x := sourceStatus(s.Status())
 		st.Sources = append(st.Sources, x)
-		if x.State != ingest.Running {
-			st.Ready = false
-			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
+		if why := notReady(x, time.Now()); why != "" {
+			st.Reasons = append(st.Reasons, why)
 		}
 	}
+	st.Ready = len(st.Reasons) == 0
 	files, err := a.lake.Damaged(ctx)
-	st.Damaged, st.Degraded = damaged(files), degraded(files)
+	st.Damaged, st.Degraded = damaged(files), append(st.Degraded, degraded(files)...)
 	if err != nil {
 		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 	}
 	st.Pipelines, err = a.pipelines(ctx)
 	return st, err
+}
+
+// failingFor is how long a source may fail before the daemon is not ready: what
+// the second try puts right is nobody's concern.
+const failingFor = 5 * time.Second
+
+// notReady is why a source keeps the daemon from being ready; empty: it does not.
+func notReady(s serve.Source, now time.Time) string {
+	switch failing := now.Sub(s.Failing); {
+	case s.State != ingest.Running:
+		return fmt.Sprintf("source %s is %s: %s", s.Name, s.State, s.Reason)
+	case !s.Failing.IsZero() && failing >= failingFor:
+		return fmt.Sprintf("source %s has been unable to commit for %s and tries again; nothing is lost, the stream keeps what is not committed: %s", s.Name, failing.Round(time.Second), s.Reason)
+	}
+	return ""
 }
 
 // pipelines is one line for each file, and the last run of each pipeline.

@@ -147,7 +147,7 @@ func errText(err error) string {
 }
 
 func (s *Source) state(state, reason string) {
-	s.note(func(st *Status) { st.State, st.Reason = state, reason })
+	s.note(func(st *Status) { st.State, st.Reason, st.Failing = state, reason, time.Time{} })
 }
 
 // refuse answers flushes until ctx ends.

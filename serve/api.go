@@ -107,6 +107,17 @@ type Status struct {
 	// Degraded says in words what is wrong although the daemon is ready.
 	Degraded []string  `json:"degraded,omitempty"`
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
+	Disks    []Disk    `json:"disks,omitempty"`
+}
+
+// Disk is a disk that the daemon writes to.
+type Disk struct {
+	Use   string    `json:"use"`  // what for
+	Path  string    `json:"path"` // a directory on it
+	Free  uint64    `json:"free_bytes"`
+	Size  uint64    `json:"size_bytes"`
+	Error string    `json:"error,omitempty"` // of writing, in words
+	Since time.Time `json:"failing_since,omitzero"`
 }
 
 // Source is the state of one source of events.
@@ -122,6 +133,8 @@ type Source struct {
 	Gaps        uint64    `json:"gaps"`
 	Commits     uint64    `json:"commits"`
 	Conflicts   uint64    `json:"conflicts"`
+	Retries     uint64    `json:"retries"`
+	Failing     time.Time `json:"failing_since,omitzero"` // what is being done fails, and is tried again
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`
 	LastCommit  time.Time `json:"last_commit,omitzero"`

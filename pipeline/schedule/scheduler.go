@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,7 +13,12 @@ import (
 const (
 	maxAttempts = 3
 	retryDelay  = time.Minute
+	laterDelay  = 10 * time.Second
 )
+
+// ErrLater marks a failure that is not the run's, such as a full disk: it is
+// repeated for as long as that lasts, and never given up.
+var ErrLater = errors.New("the run is repeated later")
 
 // Options wire a Scheduler.
 type Options struct {
@@ -141,6 +147,12 @@ func (s *Scheduler) finish(e ended) {
 	if !f.At.Equal(e.due.At) {
 		f = Failure{At: e.due.At}
 	}
+	if errors.Is(e.err, ErrLater) {
+		f.Retry = s.o.Now().Add(laterDelay)
+		s.state.Failed[job] = f
+		s.warn(job+" later", "a run waits, and is tried again every "+laterDelay.String(), "pipeline", job, "logical_time", e.due.At, "error", e.err)
+		return
+	}
 	f.Attempts++
 	if f.Attempts >= maxAttempts {
 		s.o.Logger.Error("run given up", "pipeline", job, "logical_time", e.due.At, "attempts", f.Attempts, "error", e.err)
@@ -155,5 +167,6 @@ func (s *Scheduler) finish(e ended) {
 func (s *Scheduler) complete(d Due) {
 	delete(s.state.Failed, d.Job)
 	delete(s.warned, d.Job)
+	delete(s.warned, d.Job+" later")
 	s.state.Done[d.Job] = d.At
 }
