@@ -30,6 +30,7 @@ type app struct {
 	sources []*ingest.Source
 	folder  *pipeline.Folder
 	disks   *disks.Watch
+	trouble natsTrouble
 	sched   *schedule.Scheduler
 	backend *backend
 	started time.Time
@@ -154,6 +155,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("watch pipelines", a.folder.Watch)
 	work("memory", a.rest)
 	work("watch disks", a.disks.Run)
+	work("watch NATS", a.watchNATS)
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)

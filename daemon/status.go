@@ -17,6 +17,9 @@ func pid() int { return os.Getpid() }
 func (a *app) status(ctx context.Context) (serve.Status, error) {
 	st := serve.Status{Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
 	st.Disks, st.Reasons, st.Degraded = diskStatus(a.disks.States())
+	if why := a.trouble.reason(); why != "" {
+		st.Reasons = append(st.Reasons, why)
+	}
 	for _, s := range a.sources {
 		x := sourceStatus(s.Status())
 		st.Sources = append(st.Sources, x)

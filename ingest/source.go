@@ -100,8 +100,8 @@ type Status struct {
 	Conflicts   uint64
 	Retries     uint64    // of steps that failed and changed nothing
 	Failing     time.Time // since when the present step fails, again and again; zero: it does not
-	Committed   uint64 // sequence up to which everything is in the lake
-	Last        uint64 // last sequence that was read
+	Committed   uint64    // sequence up to which everything is in the lake
+	Last        uint64    // last sequence that was read
 	LastCommit  time.Time
 
 	lastAt time.Time // when the stream got the message at Last; zero: not known
