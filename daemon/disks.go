@@ -10,6 +10,7 @@ import (
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/disks"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/serve"
 )
 
@@ -61,6 +62,9 @@ func (a *app) blameDisk(err error) error {
 	}
 	if failing := disks.Failing(a.disks.Look()); failing != nil {
 		return errors.Join(schedule.ErrLater, errors.New(failing[0]), err)
+	}
+	if errors.Is(err, query.ErrUnavailable) {
+		return errors.Join(schedule.ErrLater, err)
 	}
 	return err
 }

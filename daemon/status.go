@@ -33,8 +33,11 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	if err != nil {
 		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 	}
-	st.Pipelines, err = a.pipelines(ctx)
-	return st, err
+	if st.Pipelines, err = a.pipelines(ctx); err != nil {
+		st.Ready = false
+		st.Reasons = append(st.Reasons, fmt.Sprintf("the history of the pipelines cannot be read: %v", err))
+	}
+	return st, nil
 }
 
 // failingFor is how long a source may fail before the daemon is not ready: what

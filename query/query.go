@@ -74,6 +74,9 @@ type Session interface {
 var (
 	// ErrTooManyRows ends a reader whose result has more than Options.MaxRows.
 	ErrTooManyRows = errors.New("result has more rows than allowed")
+	// ErrUnavailable is an engine that does not work at the moment, because its
+	// disk failed. It works again by itself.
+	ErrUnavailable = errors.New("the query engine is out of use for now")
 	// ErrRefused is a statement that an untrusted session may not run, or an
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")

@@ -58,9 +58,10 @@ func classOf(path string) class {
 // fault is what happens to what changes files.
 type fault struct {
 	errno syscall.Errno
-	only  class // empty: every file
-	after int   // changes that are let through first
-	once  bool  // the disk is well again afterwards
+	only  class  // empty: every file
+	op    string // empty: every change
+	after int    // changes that are let through first
+	once  bool   // the disk is well again afterwards
 }
 
 // faultFS is a directory that is mounted a second time, where changes fail as
@@ -117,7 +118,7 @@ func (f *faultFS) change(op, path string) syscall.Errno {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := classOf(path)
-	if f.now == nil || (f.now.only != "" && f.now.only != c) {
+	if f.now == nil || (f.now.only != "" && f.now.only != c) || (f.now.op != "" && f.now.op != op) {
 		return 0
 	}
 	if f.now.errno == syscall.EROFS && op == "fsync" {

@@ -146,6 +146,9 @@ func trials(dir, bin string, rounds int) []*trial {
 	for _, c := range []class{classData, classMetadata, classCatalog, classAnalytics, classState, classAudit, classSpill, classOrphans} {
 		io = append(io, eio(c))
 	}
+	for _, c := range []class{classAnalytics, classState} {
+		io = append(io, failure{name: "EIO at each sync of " + string(c), fault: &fault{errno: syscall.EIO, only: c, op: "fsync"}})
+	}
 	var ts []*trial
 	for round := range rounds {
 		add := func(name string, embedded bool, mk func(context.Context, string) (disk, error), fs ...failure) {
