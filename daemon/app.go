@@ -13,6 +13,7 @@ import (
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/internal/clockguard"
 	"github.com/lakeward/lakeward/internal/disks"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/schedule"
@@ -30,6 +31,7 @@ type app struct {
 	sources []*ingest.Source
 	folder  *pipeline.Folder
 	disks   *disks.Watch
+	clock   *clockguard.Guard
 	trouble natsTrouble
 	sched   *schedule.Scheduler
 	backend *backend
@@ -62,7 +64,10 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 			return nil, err
 		}
 	}
-	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}}); err != nil {
+	if a.clock, err = clockguard.Open(filepath.Join(cfg.DataDir, "clock.json"), time.Now); err != nil {
+		return nil, err
+	}
+	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}, hold: a.heldByClock}); err != nil {
 		return nil, err
 	}
 	if err := a.watchDisks(); err != nil {
@@ -156,6 +161,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("memory", a.rest)
 	work("watch disks", a.disks.Run)
 	work("watch NATS", a.watchNATS)
+	work("watch the clock", a.watchClock)
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)

@@ -16,11 +16,11 @@ import (
 
 const argTables = "tables" // separated by commas; empty: all
 
-func newKeeper(cfg config.Config, l compact.Lake, e query.Engine, log *slog.Logger) *compact.Maintainer {
+func newKeeper(cfg config.Config, l compact.Lake, e query.Engine, log *slog.Logger, hold func() string) *compact.Maintainer {
 	m, p := cfg.Lake.Maintenance, compact.DefaultPolicy()
 	p.TargetBytes, p.TargetRows = m.FileSize, m.FileRows
 	return compact.NewMaintainer(compact.MaintainerOptions{
-		Lake: l, Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: log,
+		Lake: l, Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: log, Hold: hold,
 		Expiry:  compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
 		Rewrite: compact.Options{Engine: e, Bloom: cfg.BloomColumns, Policy: p},
 	})

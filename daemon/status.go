@@ -28,6 +28,9 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 		}
 	}
 	st.Ready = len(st.Reasons) == 0
+	if held := a.heldByClock(); held != "" {
+		st.Degraded = append(st.Degraded, held)
+	}
 	files, err := a.lake.Damaged(ctx)
 	st.Damaged, st.Degraded = damaged(files), append(st.Degraded, degraded(files)...)
 	if err != nil {

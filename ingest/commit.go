@@ -335,7 +335,9 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 		err := op(ctx)
 		switch {
 		case err == nil:
-			c.works()
+			if pause > firstPause { // not when a look-up works between two commits that fail
+				c.works()
+			}
 			return nil
 		case errors.Is(err, tiers.ErrHalt):
 			return err

@@ -116,8 +116,8 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 	if d.began.IsZero() {
 		return nil
 	}
-	if left := d.s.o.Flush.Age - d.s.o.Now().Sub(d.began); left > 0 {
-		age.Reset(left)
+	if is := d.s.o.Now().Sub(d.began); is >= 0 && is < d.s.o.Flush.Age { // negative: the clock was put back
+		age.Reset(d.s.o.Flush.Age - is)
 		return nil
 	}
 	return d.seal(ctx, false, nil)
