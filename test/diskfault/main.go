@@ -2,7 +2,8 @@
 // read-only or answers I/O errors, while events are published, and looks at
 // what it does meanwhile and afterwards.
 //
-//	ROUNDS=1 go run ./test/diskfault
+//	go run ./test/diskfault                       # the faults that differ, under a minute
+//	FAULTS=all ROUNDS=3 go run ./test/diskfault   # and each place that is written to by itself
 //
 // A full disk is a small ext4 file system in a file; the other faults are a
 // FUSE file system that fails what changes files. Both are mounted in a mount
@@ -84,7 +85,7 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("build the daemon: %w", err)
 	}
 	var total result
-	for _, t := range trials(dir, bin, rounds) {
+	for _, t := range trials(dir, bin, rounds, os.Getenv("FAULTS") == "all") {
 		if only := os.Getenv("ONLY"); only != "" && only != t.name {
 			continue
 		}
@@ -134,7 +135,7 @@ func (r *result) print() {
 		r.faults, r.crashes, r.lost, r.repeated, r.early, r.resume.Seconds(), r.findings.Seconds())
 }
 
-func trials(dir, bin string, rounds int) []*trial {
+func trials(dir, bin string, rounds int, every bool) []*trial {
 	full := func(ctx context.Context, d string) (disk, error) { return newSmallDisk(ctx, d, 96) }
 	broken := func(_ context.Context, d string) (disk, error) { return newBrokenDisk(d) }
 	eio := func(c class) failure {
@@ -155,6 +156,10 @@ func trials(dir, bin string, rounds int) []*trial {
 			ts = append(ts, &trial{name: name, dir: filepath.Join(dir, fmt.Sprintf("%s-%d", name, round)), bin: bin, embedded: embedded, newDisk: mk, failures: fs})
 		}
 		add("full", false, full, failure{name: "full", full: true})
+		if !every {
+			add("broken", false, broken, readOnly, failure{name: "EIO at each sync of state.duckdb", fault: &fault{errno: syscall.EIO, only: classState, op: "fsync"}})
+			continue
+		}
 		add("full-embedded", true, full, failure{name: "full", full: true})
 		add("read-only", false, broken, readOnly)
 		add("eio", false, broken, append(io, all)...)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
@@ -188,6 +189,7 @@ func (t *trial) one(ctx context.Context, f failure) error {
 	}
 	began := time.Now()
 	blocks := f.full || f.fault.only == "" || f.fault.only == classData || f.fault.only == classMetadata || f.fault.only == classCatalog || f.fault.only == classStream
+	spills := f.fault != nil && (f.fault.only == classSpill || f.fault.only == "" && f.fault.errno == syscall.EIO)
 	said := ""
 	if blocks {
 		_, err := t.d.until(ctx, "it says that it is not ready", noticeWithin, func() (bool, error) {
@@ -208,8 +210,10 @@ func (t *trial) one(ctx context.Context, f failure) error {
 		if err := t.runPipeline(ctx); err != nil {
 			errs = append(errs, "pipeline: "+err.Error())
 		}
-		if _, err := t.d.query(ctx, spillSQL); err != nil {
-			errs = append(errs, "query: "+err.Error())
+		if spills {
+			if _, err := t.d.query(ctx, spillSQL); err != nil {
+				errs = append(errs, "query: "+err.Error())
+			}
 		}
 		if err := t.floor(ctx); err != nil {
 			return err
