@@ -44,15 +44,6 @@ func startDaemon(ctx context.Context, bin, dir, listen string, env []string) (*d
 	return d, nil
 }
 
-func (d *daemon) alive() bool {
-	select {
-	case <-d.done:
-		return false
-	default:
-		return true
-	}
-}
-
 // kill ends it at once, if it has not ended.
 func (d *daemon) kill() {
 	_ = d.cmd.Process.Signal(syscall.SIGKILL)

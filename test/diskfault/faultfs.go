@@ -82,10 +82,7 @@ func mountFaultFS(from, at string) (*faultFS, error) {
 		return nil, fmt.Errorf("stat %s: %w", from, err)
 	}
 	data := &fs.LoopbackRoot{Path: from, Dev: uint64(st.Dev)}
-	data.NewNode = func(d *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &faultNode{LoopbackNode: fs.LoopbackNode{RootData: d}, f: f}
-	}
-	root := data.NewNode(data, nil, "", &st)
+	root := &faultNode{LoopbackNode: fs.LoopbackNode{RootData: data}, f: f}
 	data.RootNode = root
 	second := time.Second
 	var err error
@@ -139,6 +136,11 @@ func (f *faultFS) change(op, path string) syscall.Errno {
 type faultNode struct {
 	fs.LoopbackNode
 	f *faultFS
+}
+
+// WrapChild makes what is below a faultNode too.
+func (n *faultNode) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedder {
+	return &faultNode{LoopbackNode: fs.LoopbackNode{RootData: n.RootData}, f: n.f}
 }
 
 func (n *faultNode) in(name string) string { return filepath.Join(n.Path(n.Root()), name) }

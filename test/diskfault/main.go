@@ -155,12 +155,12 @@ func trials(dir, bin string, rounds int, every bool) []*trial {
 		add := func(name string, embedded bool, mk func(context.Context, string) (disk, error), fs ...failure) {
 			ts = append(ts, &trial{name: name, dir: filepath.Join(dir, fmt.Sprintf("%s-%d", name, round)), bin: bin, embedded: embedded, newDisk: mk, failures: fs})
 		}
-		add("full", false, full, failure{name: "full", full: true})
+		add("full-embedded", true, full, failure{name: "full", full: true})
 		if !every {
 			add("broken", false, broken, readOnly, failure{name: "EIO at each sync of state.duckdb", fault: &fault{errno: syscall.EIO, only: classState, op: "fsync"}})
 			continue
 		}
-		add("full-embedded", true, full, failure{name: "full", full: true})
+		add("full", false, full, failure{name: "full", full: true})
 		add("read-only", false, broken, readOnly)
 		add("eio", false, broken, append(io, all)...)
 		add("broken-embedded", true, broken, eio(classStream), readOnly, all)
