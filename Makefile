@@ -4,6 +4,8 @@ FILES ?=
 KILLS ?= 100
 DROPS ?= 500
 MUTATIONS ?= 100000
+FAULTS ?=
+ROUNDS ?=
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -42,6 +44,10 @@ standby: ## take the daemon that commits away ROUNDS (default 8) times: killed, 
 faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed
 	FAULTS=all go test -count=1 -run AnyOperation -v ./compact
 	go test -count=1 -run EveryFailure ./tiers/lake
+
+.PHONY: disk-faults
+disk-faults: ## run the daemon on disks that fill up, become read-only or answer EIO (FAULTS=all: each place by itself); as root
+	FAULTS=$(FAULTS) ROUNDS=$(ROUNDS) go run ./test/diskfault
 
 .PHONY: powerloss
 powerloss: ## lose the power at POINTS (default 1000) random moments of a lake's life

@@ -468,3 +468,46 @@ func TestAWarehouseUnderAnotherNameLosesNothing(t *testing.T) {
 		t.Errorf("%d files look orphaned: %v", len(found), err)
 	}
 }
+
+func TestAnOrphanOfTheFutureWaitsFromNow(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Now().AddDate(1, 0, 0) // the clock is a year ahead
+	w.ingest("EVENTS", day0, 10, nil)
+	stray := filepath.Join(w.dir, "lake", "lake", "events", "data", "stray.parquet")
+	w.must(os.WriteFile(stray, []byte("of a commit that failed"), 0o600))
+	m := w.maintainer()
+	for i, step := range []struct {
+		by   time.Duration
+		want int
+	}{{0, 0}, {2*time.Hour - 365*24*time.Hour, 0}, {30 * time.Minute, 0}, {time.Hour, 1}} { // put right in the second
+		w.now = w.now.Add(step.by)
+		rep, err := m.Orphans(t.Context(), false)
+		w.must(err)
+		if rep.Count != step.want {
+			t.Errorf("step %d: %s", i, rep)
+		}
+	}
+}
+
+func TestMaintenanceDeletesNothingWhileItIsHeld(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Now()
+	for range 8 {
+		w.ingest("EVENTS", day0, 10, nil)
+	}
+	m, held := w.maintainer(), "the clock has leapt"
+	m.o.Hold = func() string { return held }
+	snapshots := func() int {
+		w.must(w.table.Refresh(t.Context()))
+		return len(w.table.Snapshots())
+	}
+	m.round(t.Context())
+	if n := snapshots(); n < 8 {
+		t.Errorf("held, and %d snapshots are left", n)
+	}
+	held = ""
+	m.round(t.Context())
+	if n := snapshots(); n > 3 {
+		t.Errorf("not held any more, and %d snapshots are left", n)
+	}
+}

@@ -42,8 +42,11 @@ type MaintainerOptions struct {
 	Every     time.Duration // between rounds; 0: none by themselves
 	Lease     *lease.Lease  // of the one that does rounds; nil: this one
 	Seen      string        // file that remembers since when files are orphans
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Hold says why nothing may go for its age at the moment, which Run heeds;
+	// empty: it may. nil: it always may.
+	Hold   func() string
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Maintainer keeps the tables of a lake. Its methods may be called at any time,
@@ -270,15 +273,20 @@ func (m *Maintainer) ask(ctx context.Context) {
 
 // round does everything once; what fails is tried again in the next round.
 func (m *Maintainer) round(ctx context.Context) {
+	held := m.o.Hold != nil && m.o.Hold() != "" // who holds says so
 	for _, part := range []struct {
-		what string
-		do   func() (Report, error)
+		what  string
+		byAge bool
+		do    func() (Report, error)
 	}{
-		{"take out days beyond their retention", func() (Report, error) { return m.Retain(ctx, nil, false) }},
-		{"merge small files", func() (Report, error) { return m.Compact(ctx, nil, false) }},
-		{"forget old snapshots", func() (Report, error) { return m.Expire(ctx, nil, false) }},
-		{"remove orphans", func() (Report, error) { return m.Orphans(ctx, false) }},
+		{"take out days beyond their retention", true, func() (Report, error) { return m.Retain(ctx, nil, false) }},
+		{"merge small files", false, func() (Report, error) { return m.Compact(ctx, nil, false) }},
+		{"forget old snapshots", true, func() (Report, error) { return m.Expire(ctx, nil, false) }},
+		{"remove orphans", true, func() (Report, error) { return m.Orphans(ctx, false) }},
 	} {
+		if part.byAge && held {
+			continue
+		}
 		rep, err := part.do()
 		switch {
 		case ctx.Err() != nil:

@@ -28,7 +28,7 @@ func (m *Maintainer) Orphans(ctx context.Context, dry bool) (Report, error) {
 	waiting := 0
 	for _, f := range found {
 		since, ok := before[f.Path]
-		if !ok {
+		if !ok || since.After(now) { // the clock was ahead
 			since = now
 		}
 		if now.Sub(since) < m.o.Grace {

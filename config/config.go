@@ -177,6 +177,9 @@ type Snapshots struct {
 // postgres:// URL.
 func (l Lake) CatalogAt() string { return strings.TrimPrefix(l.Catalog, "sqlite:") }
 
+// CatalogFile is the catalog's SQLite file; not ok if it is in a PostgreSQL.
+func (l Lake) CatalogFile() (path string, ok bool) { return l.CatalogAt(), !isPostgres(l.Catalog) }
+
 // Analytics is the analytics tier.
 type Analytics struct {
 	URL       string // duckdb:FILE, or a postgres:// URL, which may hold a password

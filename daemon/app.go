@@ -13,6 +13,8 @@ import (
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/internal/clockguard"
+	"github.com/lakeward/lakeward/internal/disks"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/serve"
@@ -29,6 +31,9 @@ type app struct {
 	conn    *jetstream.Conn
 	sources []*ingest.Source
 	folder  *pipeline.Folder
+	disks   *disks.Watch
+	clock   *clockguard.Guard
+	trouble natsTrouble
 	sched   *schedule.Scheduler
 	backend *backend
 	started time.Time
@@ -60,7 +65,13 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 			return nil, err
 		}
 	}
-	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}}); err != nil {
+	if a.clock, err = clockguard.Open(filepath.Join(cfg.DataDir, "clock.json"), time.Now); err != nil {
+		return nil, err
+	}
+	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}, hold: a.heldByClock}); err != nil {
+		return nil, err
+	}
+	if err := a.watchDisks(); err != nil {
 		return nil, err
 	}
 	if err := a.openSources(ctx); err != nil {
@@ -126,7 +137,7 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 	if err != nil && (errors.Is(err, tiers.ErrAway) || errors.Is(a.lake.Ping(ctx), tiers.ErrAway)) {
 		return fmt.Errorf("%w: %w", schedule.ErrWait, err)
 	}
-	return err
+	return a.blameDisk(err)
 }
 
 // awayPause is between looks at a tier that is away.
@@ -174,6 +185,9 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	}
 	work("watch pipelines", a.folder.Watch)
 	work("memory", a.rest)
+	work("watch disks", a.disks.Run)
+	work("watch NATS", a.watchNATS)
+	work("watch the clock", a.watchClock)
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)

@@ -54,6 +54,7 @@ type analyticsTier interface {
 type coreOptions struct {
 	readOnly  bool
 	publisher pipeline.Publisher // nil: findings are not published
+	hold      func() string      // why nothing may be deleted for its age; nil: it may
 }
 
 // openCore opens the tiers in the order in which they depend on each other.
@@ -84,7 +85,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		AllowDamaged: cfg.Pipelines.AllowDamaged,
 		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
-	c.keeper = newKeeper(c)
+	c.keeper = newKeeper(c, o.hold)
 	return c, nil
 }
 

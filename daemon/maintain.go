@@ -17,11 +17,11 @@ const argTables = "tables" // separated by commas; empty: all
 // maintenance names the lease of the daemon that maintains the lake by itself.
 const maintenance = "maintenance"
 
-func newKeeper(c *core) *compact.Maintainer {
+func newKeeper(c *core, hold func() string) *compact.Maintainer {
 	cfg, m, p := c.cfg, c.cfg.Lake.Maintenance, compact.DefaultPolicy()
 	p.TargetBytes, p.TargetRows = m.FileSize, m.FileRows
 	return compact.NewMaintainer(compact.MaintainerOptions{
-		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: c.log,
+		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: c.log, Hold: hold,
 		Expiry:   compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
 		Confiner: c.engine, Retention: cfg.RetentionOf, Own: []string{ingest.Skipped},
 		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Policy: p},

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/internal/disks"
 )
 
 // connect reaches the NATS server of one's own or, without one, starts the
@@ -32,6 +35,68 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 		return nil, nil, errors.Join(err, s.Close())
 	}
 	return s, conn, nil
+}
+
+// natsLook is how often the embedded server is asked how it is, and the least
+// time between two starts.
+const natsLook = 2 * time.Second
+
+// natsTrouble is why the embedded server takes no events.
+type natsTrouble struct {
+	mu  sync.Mutex
+	why string // empty: it does
+}
+
+func (t *natsTrouble) set(why string) (was string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was, t.why = t.why, why
+	return was
+}
+
+// reason is the trouble in words; empty: there is none.
+func (t *natsTrouble) reason() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.why == "" {
+		return ""
+	}
+	return "the embedded NATS server takes no events, and publishers get no acknowledgement; it is started again by itself once its disk can be written to: " + t.why
+}
+
+// watchNATS starts the embedded server again after its store could not be
+// written to, once its disk is well. By itself it would refuse every message
+// until the daemon is started again.
+func (a *app) watchNATS(ctx context.Context) error {
+	if a.nats == nil {
+		return nil
+	}
+	tick := time.NewTicker(natsLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		why := a.nats.Trouble()
+		was := a.trouble.set(why)
+		if why == "" || ctx.Err() != nil {
+			continue
+		}
+		if was == "" {
+			a.log.Error("the embedded NATS server takes no events", "error", why)
+		}
+		if disks.Failing(a.disks.Look()) != nil {
+			continue
+		}
+		if err := a.nats.Restart(ctx); err != nil {
+			a.log.Error("start the embedded NATS server again; it is tried again", "in", natsLook, "error", err)
+			continue
+		}
+		a.log.Info("the embedded NATS server was started again", "because", why)
+		a.trouble.set(a.nats.Trouble())
+	}
 }
 
 func connectOptions(cfg config.Config) jetstream.Options {

@@ -18,7 +18,11 @@ func pid() int { return os.Getpid() }
 // status is the state of every part. The daemon is ready if its sources run,
 // or stand by and could take over.
 func (a *app) status(ctx context.Context) (serve.Status, error) {
-	st := serve.Status{Ready: true, Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
+	st := serve.Status{Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
+	st.Disks, st.Reasons, st.Degraded = diskStatus(a.disks.States())
+	if why := a.trouble.reason(); why != "" {
+		st.Reasons = append(st.Reasons, why)
+	}
 	for _, s := range a.sources {
 		is := s.Status()
 		x := sourceStatus(is)
@@ -26,27 +30,46 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 		if x.State == ingest.Standby {
 			st.Standby = append(st.Standby, fmt.Sprintf("source %s: %s", x.Name, x.Reason))
 		}
-		if !is.Ready() {
-			st.Ready = false
-			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
+		if why := notReady(is, time.Now()); why != "" {
+			st.Reasons = append(st.Reasons, why)
 		}
 	}
+	if held := a.heldByClock(); held != "" {
+		st.Degraded = append(st.Degraded, held)
+	}
 	if err := a.lake.Ping(ctx); err != nil {
-		st.Ready = false
 		st.Reasons = append(st.Reasons, fmt.Sprintf("%v; events wait in their streams and none is lost, queries and pipelines wait too; it goes on by itself", err))
 	} else {
 		files, err := a.lake.Damaged(ctx)
-		st.Damaged, st.Degraded = damaged(files), degraded(files)
+		st.Damaged, st.Degraded = damaged(files), append(st.Degraded, degraded(files)...)
 		if err != nil {
 			st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 		}
 	}
 	var err error
-	if st.Pipelines, err = a.pipelines(ctx); errors.Is(err, tiers.ErrAway) {
+	switch st.Pipelines, err = a.pipelines(ctx); {
+	case errors.Is(err, tiers.ErrAway):
 		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by themselves", err))
-		err = nil
+	case err != nil:
+		st.Reasons = append(st.Reasons, fmt.Sprintf("the history of the pipelines cannot be read: %v", err))
 	}
-	return st, err
+	st.Ready = len(st.Reasons) == 0
+	return st, nil
+}
+
+// failingFor is how long a source may fail before the daemon is not ready: what
+// the second try puts right is nobody's concern.
+const failingFor = 5 * time.Second
+
+// notReady is why a source keeps the daemon from being ready; empty: it does not.
+func notReady(s ingest.Status, now time.Time) string {
+	switch failing := now.Sub(s.Failing); {
+	case !s.Ready():
+		return fmt.Sprintf("source %s is %s: %s", s.Name, s.State, s.Reason)
+	case !s.Failing.IsZero() && failing >= failingFor:
+		return fmt.Sprintf("source %s has been unable to commit for %s and tries again; nothing is lost, the stream keeps what is not committed: %s", s.Name, failing.Round(time.Second), s.Reason)
+	}
+	return ""
 }
 
 // pipelines is one line for each file, and the last run of each pipeline; if

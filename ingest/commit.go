@@ -114,7 +114,6 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 	c.s.note(func(st *Status) {
 		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined, st.Repeats+b.repeats
 		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to.seq, now
-		st.Reason = ""
 	})
 	if err := c.moveIdle(ctx, false); err != nil {
 		return err
@@ -294,6 +293,7 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 			f.mark, f.moved = cm.To, c.s.o.Now()
 			c.s.trouble(false)
 			c.s.note(func(st *Status) { st.Commits++ })
+			c.works()
 			return nil
 		case errors.Is(err, errStandby):
 			if c.e != nil {
@@ -350,7 +350,12 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 	for {
 		err := op(ctx)
 		switch {
-		case err == nil || errors.Is(err, tiers.ErrHalt):
+		case err == nil:
+			if pause > firstPause { // not when a look-up works between two commits that fail
+				c.works()
+			}
+			return nil
+		case errors.Is(err, tiers.ErrHalt):
 			return err
 		case ctx.Err() != nil:
 			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
@@ -363,7 +368,23 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 func (c *committer) wait(ctx context.Context, pause *time.Duration, what string, err error) {
 	c.s.log.Warn("trying again", "action", what, "error", err, "in", *pause)
 	c.s.trouble(true)
-	c.s.note(func(st *Status) { st.Reason = what + ": " + err.Error() })
+	now := c.s.o.Now()
+	c.s.note(func(st *Status) {
+		st.Reason, st.Retries = what+": "+err.Error(), st.Retries+1
+		if st.Failing.IsZero() {
+			st.Failing = now
+		}
+	})
 	sleep(ctx, *pause)
 	*pause = min(2**pause, longestPause)
+}
+
+// works notes that what failed does so no more. After it the disk may still be
+// found full by the next step, which then begins to fail anew.
+func (c *committer) works() {
+	c.s.note(func(st *Status) {
+		if !st.Failing.IsZero() {
+			st.Reason, st.Failing = "", time.Time{}
+		}
+	})
 }

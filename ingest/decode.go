@@ -117,8 +117,8 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 	if d.began.IsZero() {
 		return nil
 	}
-	if left := d.s.batchAge - d.s.o.Now().Sub(d.began); left > 0 {
-		age.Reset(left)
+	if is := d.s.o.Now().Sub(d.began); is >= 0 && is < d.s.batchAge { // negative: the clock was put back
+		age.Reset(d.s.batchAge - is)
 		return nil
 	}
 	return d.seal(ctx, false, nil)

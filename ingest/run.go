@@ -160,7 +160,7 @@ func errText(err error) string {
 }
 
 func (s *Source) state(state, reason string) {
-	s.note(func(st *Status) { st.State, st.Reason = state, reason })
+	s.note(func(st *Status) { st.State, st.Reason, st.Failing = state, reason, time.Time{} })
 }
 
 // refuse answers flushes until ctx ends, or for so long if that is not 0.

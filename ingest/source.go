@@ -102,8 +102,10 @@ type Status struct {
 	Gaps        uint64 // messages that the stream dropped before they were read
 	Commits     uint64
 	Conflicts   uint64
-	Committed   uint64 // sequence up to which everything is in the lake
-	Last        uint64 // last sequence that was read
+	Retries     uint64    // of steps that failed and changed nothing
+	Failing     time.Time // since when the present step fails, again and again; zero: it does not
+	Committed   uint64    // sequence up to which everything is in the lake
+	Last        uint64    // last sequence that was read
 	LastCommit  time.Time
 	Fenced      uint64 // times that another writer was first, so that what was read was read again
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
@@ -124,7 +126,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	status  Status
-	stuck   time.Time          // since when nothing gets on; zero: it does
+	stuck   time.Time          // since when nothing gets on, over epochs; zero: it does
 	yield   context.CancelFunc // ends what Run does at the moment; nil: nothing
 	holders int                // that want the source, or have it
 }

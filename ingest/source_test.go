@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -484,5 +485,46 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		check("a file twice", func(r VerifyReport) []tiers.SeqRange { return r.Repeated })
 		last.files = files
 		w.verify()
+	})
+}
+
+// TestAClockThatIsPutBackHoldsNoBatchUp runs on a clock without a monotonic
+// part, which the system's has: this is the worse case.
+func TestAClockThatIsPutBackHoldsNoBatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := w.options(w.lake)
+		o.Flush = Flush{Rows: 1000, Age: 10 * time.Second}
+		var off atomic.Int64
+		o.Now = func() time.Time { return time.Now().Round(0).Add(time.Duration(off.Load())) }
+		r := w.run(o)
+		w.stream.publish("events.a", "", `{"n":1}`)
+		synctest.Wait()
+		off.Store(int64(-time.Hour))
+		began := time.Now()
+		r.caughtUp()
+		if took := time.Since(began); took > 31*time.Second {
+			t.Errorf("committed after %s, want at most three times 10s", took)
+		}
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestEventsFromTheFutureOfAWrongClockAreKept: what is an impossible time does
+// not depend on our clock, which may be the one that is wrong.
+func TestEventsFromTheFutureOfAWrongClockAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, off := range []time.Duration{-20 * 365 * 24 * time.Hour, -time.Hour, time.Hour, 20 * 365 * 24 * time.Hour} {
+			w := newWorld(t)
+			o := w.options(w.lake)
+			o.Now = func() time.Time { return time.Now().Add(off) }
+			w.stream.publish("events.a", "", fmt.Sprintf(`{"time":%q}`, time.Now().UTC().Format(time.RFC3339)))
+			w.drain(o)
+			if got := len(w.rows("a")); got != 1 {
+				t.Errorf("clock off by %s: %d rows", off, got)
+			}
+		}
 	})
 }

@@ -109,6 +109,9 @@ var (
 	ErrTooManyRows = errors.New("result has more rows than allowed")
 	// ErrTooMuch is a statement that would copy more of a Remote than allowed.
 	ErrTooMuch = errors.New("more than one statement may copy")
+	// ErrUnavailable is an engine that does not work at the moment, because its
+	// disk failed. It works again by itself.
+	ErrUnavailable = errors.New("the query engine is out of use for now")
 	// ErrRefused is a statement that an untrusted session may not run, or an
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")

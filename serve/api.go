@@ -110,6 +110,17 @@ type Status struct {
 	// Degraded says in words what is wrong although the daemon is ready.
 	Degraded []string  `json:"degraded,omitempty"`
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
+	Disks    []Disk    `json:"disks,omitempty"`
+}
+
+// Disk is a disk that the daemon writes to.
+type Disk struct {
+	Use   string    `json:"use"`  // what for
+	Path  string    `json:"path"` // a directory on it
+	Free  uint64    `json:"free_bytes"`
+	Size  uint64    `json:"size_bytes"`
+	Error string    `json:"error,omitempty"` // of writing, in words
+	Since time.Time `json:"failing_since,omitzero"`
 }
 
 // Source is the state of one source of events.
@@ -127,6 +138,8 @@ type Source struct {
 	Commits     uint64    `json:"commits"`
 	Conflicts   uint64    `json:"conflicts"`
 	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
+	Retries     uint64    `json:"retries"`
+	Failing     time.Time `json:"failing_since,omitzero"` // what is being done fails, and is tried again
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`
 	LastCommit  time.Time `json:"last_commit,omitzero"`

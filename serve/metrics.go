@@ -40,6 +40,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range st.Sources {
 		collectSource(out, s)
 	}
+	for _, d := range st.Disks {
+		l := []string{"use", "path"}
+		gauge(out, desc("disk_writable", "1 if a small file could be written, synced and removed.", l...), flag(d.Error == ""), d.Use, d.Path)
+		gauge(out, desc("disk_free_bytes", "What is left for the daemon's user.", l...), float64(d.Free), d.Use, d.Path)
+		gauge(out, desc("disk_size_bytes", "Size of the file system.", l...), float64(d.Size), d.Use, d.Path)
+	}
 	for _, p := range st.Pipelines {
 		l := []string{"pipeline"}
 		gauge(out, desc("pipeline_active", "1 if a good version of the pipeline is scheduled.", l...), flag(p.Active), p.Name)
@@ -78,6 +84,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		{"ingest_commits_total", "Commits to the lake since the start.", s.Commits},
 		{"ingest_conflicts_total", "Commits refused because another writer was first.", s.Conflicts},
 		{"ingest_fenced_total", "Times that another daemon committed first, so that what was read was dropped and read again.", s.Fenced},
+		{"ingest_retries_total", "Steps towards a commit that failed, changed nothing and were tried again.", s.Retries},
 	} {
 		out <- prometheus.MustNewConstMetric(desc(m.name, m.help, l...), prometheus.CounterValue, float64(m.value), s.Name)
 	}
@@ -87,6 +94,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 	}
 	gauge(out, desc("ingest_lag_messages", "Messages of the stream that are not committed yet.", l...), lag, s.Name)
 	gauge(out, desc("ingest_last_commit_timestamp_seconds", "When the last commit was made.", l...), seconds(s.LastCommit), s.Name)
+	gauge(out, desc("ingest_failing_since_timestamp_seconds", "Since when the step towards the next commit fails; 0 if it does not.", l...), seconds(s.Failing), s.Name)
 	gauge(out, desc("source_state_info", "State of the source.", "source", "state"), 1, s.Name, s.State)
 	gauge(out, desc("source_standby", "1 while another daemon commits the source.", l...), flag(s.State == "standby"), s.Name)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/livefile"
+	"github.com/lakeward/lakeward/query"
 )
 
 // maxRequestBytes bounds a request's body: a statement, never data.
@@ -287,6 +288,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
+	case errors.Is(err, query.ErrUnavailable):
+		return http.StatusServiceUnavailable
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
 	default:

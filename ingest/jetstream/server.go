@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,10 +41,16 @@ type User struct {
 	NKey           string
 }
 
-// Server is a NATS server with JetStream inside the process.
+// Server is a NATS server with JetStream inside the process. Its methods are
+// safe for concurrent use.
 type Server struct {
-	ns  *natsd.Server
-	own Options
+	opts *natsd.Options // with the port that was given out
+	own  Options
+	log  *slog.Logger
+	turn sync.Mutex // held by who starts or ends it
+
+	mu sync.Mutex // of ns
+	ns *natsd.Server
 }
 
 const readyWithin = 30 * time.Second
@@ -66,22 +74,66 @@ func StartServer(ctx context.Context, o ServerOptions, log *slog.Logger) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	ns, err := natsd.NewServer(no)
-	if err != nil {
-		return nil, fmt.Errorf("configure NATS server: %w", err)
-	}
-	l := &serverLog{log: log.With("part", "nats"), fatal: make(chan struct{})}
-	ns.SetLoggerV2(l, false, false, false)
-	s := &Server{ns: ns, own: own}
-	go ns.Start() // returns once the listener runs, or at a fatal error
-	if err := s.ready(ctx, l); err != nil {
-		s.shutdown()
+	s := &Server{opts: no, own: own, log: log}
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) ready(ctx context.Context, l *serverLog) error {
+// start starts a server with the options, in place of one that has ended.
+func (s *Server) start(ctx context.Context) error {
+	ns, err := natsd.NewServer(s.opts.Clone())
+	if err != nil {
+		return fmt.Errorf("configure NATS server: %w", err)
+	}
+	l := &serverLog{log: s.log.With("part", "nats"), fatal: make(chan struct{})}
+	ns.SetLoggerV2(l, false, false, false)
+	s.mu.Lock()
+	s.ns = ns
+	s.mu.Unlock()
+	go ns.Start() // returns once the listener runs, or at a fatal error
+	if err := ready(ctx, ns, l); err != nil {
+		s.shutdown()
+		return err
+	}
+	if at, ok := ns.Addr().(*net.TCPAddr); ok {
+		s.opts.Port = at.Port
+	}
+	return nil
+}
+
+// Trouble is why a stream takes no messages, or JetStream does not run; empty if
+// all is well. A server that could not write to its store takes nothing more
+// until it is started again.
+func (s *Server) Trouble() string {
+	ns := s.server()
+	if !ns.Running() {
+		return "it does not run"
+	}
+	h := ns.Healthz(nil)
+	if h.Error == "" && h.StatusCode != http.StatusOK {
+		return h.Status
+	}
+	return h.Error
+}
+
+// Restart ends the server and starts it again from its store, on the same
+// address. Connections are broken, and reconnect.
+func (s *Server) Restart(ctx context.Context) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.shutdown()
+	return s.start(ctx)
+}
+
+func (s *Server) server() *natsd.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ns
+}
+
+func ready(ctx context.Context, ns *natsd.Server, l *serverLog) error {
 	deadline := time.NewTimer(readyWithin)
 	defer deadline.Stop()
 	for {
@@ -93,7 +145,7 @@ func (s *Server) ready(ctx context.Context, l *serverLog) error {
 		case <-deadline.C:
 			return errors.New("start NATS server: it takes no connections after 30s")
 		default:
-			if s.ns.ReadyForConnections(50 * time.Millisecond) {
+			if ns.ReadyForConnections(50 * time.Millisecond) {
 				return nil
 			}
 		}
@@ -133,22 +185,25 @@ func secure(no *natsd.Options, o ServerOptions, log *slog.Logger) (Options, erro
 // Own is how this process connects.
 func (s *Server) Own() Options {
 	o := s.own
-	o.URL = s.ns.ClientURL()
+	o.URL = s.ClientURL()
 	return o
 }
 
 // ClientURL is the address for clients.
-func (s *Server) ClientURL() string { return s.ns.ClientURL() }
+func (s *Server) ClientURL() string { return s.server().ClientURL() }
 
 // Close stops the server and waits until its store is written and closed.
 func (s *Server) Close() error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.shutdown()
 	return nil
 }
 
 func (s *Server) shutdown() {
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+	ns := s.server()
+	ns.Shutdown()
+	ns.WaitForShutdown()
 }
 
 // serverLog passes on what the server says. A fatal message is kept: NATS

@@ -14,12 +14,13 @@ import (
 const (
 	maxAttempts = 3
 	retryDelay  = time.Minute
-	waitDelay   = 15 * time.Second // after ErrWait
+	waitDelay   = 10 * time.Second // after ErrWait
 )
 
 // ErrWait is wrapped by the error of a run that failed because something that
-// every run needs is away: it is repeated until that is back, and not given up.
-var ErrWait = errors.New("what runs need is away")
+// every run needs is away or out of order, such as a disk: it is repeated until
+// that is well, and not given up.
+var ErrWait = errors.New("what runs need is away or out of order")
 
 // Options wire a Scheduler.
 type Options struct {
@@ -110,6 +111,7 @@ func (s *Scheduler) start(ctx context.Context, wg *sync.WaitGroup) time.Duration
 	for _, err := range errs {
 		s.warn("resolve "+err.Error(), err.Error())
 	}
+	s.rewind(now, jobs)
 	p := PlanAt(now, jobs, s.state)
 	for job, n := range p.Skipped {
 		s.warn(job, "missed runs are beyond the catch-up bound; backfill them", "pipeline", job, "runs", n)
@@ -125,6 +127,31 @@ func (s *Scheduler) start(ctx context.Context, wg *sync.WaitGroup) time.Duration
 		return idle
 	}
 	return min(idle, max(0, p.Wake.Sub(now)))
+}
+
+// ahead is how far a completed logical time may be ahead of the clock before
+// the clock is taken to have been put back.
+const ahead = time.Minute
+
+// rewind lets jobs go on that ran while the clock was ahead: otherwise they
+// would wait until it is there again. What ran ahead of its time runs again when
+// its time comes, over all that has come by then, and replaces what it wrote.
+func (s *Scheduler) rewind(now time.Time, jobs []Job) {
+	for _, j := range jobs {
+		done, ok := s.state.Done[j.Name]
+		if !ok || done.Sub(now) <= ahead {
+			continue
+		}
+		s.state.Done[j.Name] = j.Cron.At(now)
+		delete(s.state.Failed, j.Name)
+		s.o.Logger.Warn("the clock was put back: the pipeline goes on from now", "pipeline", j.Name, "had_run", done, "now", now)
+	}
+	for job, f := range s.state.Failed {
+		if f.Retry.Sub(now) > retryDelay+ahead {
+			f.Retry = now.Add(retryDelay)
+			s.state.Failed[job] = f
+		}
+	}
 }
 
 func (s *Scheduler) warn(key, msg string, args ...any) {
@@ -167,5 +194,6 @@ func (s *Scheduler) finish(e ended) {
 func (s *Scheduler) complete(d Due) {
 	delete(s.state.Failed, d.Job)
 	delete(s.warned, d.Job)
+	delete(s.warned, d.Job+" later")
 	s.state.Done[d.Job] = d.At
 }

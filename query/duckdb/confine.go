@@ -48,6 +48,16 @@ func NewParser(ctx context.Context) (*Parser, error) {
 // Close ends the parser's instance. A parser of an engine is closed by it.
 func (p *Parser) Close() error { return p.conn.Close() }
 
+// use puts c, or none, in the place of the connection, which it closes.
+func (p *Parser) use(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil {
+		_ = p.conn.Close() // it holds nothing
+	}
+	p.conn = c
+}
+
 func (p *Parser) allowed(name string) bool {
 	p.once.Do(func() {
 		p.fns = map[string]bool{}
@@ -102,6 +112,9 @@ func (p *Parser) parse(sql string) (map[string]any, error) {
 func (p *Parser) serialize(sql string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.conn == nil {
+		return "", query.ErrUnavailable
+	}
 	r, err := p.conn.Query(context.Background(), "SELECT json_serialize_sql(?::VARCHAR)", sql)
 	if err != nil {
 		return "", fmt.Errorf("parse: %w", err)

@@ -27,6 +27,7 @@ type Conn struct {
 	raw     duck.Connection
 	reader  *reader
 	onClose func()
+	onError func(error) // nil: nobody looks at errors
 	started time.Time
 }
 
@@ -74,6 +75,9 @@ func (c *Conn) guard(ctx context.Context, f func() error) (err error) {
 		close(done)
 		if !stop() {
 			<-quiet
+		}
+		if err != nil && c.onError != nil {
+			c.onError(err)
 		}
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -38,15 +38,19 @@ const (
 	defaultSpill  = 16 << 30
 )
 
-// Engine is one DuckDB instance. It implements query.Engine.
+// Engine is one DuckDB instance. It implements query.Engine. An instance that a
+// failed write has made useless is replaced by a new one once nobody has a
+// connection to it any more.
 type Engine struct {
-	db     duck.Database
 	opts   Options
 	log    *slog.Logger
 	parser *Parser
 
 	mu       sync.Mutex
-	sessions int64 // opened so far
+	db       duck.Database // no pointer: the last attempt to open one failed
+	broken   error         // why the instance is of no use; nil: it is
+	sessions int64         // opened so far
+	conns    int           // open now
 	open     sync.WaitGroup
 	closed   bool
 }
@@ -56,16 +60,25 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	db, err := openInstance(o)
-	if err != nil {
-		return nil, fmt.Errorf("open DuckDB: %w", err)
-	}
-	e := &Engine{db: db, opts: o, log: o.Logger}
-	if err := e.prepare(ctx); err != nil {
-		duck.Close(&e.db)
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}}
+	if err := e.start(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// start opens an instance in the place of none.
+func (e *Engine) start(ctx context.Context) error {
+	db, err := openInstance(e.opts)
+	if err != nil {
+		return fmt.Errorf("open DuckDB: %w", err)
+	}
+	if err := e.prepare(ctx, db); err != nil {
+		duck.Close(&db)
+		return err
+	}
+	e.db = db
+	return nil
 }
 
 func openInstance(o Options) (duck.Database, error) {
@@ -116,8 +129,8 @@ func orDefault(v, d int64) int64 {
 }
 
 // prepare attaches the two databases, then shuts the doors.
-func (e *Engine) prepare(ctx context.Context) error {
-	c, err := newConn(e.db, nil)
+func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
+	c, err := newConn(db, nil)
 	if err != nil {
 		return err
 	}
@@ -159,7 +172,7 @@ func (e *Engine) prepare(ctx context.Context) error {
 			return fmt.Errorf("lock down DuckDB: %w", err)
 		}
 	}
-	e.parser = &Parser{conn: c}
+	e.parser.use(c)
 	return nil
 }
 
@@ -180,27 +193,72 @@ func attach(ctx context.Context, c *Conn, name, path string, readOnly bool) erro
 	return nil
 }
 
-// acquire counts a connection, so that Close waits for it.
-func (e *Engine) acquire() (int64, error) {
+// connect opens a connection and gives it a number. Close waits for it.
+func (e *Engine) connect(ctx context.Context) (*Conn, int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return 0, errors.New("the engine is closed")
+		return nil, 0, errors.New("the engine is closed")
 	}
+	if e.broken != nil {
+		if err := e.replace(ctx); err != nil {
+			return nil, 0, err
+		}
+	}
+	c, err := newConn(e.db, e.disconnected)
+	if err != nil {
+		return nil, 0, err
+	}
+	c.onError = e.failed
 	e.sessions++
+	e.conns++
 	e.open.Add(1)
-	return e.sessions, nil
+	return c, e.sessions, nil
+}
+
+func (e *Engine) disconnected() {
+	e.mu.Lock()
+	e.conns--
+	e.mu.Unlock()
+	e.open.Done()
+}
+
+// failed looks at an error of a connection, which may be the instance's end.
+func (e *Engine) failed(err error) {
+	if !invalidated(err) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.broken == nil {
+		e.broken = err
+		e.log.Error("DuckDB takes its databases out of use because a write failed; they are opened again", "error", err)
+	}
+}
+
+// replace opens an instance in the place of the broken one. What was committed
+// is in its files. Two instances on the same files would destroy them, so the
+// connections to the old one must be gone.
+func (e *Engine) replace(ctx context.Context) error {
+	if e.conns > 0 {
+		return fmt.Errorf("%w: its databases are opened again once %d statements have ended: %w", query.ErrUnavailable, e.conns, e.broken)
+	}
+	if e.db.Ptr != nil {
+		e.parser.use(nil)
+		duck.Close(&e.db)
+		e.db = duck.Database{}
+	}
+	if err := e.start(ctx); err != nil {
+		return fmt.Errorf("%w: its databases cannot be opened again: %w", query.ErrUnavailable, err)
+	}
+	e.log.Info("DuckDB's databases were opened again")
+	e.broken = nil
+	return nil
 }
 
 // Conn opens a trusted connection with no lake view, for the analytics tier.
-func (e *Engine) Conn(context.Context) (*Conn, error) {
-	if _, err := e.acquire(); err != nil {
-		return nil, err
-	}
-	c, err := newConn(e.db, e.open.Done)
-	if err != nil {
-		e.open.Done()
-	}
+func (e *Engine) Conn(ctx context.Context) (*Conn, error) {
+	c, _, err := e.connect(ctx)
 	return c, err
 }
 
@@ -214,9 +272,11 @@ func (e *Engine) Close() error {
 	e.closed = true
 	e.mu.Unlock()
 	e.open.Wait()
-	err := e.parser.conn.Close()
-	duck.Close(&e.db)
-	return err
+	e.parser.use(nil)
+	if e.db.Ptr != nil {
+		duck.Close(&e.db)
+	}
+	return nil
 }
 
 // Scratch opens a connection to an instance of its own, with every default of

@@ -76,6 +76,14 @@ func runError(sql, msg string) error {
 	return errors.New(strings.TrimSpace(msg))
 }
 
+// invalidated reports whether DuckDB has taken a database, or the whole
+// instance, out of use: after a checkpoint or a sync that failed it refuses
+// everything until they are opened again.
+func invalidated(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "FATAL Error") || strings.Contains(text, "has been invalidated")
+}
+
 // IsConflict reports whether a statement of a transaction failed because
 // another transaction changed the same rows or table: begin it again.
 func IsConflict(err error) bool {

@@ -36,13 +36,8 @@ type Session struct {
 
 // Open creates a session over a view.
 func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query.Session, error) {
-	n, err := e.acquire()
+	c, n, err := e.connect(ctx)
 	if err != nil {
-		return nil, err
-	}
-	c, err := newConn(e.db, e.open.Done)
-	if err != nil {
-		e.open.Done()
 		return nil, err
 	}
 	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, name: fmt.Sprintf("s%d", n), opts: o}

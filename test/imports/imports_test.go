@@ -80,6 +80,7 @@ func TestEachLibraryHasOneImporter(t *testing.T) {
 		"github.com/robfig/cron":           {"pipeline/schedule", "pipeline/spec"},
 		"gopkg.in/yaml.v3":                 {"config"},
 		"github.com/jackc/pgx":             {"tiers", "internal/pgtest", "test"},
+		"github.com/hanwen/go-fuse":        {"test"},
 		"github.com/parquet-go/parquet-go": {"tiers/parquetfile", "ingest", "test"},
 	}
 	for _, p := range packages(t) {

@@ -151,7 +151,11 @@ func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
 	}
 	n, err := p.exec(ctx, tx, stmt, args)
 	if err != nil {
-		return errors.Join(err, tx.Rollback())
+		err = errors.Join(err, tx.Rollback())
+		if p.dialect.stale != nil && p.dialect.stale(err) {
+			p.forget()
+		}
+		return err
 	}
 	if n == 0 {
 		return errors.Join(fmt.Errorf("%w: the catalog's entry has changed", tiers.ErrConflict), tx.Rollback())
@@ -166,6 +170,13 @@ func (p pointers) change(ctx context.Context, stmt string, args ...any) error {
 		return fmt.Errorf("%w: commit to the catalog: %w", tiers.ErrUnknown, err)
 	}
 	return nil
+}
+
+// forget closes the connections that nobody uses, so that the next change opens
+// one of its own.
+func (p pointers) forget() {
+	p.db.SetMaxIdleConns(0)
+	p.db.SetMaxIdleConns(maxConns)
 }
 
 // classify wraps an error in ErrConflict if the database says that another's

@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	sqlitedriver "modernc.org/sqlite" // the driver named "sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 // dialect is what differs between the databases that hold the catalog. The
@@ -28,10 +29,19 @@ type dialect struct {
 	begin    string // run first in every change; empty: nothing
 	settle   string // waits for changes of one table's row; empty: none outlives its caller
 	refused  func(error) bool
+	stale    func(error) bool // of a connection that never works again; nil: none does
 }
 
 func sqlite() dialect {
-	return dialect{iceberg: icebergsql.SQLite, refused: func(error) bool { return false }}
+	return dialect{iceberg: icebergsql.SQLite, refused: func(error) bool { return false }, stale: openedReadOnly}
+}
+
+// openedReadOnly reports whether SQLite refused a change because the connection
+// cannot make any: one that is opened while the file cannot be written to
+// reads, and goes on doing only that when it can.
+func openedReadOnly(err error) bool {
+	var e *sqlitedriver.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlitelib.SQLITE_READONLY
 }
 
 // postgres bounds how long a caller that is gone keeps a row locked, and
@@ -124,6 +134,7 @@ func openSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
 	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
 	}
