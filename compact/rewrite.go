@@ -21,6 +21,7 @@ type Options struct {
 	Lake   Lake
 	Engine query.Engine                // reads the files, whatever version of the schema they have
 	Bloom  func(table string) []string // columns with a bloom filter
+	Lookup func(table string) []string // columns by whose values the rows of a settled day are clustered; nil: none
 	Policy Policy
 }
 
@@ -38,8 +39,16 @@ type Merged struct {
 	BytesIn, BytesOut int64
 }
 
+// lookup are the look-up columns that the table has.
+func (r *Rewriter) lookup(t tiers.Table) []string {
+	if r.o.Lookup == nil {
+		return nil
+	}
+	return lookups(r.o.Lookup(t.Name()), t.Schema())
+}
+
 // Merge replaces the job's files by fewer that hold the same rows, sorted by
-// time, in one commit. Files of different streams stay apart, so that each
+// time or clustered, in one commit. Files of different streams stay apart, so that each
 // records one stream's sequences; a stream with one file keeps it. The error
 // wraps tiers.ErrConflict if another commit has removed one of the files: then
 // nothing changed, and what is to be done is planned anew.
@@ -69,10 +78,10 @@ func (r *Rewriter) merge(ctx context.Context, t tiers.Table, j Job) (m Merged, e
 		}
 	}()
 	for _, s := range streams {
-		if len(s.files) < 2 {
+		if len(s.files) < 2 && !(j.Cluster && timed(s.files[0])) {
 			continue
 		}
-		if err := r.rewrite(ctx, t, j.Day, s, &c); err != nil {
+		if err := r.rewrite(ctx, t, j, s, &c); err != nil {
 			return m, err
 		}
 	}
@@ -170,7 +179,7 @@ func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
 }
 
 // rewrite writes the rows of a stream's files and adds the exchange to c.
-func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, day int32, s *stream, c *tiers.Commit) (err error) {
+func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream, c *tiers.Commit) (err error) {
 	ses, err := r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: s.files}}}, query.Options{Trusted: true})
 	if err != nil {
 		return err
@@ -188,7 +197,7 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, day int32, s *str
 		if len(cuts) == 0 {
 			o.Seqs = s.seqs
 		}
-		f, err := r.write(ctx, ses, t, day, where(cuts, i), o)
+		f, err := r.write(ctx, ses, t, j, where(cuts, i), o)
 		if err != nil {
 			return err
 		}
@@ -250,7 +259,7 @@ func where(cuts []time.Time, i int) string {
 }
 
 // write makes one file of the rows; it has none if there are none.
-func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, day int32, cond string, o parquetfile.Options) (tiers.DataFile, error) {
+func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, j Job, cond string, o parquetfile.Options) (tiers.DataFile, error) {
 	rr, err := ses.Query(ctx, fmt.Sprintf("SELECT * FROM lake.%q WHERE %s", t.Name(), cond))
 	if err != nil {
 		return tiers.DataFile{}, fmt.Errorf("read rows: %w", err)
@@ -271,13 +280,22 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	if o.Stream != "" && o.Seqs == nil {
 		o.Seqs = seqsOf(rows.Column(tiers.ColStreamSeq), rows.N)
 	}
-	f, err := parquetfile.NewWriter().Write(rows, byTime(rows), o)
+	order := byTime
+	by := r.lookup(t)
+	clustered := j.Cluster && len(by) > 0 && rows.N > clusterGroup
+	if clustered {
+		bloom, copies := index(by)
+		o.Bloom, o.Copies, o.RowGroup, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup, nil
+		order = func(t *parquetfile.Table) []uint32 { return byCluster(t, by) }
+	}
+	f, err := parquetfile.NewWriter().Write(rows, order(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
-	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(day), f.Info.CRC32C)
-	if f.Info.Day != day {
-		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
+	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(j.Day), f.Info.CRC32C)
+	f.Info.Clustered = clustered
+	if f.Info.Day != j.Day {
+		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(j.Day))
 	}
 	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
 }
