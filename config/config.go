@@ -118,6 +118,7 @@ type Table struct {
 	Name    strict.At[string]
 	Columns []Column
 	Bloom   []string
+	Lookup  []string
 }
 
 // Column is a declared column.
@@ -146,6 +147,7 @@ type Flush struct {
 type Lake struct {
 	Warehouse   string // directory
 	Catalog     string // sqlite:FILE, or a postgres:// URL, which may hold a password
+	Lookup      []string // columns for looking up single values
 	Maintenance Maintenance
 }
 
@@ -304,6 +306,15 @@ func (c Config) BloomColumns(table string) []string {
 		return t.Bloom
 	}
 	return c.Ingest.Bloom
+}
+
+// LookupColumns are the columns by whose values the rows of a lake table are
+// clustered; it need not have them.
+func (c Config) LookupColumns(table string) []string {
+	if t, ok := c.Table(table); ok && len(t.Lookup) > 0 {
+		return t.Lookup
+	}
+	return c.Lake.Lookup
 }
 
 // StateFile is where pipelines keep their baselines.

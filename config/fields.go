@@ -59,6 +59,7 @@ func tableType() strict.Type[Table] {
 	return strict.Object(
 		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
+		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Lookup }, "Columns for looking up single values, in place of `lake.lookup_columns`."),
 	)
 }
 
@@ -77,11 +78,15 @@ func ingestType() strict.Type[Ingest] {
 	)
 }
 
+// lookupColumns are who and from where, in OCSF and as common sources name it.
+const lookupColumns = "[user.name, actor.user.name, src_endpoint.ip, userPrincipalName, ipAddress, UserId, ClientIP, userIdentity.userName, sourceIPAddress, TargetUserName, IpAddress]"
+
 func lakeType() strict.Type[Lake] {
 	type L = Lake
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
 		strict.F("catalog", databaseURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, where tables are made if they are missing. A URL takes libpq's parameters: `sslmode` (without it TLS is used only if the server offers it), `sslrootcert`, `search_path`, several hosts with `target_session_attrs=read-write`. Without it: `catalog.db` in the warehouse."),
+		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(l *L) *[]string { return &l.Lookup }, "Text columns for looking up single values: one user, one address. Those that a table has shape the files of days that ended two days ago: rows of one value lie together, and a filter tells which part of a file can have a value, so that `WHERE user.name = 'ada'` reads little. Files that are already shaped stay as they are when this changes; `[]` leaves all in the order of time.").Default(lookupColumns),
 		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward compact`, `expire` and `orphans`."),
 	)
 }

@@ -164,24 +164,25 @@ func shifted(err error, n int) error {
 
 // ConfineSelect implements query.Confiner.
 func (p *Parser) ConfineSelect(sql string, inputs []string) error {
-	_, err := p.confineSelect(sql, inputs)
+	_, _, err := p.confineSelect(sql, inputs)
 	return err
 }
 
-// confineSelect also returns the inputs that the statement reads, in lower case.
-func (p *Parser) confineSelect(sql string, inputs []string) ([]string, error) {
+// confineSelect also returns the statement's tree and the inputs that it reads,
+// in lower case.
+func (p *Parser) confineSelect(sql string, inputs []string) (map[string]any, []string, error) {
 	node, err := p.parse(sql)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}, used: map[string]bool{}}
 	for _, in := range inputs {
 		w.inputs[strings.ToLower(in)] = true
 	}
 	if err := w.walk(node, nil); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.Sorted(maps.Keys(w.used)), nil
+	return node, slices.Sorted(maps.Keys(w.used)), nil
 }
 
 // walker visits a syntax tree and refuses what it does not know.

@@ -71,18 +71,20 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 	if !s.opts.Trusted {
 		return nil // each when a statement reads it
 	}
-	return s.show(ctx, slices.Sorted(maps.Keys(s.unseen)))
+	return s.show(ctx, slices.Sorted(maps.Keys(s.unseen)), nil)
 }
 
 // showWithin is show in the time that a statement has.
-func (s *Session) showWithin(ctx context.Context, tables []string) error {
+func (s *Session) showWithin(ctx context.Context, tables []string, statement map[string]any) error {
 	ctx, cancel := s.limits().bound(ctx)
 	defer cancel()
-	return s.show(ctx, tables)
+	return s.show(ctx, tables, statement)
 }
 
-// show makes the views of tables that the session has not read yet.
-func (s *Session) show(ctx context.Context, tables []string) error {
+// show makes the views of tables that the session has not read yet. A view can
+// be narrowed to what the statement (nil: any) can need of it; then the next
+// statement gets a view of its own.
+func (s *Session) show(ctx context.Context, tables []string, statement map[string]any) error {
 	for _, name := range tables {
 		t, ok := s.unseen[name]
 		if !ok {
@@ -92,14 +94,17 @@ func (s *Session) show(ctx context.Context, tables []string) error {
 		if err != nil {
 			return err
 		}
-		sel, err := tableSelect(v)
+		parts := narrowed(v.table, required(statement, t))
+		sel, err := tableSelect(v, parts)
 		if err != nil {
 			return err
 		}
-		if _, err := s.conn.Exec(ctx, "CREATE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
+		if _, err := s.conn.Exec(ctx, "CREATE OR REPLACE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
 			return fmt.Errorf("view of lake.%s: %w", t.Name, err)
 		}
-		delete(s.unseen, name)
+		if parts == nil {
+			delete(s.unseen, name)
+		}
 	}
 	return nil
 }
@@ -138,11 +143,11 @@ func (s *Session) limits() limits {
 // Query implements query.Session. Only one result is open at a time.
 func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error) {
 	if !s.opts.Trusted {
-		tables, err := s.parser.confineSelect(sql, s.inputs)
+		statement, tables, err := s.parser.confineSelect(sql, s.inputs)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.showWithin(ctx, tables); err != nil {
+		if err := s.showWithin(ctx, tables, statement); err != nil {
 			return nil, withoutPaths(err)
 		}
 	}
