@@ -145,8 +145,8 @@ type Flush struct {
 
 // Lake is the lake tier.
 type Lake struct {
-	Warehouse   string // directory
-	Catalog     string // sqlite:FILE, or a postgres:// URL, which may hold a password
+	Warehouse   string   // directory
+	Catalog     string   // sqlite:FILE, or a postgres:// URL, which may hold a password
 	Lookup      []string // columns for looking up single values
 	Maintenance Maintenance
 }
