@@ -54,7 +54,8 @@ func readBytes() (int64, error) {
 	return 0, errors.New("/proc/self/io has no rchar")
 }
 
-// spend measures f, whose result is read to the end.
+// spend measures f, whose result is read to the end, and what f returns to be
+// closed then.
 func spend(f func() (array.RecordReader, func() error, error)) (s spent, err error) {
 	before, err := readBytes()
 	if err != nil {
@@ -72,14 +73,16 @@ func spend(f func() (array.RecordReader, func() error, error)) (s spent, err err
 		if len(at) == 0 {
 			continue
 		}
-		for _, id := range []*array.String{rec.Column(at[0]).(*array.String)} {
-			for i := range id.Len() {
-				n, err := strconv.ParseUint(id.Value(i), 16, 64)
-				if err != nil {
-					return s, err
-				}
-				s.ids += n * n
+		id, ok := rec.Column(at[0]).(*array.String)
+		if !ok {
+			return s, fmt.Errorf("ids are %s", rec.Column(at[0]).DataType())
+		}
+		for i := range id.Len() {
+			n, err := strconv.ParseUint(id.Value(i), 16, 64)
+			if err != nil {
+				return s, err
 			}
+			s.ids += n * n
 		}
 	}
 	err = r.Err()
