@@ -1,6 +1,7 @@
 # `make help` is the map of what can be done.
 EVENTS ?=
 FILES ?=
+ROWS ?=
 KILLS ?= 100
 DROPS ?= 500
 MUTATIONS ?= 100000
@@ -72,6 +73,10 @@ bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against i
 .PHONY: bench-pipelines
 bench-pipelines: ## the shipped pipelines over EVENTS (default 20000000), against hand-written SQL
 	EVENTS=$(EVENTS) go run ./test/bench/pipelines
+
+.PHONY: bench-lookup
+bench-lookup: ## look up users and addresses among ROWS (default 50000000) merged sign-ins, against DuckDB over plain files
+	ROWS=$(ROWS) go run ./test/bench/lookup
 
 .PHONY: bench-plan
 bench-plan: ## plan the merges of a table of FILES (default 1000000) small files

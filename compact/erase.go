@@ -245,7 +245,7 @@ func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFi
 		return by, seqs, matched, err
 	}
 	if matched < f.Rows {
-		by, err = x.w.write(ctx, ses, x.t, f.Day, "(("+x.e.Where+"\n)) IS NOT TRUE", parquetfile.Options{Schema: x.t.Schema(),
+		by, err = x.w.write(ctx, ses, x.t, Job{Day: f.Day, Cluster: f.Clustered}, "(("+x.e.Where+"\n)) IS NOT TRUE", parquetfile.Options{Schema: x.t.Schema(),
 			Bloom: x.w.o.Bloom(x.t.Name()), Stream: seqs.Stream, Sorted: []string{tiers.ColTime}})
 		if err != nil {
 			return by, seqs, 0, err

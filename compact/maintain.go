@@ -154,7 +154,9 @@ func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Rep
 		if err != nil {
 			return rep, err
 		}
-		for _, j := range Plan(files, m.o.Rewrite.Policy, m.o.Now()) {
+		policy := m.o.Rewrite.Policy
+		policy.Cluster = len(w.lookup(t)) > 0
+		for _, j := range Plan(files, policy, m.o.Now()) {
 			rep.say("lake.%s, %s", t.Name(), j)
 			if dry {
 				continue

@@ -17,6 +17,7 @@ type Policy struct {
 	MinFiles    int           // of about the same size that are worth a merge, at least 2
 	MaxFiles    int           // of one merge
 	Settled     time.Duration // a day that ended so long ago is merged for good
+	Cluster     bool          // then also the large files are rewritten, once, that are in the order of time
 }
 
 // DefaultPolicy suits ingest's files of some hundred kilobytes to some
@@ -27,9 +28,10 @@ func DefaultPolicy() Policy {
 
 // Job is one merge: files of one day, oldest first.
 type Job struct {
-	Day    int32 // since 1970-01-01
-	Files  []tiers.DataFile
-	Reason string
+	Day     int32 // since 1970-01-01
+	Files   []tiers.DataFile
+	Reason  string
+	Cluster bool // by the look-up columns, in place of the order of time
 }
 
 // Rows is the number of rows of the job's files.
@@ -65,7 +67,7 @@ func date(day int32) string {
 // in one that is not, nothing. It takes files over. While a day still gets events, files are
 // merged with others of about their size (each level holds eight times the last
 // one's), so that no row is rewritten often; once it is settled, all that are
-// small are.
+// small are, and those that are to be clustered.
 func Plan(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	files = slices.DeleteFunc(files, func(f tiers.DataFile) bool { return f.Day != dayOf(f.TimeMin) })
 	slices.SortFunc(files, byDay)
@@ -90,7 +92,7 @@ func planDay(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	end := time.Unix(int64(day+1)*86400, 0)
 	small := func(f tiers.DataFile) bool { return f.Size < p.TargetBytes/2 && f.Rows < p.TargetRows/2 }
 	if now.Sub(end) >= p.Settled {
-		return merges(day, filter(files, small), p, 2, "the day is settled")
+		return settle(day, files, small, p)
 	}
 	var jobs []Job
 	for level := range 64 {
@@ -99,6 +101,32 @@ func planDay(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	}
 	return jobs
 }
+
+// settle packs what is small, and what is to be clustered, in the order of time.
+func settle(day int32, files []tiers.DataFile, small func(tiers.DataFile) bool, p Policy) []Job {
+	if !p.Cluster {
+		return merges(day, filter(files, small), p, 2, settled)
+	}
+	files = filter(files, func(f tiers.DataFile) bool { return small(f) || timed(f) })
+	var jobs []Job
+	for len(files) > 0 {
+		n, rows, size := 0, int64(0), int64(0)
+		for n < len(files) && n < p.MaxFiles && (n == 0 || (rows+files[n].Rows <= p.TargetRows && size+files[n].Size <= p.TargetBytes)) {
+			rows, size = rows+files[n].Rows, size+files[n].Size
+			n++
+		}
+		if n > 1 || timed(files[0]) {
+			jobs = append(jobs, Job{Day: day, Files: files[:n:n], Reason: settled, Cluster: true})
+		}
+		files = files[n:]
+	}
+	return jobs
+}
+
+const settled = "the day is settled"
+
+// timed reports whether a file is worth clustering, and is not clustered.
+func timed(f tiers.DataFile) bool { return !f.Clustered && f.Rows > clusterGroup }
 
 // sizeLevel grows by one for each factor of eight.
 func sizeLevel(size int64) int { return bits.Len64(uint64(size)) / 3 }

@@ -316,7 +316,7 @@ func (r *Rewriter) open(ctx context.Context, t tiers.Table, files []tiers.DataFi
 
 // store writes the rows as a file of the table.
 func (r *Rewriter) store(ctx context.Context, t tiers.Table, rows *parquetfile.Table, o parquetfile.Options) (tiers.DataFile, error) {
-	f, err := encode(t, rows, o)
+	f, err := encode(t, rows, byTime(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	Lake   Lake
 	Engine query.Engine                // reads the files, whatever version of the schema they have
 	Bloom  func(table string) []string // columns with a bloom filter
+	Lookup func(table string) []string // columns by whose values the rows of a settled day are clustered; nil: none
 	Policy Policy
 }
 
@@ -39,8 +40,16 @@ type Merged struct {
 	BytesIn, BytesOut int64
 }
 
+// lookup are the look-up columns that the table has.
+func (r *Rewriter) lookup(t tiers.Table) []string {
+	if r.o.Lookup == nil {
+		return nil
+	}
+	return lookups(r.o.Lookup(t.Name()), t.Schema())
+}
+
 // Merge replaces the job's files by fewer that hold the same rows, sorted by
-// time, in one commit. Files of different streams stay apart, so that each
+// time or clustered, in one commit. Files of different streams stay apart, so that each
 // records one stream's sequences; a stream with one file keeps it. The error
 // wraps tiers.ErrConflict if another commit has removed one of the files: then
 // nothing changed, and what is to be done is planned anew.
@@ -70,10 +79,10 @@ func (r *Rewriter) merge(ctx context.Context, t tiers.Table, j Job) (m Merged, e
 		}
 	}()
 	for _, s := range streams {
-		if len(s.files) < 2 {
+		if len(s.files) < 2 && !(j.Cluster && timed(s.files[0])) {
 			continue
 		}
-		if err := r.rewrite(ctx, t, j.Day, s, &c); err != nil {
+		if err := r.rewrite(ctx, t, j, s, &c); err != nil {
 			return m, err
 		}
 	}
@@ -171,7 +180,7 @@ func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
 }
 
 // rewrite writes the rows of a stream's files and adds the exchange to c.
-func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, day int32, s *stream, c *tiers.Commit) (err error) {
+func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream, c *tiers.Commit) (err error) {
 	ses, err := r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: s.files}}}, query.Options{Trusted: true})
 	if err != nil {
 		return err
@@ -189,7 +198,7 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, day int32, s *str
 		if len(cuts) == 0 {
 			o.Seqs = s.seqs
 		}
-		f, err := r.write(ctx, ses, t, day, where(cuts, i), o)
+		f, err := r.write(ctx, ses, t, j, where(cuts, i), o)
 		if err != nil {
 			return err
 		}
@@ -251,7 +260,7 @@ func where(cuts []time.Time, i int) string {
 }
 
 // write makes one file of the rows; it has none if there are none.
-func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, day int32, cond string, o parquetfile.Options) (tiers.DataFile, error) {
+func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, j Job, cond string, o parquetfile.Options) (tiers.DataFile, error) {
 	rows, err := r.read(ctx, ses, t, cond)
 	if err != nil || rows.N == 0 {
 		return tiers.DataFile{}, err
@@ -259,12 +268,21 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	if o.Stream != "" && o.Seqs == nil {
 		o.Seqs = seqsOf(rows.Column(tiers.ColStreamSeq), rows.N)
 	}
-	f, err := encode(t, rows, o)
+	order := byTime
+	by := r.lookup(t)
+	clustered := j.Cluster && len(by) > 0 && rows.N > clusterGroup
+	if clustered {
+		bloom, copies := index(by)
+		o.Bloom, o.Copies, o.RowGroup, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup, nil
+		order = func(t *parquetfile.Table) []uint32 { return byCluster(t, by) }
+	}
+	f, err := encode(t, rows, order(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
-	if f.Info.Day != day {
-		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(day))
+	f.Info.Clustered = clustered
+	if f.Info.Day != j.Day {
+		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(j.Day))
 	}
 	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
 }
@@ -288,9 +306,9 @@ func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, c
 	return rows, nil
 }
 
-// encode makes a file of the table, by time, of the rows.
-func encode(t tiers.Table, rows *parquetfile.Table, o parquetfile.Options) (parquetfile.File, error) {
-	f, err := parquetfile.NewWriter().Write(rows, byTime(rows), o)
+// encode makes a file of the table of the rows in their order.
+func encode(t tiers.Table, rows *parquetfile.Table, order []uint32, o parquetfile.Options) (parquetfile.File, error) {
+	f, err := parquetfile.NewWriter().Write(rows, order, o)
 	if err == nil {
 		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
 	}

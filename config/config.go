@@ -118,6 +118,7 @@ type Table struct {
 	Name      strict.At[string]
 	Columns   []Column
 	Bloom     []string
+	Lookup    []string
 	Retention Retention
 }
 
@@ -151,8 +152,9 @@ type Flush struct {
 
 // Lake is the lake tier.
 type Lake struct {
-	Warehouse   string // directory
-	Catalog     string // sqlite:FILE, or a postgres:// URL, which may hold a password
+	Warehouse   string   // directory
+	Catalog     string   // sqlite:FILE, or a postgres:// URL, which may hold a password
+	Lookup      []string // columns for looking up single values
 	Retention   time.Duration
 	Quarantine  Retention
 	Maintenance Maintenance
@@ -339,6 +341,15 @@ func (c Config) RetentionOf(table string) time.Duration {
 		return r.Age
 	}
 	return c.Lake.Retention
+}
+
+// LookupColumns are the columns by whose values the rows of a lake table are
+// clustered; it need not have them.
+func (c Config) LookupColumns(table string) []string {
+	if t, ok := c.Table(table); ok && len(t.Lookup) > 0 {
+		return t.Lookup
+	}
+	return c.Lake.Lookup
 }
 
 // StateFile is where pipelines keep their baselines.

@@ -60,6 +60,7 @@ func tableType() strict.Type[Table] {
 		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
 		strict.F("retention", ownRetention(), func(t *T) *Retention { return &t.Retention }, "How long the table's rows are kept, or `forever`, in place of `lake.retention`."),
+		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Lookup }, "Columns for looking up single values, in place of `lake.lookup_columns`."),
 	)
 }
 
@@ -78,11 +79,15 @@ func ingestType() strict.Type[Ingest] {
 	)
 }
 
+// lookupColumns are who and from where, in OCSF and as common sources name it.
+const lookupColumns = "[user.name, actor.user.name, src_endpoint.ip, userPrincipalName, ipAddress, UserId, ClientIP, userIdentity.userName, sourceIPAddress, TargetUserName, IpAddress]"
+
 func lakeType() strict.Type[Lake] {
 	type L = Lake
 	return strict.Object(
 		strict.F("warehouse", dirText(), func(l *L) *string { return &l.Warehouse }, "Directory of the tables. Without it: `lake` in `data_dir`."),
 		strict.F("catalog", databaseURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, where tables are made if they are missing. A URL takes libpq's parameters: `sslmode` (without it TLS is used only if the server offers it), `sslrootcert`, `search_path`, several hosts with `target_session_attrs=read-write`. Without it: `catalog.db` in the warehouse."),
+		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(l *L) *[]string { return &l.Lookup }, "Text columns for looking up single values: one user, one address. Those that a table has shape the files of days that ended two days ago: rows of one value lie together, and a filter tells which part of a file can have a value, so that `WHERE user.name = 'ada'` reads little. Files that are already shaped stay as they are when this changes; `[]` leaves all in the order of time.").Default(lookupColumns),
 		strict.F("retention", retention(), func(l *L) *time.Duration { return &l.Retention }, "How long rows of events are kept, by `time`, or `forever`: a day goes as a whole, once its end is older than this. Tables may say otherwise (`tables.NAME.retention`). Tables that pipelines write, and Lakeward's own `ingest_skipped` and `ingest_removed`, are left alone.").Default("forever"),
 		strict.F("quarantine_retention", ownRetention(), func(l *L) *Retention { return &l.Quarantine }, "How long rows of `lake.quarantine` are kept, by when they were published. Without it: as `lake.retention` says. A row that is gone cannot be replayed."),
 		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward retain`, `compact`, `expire` and `orphans`."),

@@ -60,7 +60,25 @@ type DataFile struct {
 	Columns      []ColumnStats
 	SplitOffsets []int64
 	Seqs         []SeqRange // stream sequences of its rows; empty for pipeline output
+	// Clustered says that rows lie together by the values of lookup columns, not
+	// in the order of their time.
+	Clustered bool
+	// Copies are the ids of the fields, members of structs, of which the file has
+	// a copy at its top level, with bloom filters: see CopyID.
+	Copies []int
 }
+
+// copyBase is above every id that a schema gets and below those that Iceberg
+// reserves.
+const copyBase = 1 << 30
+
+// CopyID is the field id under which a file holds the copy of a field. Engines
+// skip row groups by the bloom filter of a top-level column; not all do by that
+// of a struct's member. No schema has the id, so that readers pass the copy over.
+func CopyID(field int) int { return copyBase + field }
+
+// CopyOf is the field whose copy has the id.
+func CopyOf(id int) (field int, ok bool) { return id - copyBase, id > copyBase && id < 2*copyBase-1000 }
 
 // Snapshot names one version of a table.
 type Snapshot struct {

@@ -142,10 +142,11 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	}
 	// The time zone is a setting of the ICU extension, which is linked in: it
 	// exists only after the extension is loaded.
-	for _, sql := range []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'"} {
+	// Data files never change, so that a footer is decoded once.
+	for _, sql := range []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'", "SET GLOBAL parquet_metadata_cache=true"} {
 		if _, err := c.Exec(ctx, sql); err != nil {
 			_ = c.Close()
-			return fmt.Errorf("set the time zone: %w", err)
+			return fmt.Errorf("set up DuckDB: %s: %w", sql, err)
 		}
 	}
 	for _, a := range []struct{ name, path string }{{"analytics", e.opts.AnalyticsPath}, {"state", e.opts.StatePath}} {

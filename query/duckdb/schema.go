@@ -3,6 +3,7 @@ package duckdb
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lakeward/lakeward/tiers"
@@ -54,8 +55,9 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 }
 
 // tableSelect is the SELECT behind lake.NAME: the view's files read by field
-// id, or no rows of the right types if there are none.
-func tableSelect(v verified) (string, error) {
+// id, or no rows of the right types if there are none. parts are the files
+// divided (nil: one part, and all of its rows).
+func tableSelect(v verified, parts []part) (string, error) {
 	t := v.table
 	if len(t.Schema.Fields) == 0 {
 		return "", fmt.Errorf("table %s has no columns", t.Name)
@@ -68,7 +70,7 @@ func tableSelect(v verified) (string, error) {
 		}
 		cols = append(cols, quoteIdent(f.Name))
 		empty = append(empty, fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name)))
-		ids = append(ids, fmt.Sprintf("%d: {name: %s, type: %s, default_value: NULL}", f.ID, quoteText(f.Name), quoteText(typ)))
+		ids = append(ids, fieldByID(f.ID, f.Name, typ))
 		if f.ID <= 0 && len(t.Files) > 0 {
 			return "", fmt.Errorf("table %s, column %s has no field id", t.Name, f.Name)
 		}
@@ -76,16 +78,48 @@ func tableSelect(v verified) (string, error) {
 	if len(t.Files) == 0 {
 		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", nil
 	}
-	paths := make([]string, len(t.Files))
-	for i, f := range t.Files {
-		p, err := localPath(f.Path)
-		if err != nil {
+	if parts == nil {
+		parts = []part{{files: t.Files}}
+	}
+	selects := make([]string, len(parts))
+	for i, p := range parts {
+		var err error
+		if selects[i], err = p.sql(cols, ids); err != nil {
 			return "", fmt.Errorf("table %s: %w", t.Name, err)
 		}
-		paths[i] = quoteText(p)
 	}
-	return fmt.Sprintf("SELECT %s FROM read_parquet([%s], schema = MAP {%s})",
-		strings.Join(cols, ", "), strings.Join(paths, ","), strings.Join(ids, ", ")), nil
+	return strings.Join(selects, " UNION ALL "), nil
+}
+
+// fieldByID is an entry of read_parquet's schema.
+func fieldByID(id int, name, typ string) string {
+	return fmt.Sprintf("%d: {name: %s, type: %s, default_value: NULL}", id, quoteText(name), quoteText(typ))
+}
+
+func (p part) sql(cols, ids []string) (string, error) {
+	paths := make([]string, len(p.files))
+	for i, f := range p.files {
+		local, err := localPath(f.Path)
+		if err != nil {
+			return "", err
+		}
+		paths[i] = quoteText(local)
+	}
+	var conds []string
+	ids = slices.Clone(ids)
+	for i, e := range p.want {
+		name := fmt.Sprintf(copyName+"%d", tiers.CopyID(e.field))
+		conds = append(conds, quoteIdent(name)+" = "+quoteText(e.value))
+		if !slices.ContainsFunc(p.want[:i], func(o equality) bool { return o.field == e.field }) {
+			ids = append(ids, fieldByID(tiers.CopyID(e.field), name, "VARCHAR"))
+		}
+	}
+	sql := fmt.Sprintf("SELECT %s FROM read_parquet([%s], schema = MAP {%s})",
+		strings.Join(cols, ", "), strings.Join(paths, ","), strings.Join(ids, ", "))
+	if len(conds) > 0 {
+		sql += " WHERE " + strings.Join(conds, " AND ")
+	}
+	return sql, nil
 }
 
 // localPath turns a file URL into a path. DuckDB expands * ? [ in names, which

@@ -72,7 +72,7 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 	if !s.opts.Trusted {
 		return nil // each when a statement reads it
 	}
-	if err := s.show(ctx, slices.Sorted(maps.Keys(s.unseen))); err != nil {
+	if err := s.show(ctx, slices.Sorted(maps.Keys(s.unseen)), nil); err != nil {
 		return err
 	}
 	_, err := s.fetch(ctx, v.Analytics)
@@ -83,14 +83,16 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 func (s *Session) showWithin(ctx context.Context, r reads) error {
 	ctx, cancel := s.limits().bound(ctx)
 	defer cancel()
-	if err := s.show(ctx, r.tables); err != nil {
+	if err := s.show(ctx, r.tables, r.tree); err != nil {
 		return err
 	}
 	return s.fetchFor(ctx, r)
 }
 
-// show makes the views of tables that the session has not read yet.
-func (s *Session) show(ctx context.Context, tables []string) error {
+// show makes the views of tables that the session has not read yet. A view can
+// be narrowed to what the statement (nil: any) can need of it; then the next
+// statement gets a view of its own.
+func (s *Session) show(ctx context.Context, tables []string, statement map[string]any) error {
 	for _, name := range tables {
 		t, ok := s.unseen[name]
 		if !ok {
@@ -100,14 +102,17 @@ func (s *Session) show(ctx context.Context, tables []string) error {
 		if err != nil {
 			return err
 		}
-		sel, err := tableSelect(v)
+		parts := narrowed(v.table, required(statement, t))
+		sel, err := tableSelect(v, parts)
 		if err != nil {
 			return err
 		}
-		if _, err := s.conn.Exec(ctx, "CREATE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
+		if _, err := s.conn.Exec(ctx, "CREATE OR REPLACE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
 			return fmt.Errorf("view of lake.%s: %w", t.Name, err)
 		}
-		delete(s.unseen, name)
+		if parts == nil {
+			delete(s.unseen, name)
+		}
 	}
 	return nil
 }

@@ -280,7 +280,7 @@ func dataFile(spec iceberg.PartitionSpec, order int, f tiers.DataFile) (iceberg.
 	if len(f.SplitOffsets) > 0 {
 		b.SplitOffsets(f.SplitOffsets)
 	}
-	if order != table.UnsortedSortOrderID {
+	if order != table.UnsortedSortOrderID && !f.Clustered { // no order of columns describes clusters
 		b.SortOrderID(order)
 	}
 	return b.Build(), nil

@@ -113,6 +113,13 @@ func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
 			f.Day = v
 		}
 	}
+	f.Clustered = d.SortOrderID() == nil && f.Day != 0
+	for id := range d.ValueCounts() {
+		if field, copied := tiers.CopyOf(id); copied {
+			f.Copies = append(f.Copies, field)
+		}
+	}
+	slices.Sort(f.Copies)
 	if timeID != 0 {
 		lo, okLo := bound(d.LowerBoundValues()[timeID])
 		hi, okHi := bound(d.UpperBoundValues()[timeID])

@@ -200,6 +200,9 @@ func (l *leaf) filter(d *values) error {
 	default:
 		for i := range n {
 			f.Insert(h.Sum64Uint64(d.word(i)))
+			if d.nums != nil && d.nums[i] == 0 { // equals the zero of the other sign
+				f.Insert(h.Sum64Uint64(d.word(i) ^ 1<<63))
+			}
 		}
 	}
 	body := f.Bytes()

@@ -27,6 +27,9 @@ type Options struct {
 	Stream   string           // identity of the stream of Seqs; empty: no stream is recorded
 	Seqs     []tiers.SeqRange // ascending, disjoint
 	Sorted   []string         // top-level columns by which the rows are sorted, ascending
+	// Copies are dotted paths of members of structs, scalar and not in lists. Each
+	// is written once more at the top level, with a bloom filter: tiers.CopyID.
+	Copies []string
 }
 
 // File is a complete Parquet file, and what a commit has to say of it.
@@ -103,6 +106,9 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 func (w *Writer) describe(d *tiers.DataFile) {
 	for _, l := range w.leaves {
 		d.Columns = append(d.Columns, l.columnStats())
+		if f, copied := tiers.CopyOf(l.id); copied {
+			d.Copies = append(d.Copies, f)
+		}
 		if l.name == tiers.ColTime && l.top && l.col.Kind == tiers.KindTimestamp && l.total.has {
 			d.TimeMin = time.UnixMicro(l.total.minInt).UTC()
 			d.TimeMax = time.UnixMicro(l.total.maxInt).UTC()

@@ -63,6 +63,9 @@ func newPlan(t *Table, o Options) (*plan, error) {
 	if len(p.nodes) == 0 {
 		return nil, fmt.Errorf("no column of the table has a value")
 	}
+	if err := p.copies(t, o); err != nil {
+		return nil, err
+	}
 	p.schema[0].NumChildren.Set(int32(len(p.nodes)))
 	for _, name := range o.Sorted {
 		i := slices.IndexFunc(p.leaves, func(l *leaf) bool { return l.top && l.name == name })
@@ -72,6 +75,45 @@ func newPlan(t *Table, o Options) (*plan, error) {
 		p.sorted = append(p.sorted, format.SortingColumn{ColumnIdx: int32(i)})
 	}
 	return p, nil
+}
+
+// copies adds the top-level copies of members of structs. The copy shares the
+// member's vector: they have the same slots, and where a struct is absent its
+// members have no value.
+func (p *plan) copies(t *Table, o Options) error {
+	for _, path := range o.Copies {
+		f, ok := o.Schema.Lookup(path)
+		c := t.member(path)
+		if !ok || c == nil || c.Values() == 0 {
+			continue
+		}
+		if !strings.Contains(path, ".") || c.Kind == tiers.KindStruct || c.Kind == tiers.KindList || c.Required {
+			return fmt.Errorf("column %s cannot be copied: it is no optional, scalar member of a struct", path)
+		}
+		f.ID, f.Name = tiers.CopyID(f.ID), "_copy_"+strings.ReplaceAll(path, ".", "_")
+		n, err := p.field(f, c, nil, "")
+		if err != nil {
+			return err
+		}
+		n.leaf.bloom = true
+		p.nodes = append(p.nodes, n)
+	}
+	return nil
+}
+
+// member is the column at a dotted path, or nil.
+func (t *Table) member(path string) *Column {
+	cs, c := t.Columns, (*Column)(nil)
+	for name := range strings.SplitSeq(path, ".") {
+		if c = member(cs, name); c == nil {
+			return nil
+		}
+		cs = nil
+		if c.Kind == tiers.KindStruct {
+			cs = c.Children
+		}
+	}
+	return c
 }
 
 // field adds one field and its members. parent is the Parquet path above it,

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lakeward/lakeward/compact"
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
+)
+
+const (
+	table   = "signin"
+	batches = 4 // files of a day before they are merged
+	stream  = "EVENTS@bench"
+)
+
+// bench is a lake, and the same rows in plain files.
+type bench struct {
+	settings
+	company company
+	schema  tiers.Schema
+	plain   []string // local paths
+	plainBy int64    // their bytes
+	bytes   int64    // of the table
+	files   int
+
+	users, addresses, offices, sprayers []string
+	results                             map[string]*result
+	firstTime                           time.Duration
+	firstBytes                          int64
+	hourOurs, hourPlain                 []time.Duration
+}
+
+// build writes the rows, keeps a plain copy in the order of time, and merges.
+func (b *bench) build(ctx context.Context) error {
+	s, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	t, err := s.lake.Create(ctx, table, schema(), tiers.Options{})
+	if err != nil {
+		return err
+	}
+	b.schema = t.Schema()
+	began := time.Now()
+	if err := b.fill(ctx, s.lake, t); err != nil {
+		return err
+	}
+	fmt.Printf("%d sign-ins of %d users over %d days, written in %s\n", b.rows, b.company.users, b.company.days, time.Since(began).Round(time.Millisecond))
+	began = time.Now()
+	if err := b.copyPlain(ctx, t); err != nil {
+		return fmt.Errorf("write plain files: %w", err)
+	}
+	fmt.Printf("the same rows in %d plain files, %d bytes, in %s\n", len(b.plain), b.plainBy, time.Since(began).Round(time.Millisecond))
+	began = time.Now()
+	cfg, err := config.Load("", nil)
+	if err != nil {
+		return err
+	}
+	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake, Rewrite: compact.Options{Engine: s.engine, Policy: compact.DefaultPolicy(),
+		Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns}, Now: func() time.Time { return first.AddDate(1, 0, 0) }})
+	rep, err := keeper.Compact(ctx, nil, false)
+	if err != nil {
+		return err
+	}
+	if rep.Count < b.company.days {
+		return fmt.Errorf("only %d merges for %d days:\n%s", rep.Count, b.company.days, rep)
+	}
+	if err := t.Refresh(ctx); err != nil {
+		return err
+	}
+	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+	if err != nil {
+		return err
+	}
+	rows := int64(0)
+	for _, f := range files {
+		rows += f.Rows
+	}
+	if rows != int64(b.rows) {
+		return fmt.Errorf("the lake has %d rows", rows)
+	}
+	b.bytes, b.files = size(files), len(files)
+	fmt.Printf("merged into %d files, %d bytes, in %s\n", b.files, b.bytes, time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (b *bench) fill(ctx context.Context, l *lake.Lake, t tiers.Table) error {
+	perDay := b.rows / b.company.days
+	var mu sync.Mutex
+	var all []tiers.DataFile
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2)
+	for d := range b.company.days {
+		g.Go(func() error {
+			w, rows := parquetfile.NewWriter(), perDay
+			if d == b.company.days-1 {
+				rows = b.rows - perDay*d
+			}
+			for part := range batches {
+				n, from := share(rows, part), 24/batches*part
+				at := int64(perDay*d) + 1
+				for p := range part {
+					at += int64(share(rows, p))
+				}
+				f, err := b.file(ctx, l, t, w, d, time.Duration(from)*time.Hour, at, n)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				all = append(all, f)
+				mu.Unlock()
+			}
+			return ctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	_, err := t.Commit(context.WithoutCancel(ctx), tiers.Commit{ID: "fill", Add: all})
+	return err
+}
+
+// share is how many of a day's rows are in a part of it.
+func share(rows, part int) int {
+	weights := [batches]int{}
+	total := 0
+	for h, w := range hours {
+		weights[h*batches/24] += w
+		total += w
+	}
+	if part < batches-1 {
+		return rows * weights[part] / total
+	}
+	left := rows
+	for p := range batches - 1 {
+		left -= share(rows, p)
+	}
+	return left
+}
+
+func (b *bench) file(ctx context.Context, l *lake.Lake, t tiers.Table, w *parquetfile.Writer, d int, from time.Duration, seq int64, n int) (tiers.DataFile, error) {
+	rows := parquetfile.NewTable(t.Schema())
+	b.company.fill(rows, first, d, from, from+24/batches*time.Hour, seq, n)
+	f, err := w.Write(rows, nil, parquetfile.Options{Schema: t.Schema(), Stream: stream, Sorted: []string{tiers.ColTime},
+		Seqs: []tiers.SeqRange{{First: uint64(seq), Last: uint64(seq) + uint64(n) - 1}}})
+	if err != nil {
+		return tiers.DataFile{}, err
+	}
+	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(day(first)+int32(d)), f.Info.CRC32C)
+	return f.Info, l.WriteFile(ctx, f.Info.Path, f.Data)
+}
+
+// copyPlain has DuckDB write each day in the order of time, as it would.
+func (b *bench) copyPlain(ctx context.Context, t tiers.Table) error {
+	dir := filepath.Join(b.dir, "plain")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	c, err := duckdb.Scratch(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for d := range b.company.days {
+		at := first.AddDate(0, 0, d)
+		files, err := t.Files(ctx, 0, at, at.AddDate(0, 0, 1))
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, f := range files {
+			u, err := url.Parse(f.Path)
+			if err != nil {
+				return err
+			}
+			names = append(names, "'"+u.Path+"'")
+		}
+		to := filepath.Join(dir, fmt.Sprint(d, ".parquet"))
+		if _, err := c.Exec(ctx, fmt.Sprintf(`COPY (SELECT * FROM read_parquet([%s]) ORDER BY "time") TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, WRITE_BLOOM_FILTER false)`,
+			strings.Join(names, ","), to)); err != nil {
+			return err
+		}
+		st, err := os.Stat(to)
+		if err != nil {
+			return err
+		}
+		b.plain, b.plainBy = append(b.plain, to), b.plainBy+st.Size()
+	}
+	return nil
+}
