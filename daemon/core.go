@@ -13,6 +13,7 @@ import (
 
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -20,13 +21,6 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
-)
-
-// The shares of the memory budget, in percent. Go's runtime does not see the
-// engine's memory, so the one budget is split; the rest is slack for both.
-const (
-	goShare     = 35
-	engineShare = 45
 )
 
 // core is what the daemon and the commands without one share: both tiers, the
@@ -39,6 +33,7 @@ type core struct {
 	analytics *analytics.Sink
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
+	batches   *ingest.Memory // of all sources
 }
 
 // coreOptions vary what openCore opens.
@@ -50,11 +45,12 @@ type coreOptions struct {
 // openCore opens the tiers in the order in which they depend on each other.
 // The caller closes the core.
 func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOptions) (_ *core, err error) {
-	debug.SetMemoryLimit(cfg.Memory.Budget * goShare / 100)
+	shares := cfg.Memory.Shares()
+	debug.SetMemoryLimit(shares.Go)
 	if err := makeDirs(cfg); err != nil {
 		return nil, err
 	}
-	c := &core{cfg: cfg, log: log}
+	c := &core{cfg: cfg, log: log, batches: ingest.NewMemory(shares.Batches)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -64,7 +60,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		return nil, err
 	}
 	c.engine, err = duckdb.Open(ctx, duckdb.Options{
-		MemoryLimit: cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
+		MemoryLimit: shares.Engine, MaxSpill: cfg.Query.MaxSpill, Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
 		AllowedDirs: []string{cfg.Lake.Warehouse}, AnalyticsPath: cfg.Analytics.File(), StatePath: cfg.StateFile(),
 		ReadOnly: o.readOnly, Logger: log, Checker: c.lake,
 	})

@@ -22,7 +22,7 @@ func newKeeper(cfg config.Config, l compact.Lake, e query.Engine, log *slog.Logg
 	return compact.NewMaintainer(compact.MaintainerOptions{
 		Lake: l, Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: log,
 		Expiry:  compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
-		Rewrite: compact.Options{Engine: e, Bloom: cfg.BloomColumns, Policy: p},
+		Rewrite: compact.Options{Engine: e, Bloom: cfg.BloomColumns, Policy: p, Memory: cfg.Memory.Shares().Merge},
 	})
 }
 

@@ -24,6 +24,10 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Reasons = append(st.Reasons, fmt.Sprintf("source %s is %s: %s", x.Name, x.State, x.Reason))
 		}
 	}
+	var err error
+	if st.Memory, err = a.memory(ctx); err != nil {
+		return st, err
+	}
 	files, err := a.lake.Damaged(ctx)
 	st.Damaged, st.Degraded = damaged(files), degraded(files)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	duck "github.com/duckdb/duckdb-go-bindings"
 
 	"github.com/lakeward/lakeward/query"
@@ -201,6 +202,25 @@ func (e *Engine) Conn(context.Context) (*Conn, error) {
 		e.open.Done()
 	}
 	return c, err
+}
+
+// Usage is what the instance holds of its memory and of the disk.
+func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return u, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	r, err := c.Query(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()")
+	if err != nil {
+		return u, fmt.Errorf("ask for the engine's memory: %w", err)
+	}
+	defer r.Release()
+	for r.Next() {
+		u.Memory = r.RecordBatch().Column(0).(*array.Int64).Value(0)
+		u.Spill = r.RecordBatch().Column(1).(*array.Int64).Value(0)
+	}
+	return u, r.Err()
 }
 
 // Close waits until every session is closed, then ends the instance.
