@@ -5,6 +5,9 @@ KILLS ?= 100
 DROPS ?= 500
 MUTATIONS ?= 100000
 FUZZTIME ?= 20s
+BUDGET ?=
+LOAD_SECONDS ?=
+TABLES ?=
 
 .PHONY: help
 help: ## this list
@@ -33,6 +36,10 @@ demo: ## a month of events with planted attacks, and what is found in them
 .PHONY: chaos
 chaos: ## kill the daemon KILLS times while events are published
 	KILLS=$(KILLS) go run ./test/chaos
+
+.PHONY: memory
+memory: ## everything at once within BUDGET (default 512MiB) for LOAD_SECONDS (default 12), then SIGTERM
+	BUDGET=$(BUDGET) LOAD_SECONDS=$(LOAD_SECONDS) TABLES=$(TABLES) go run ./test/memory
 
 .PHONY: faults
 faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed

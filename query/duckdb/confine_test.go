@@ -142,18 +142,20 @@ func TestTenThousandFiles(t *testing.T) {
 }
 
 func TestTooLittleMemoryIsAnErrorOfTheQueryAlone(t *testing.T) {
+	const sorts = "SELECT count(v) FROM (SELECT repeat('x', 100) || i AS v FROM range(3000000) t(i) ORDER BY v DESC OFFSET 1)"
 	const large = "SELECT sum(len(l)) FROM (SELECT i, list(i * j) l FROM range(20000) a(i), range(1000) b(j) GROUP BY i)"
 	for _, c := range []struct {
 		name string
+		sql  string
 		o    Options
 		want string
 	}{
-		{"memory", Options{MemoryLimit: 64 << 20, Threads: 2}, "64 MiB together (the engine's part of memory.budget)"},
-		{"disk", Options{MemoryLimit: 64 << 20, MaxSpill: 1 << 20, Threads: 2, TempDir: t.TempDir()}, "1 MiB of disk (query.max_spill)"},
+		{"memory", large, Options{MemoryLimit: 64 << 20, Threads: 2}, "64 MiB together (the engine's part of memory.budget)"},
+		{"disk", sorts, Options{MemoryLimit: 64 << 20, MaxSpill: 1 << 20, Threads: 2, TempDir: t.TempDir()}, "1 MiB of disk (query.max_spill)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := openSession(t, openEngine(t, c.o), query.View{}, query.Options{})
-			err := drain(s.Query(t.Context(), large))
+			err := drain(s.Query(t.Context(), c.sql))
 			if !errors.Is(err, query.ErrMemory) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v", err)
 			}
