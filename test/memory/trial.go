@@ -25,7 +25,7 @@ type trial struct {
 }
 
 const (
-	natsStore   = "128MiB" // what the stream may hold: then it pushes back to those who publish
+	natsStore   = "64MiB" // what the stream may hold: then it pushes back to those who publish
 	readyWithin = 2 * time.Minute
 	drainWithin = 5 * time.Minute
 	signalAfter = 2 * time.Second // of load, before the daemon is ended the second time
@@ -256,7 +256,7 @@ func (t *trial) prepare() error {
 		"LAKEWARD_PIPELINES_DIR="+pipelines, fmt.Sprintf("LAKEWARD_NATS_EMBEDDED_PORT=%d", natsPort),
 		fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.o.budget>>20), "LAKEWARD_SHUTDOWN_GRACE="+grace.String(),
 		"LAKEWARD_NATS_EMBEDDED_MAX_BYTES="+natsStore, "LAKEWARD_LAKE_MAINTENANCE_EVERY=2s",
-		"LAKEWARD_QUERY_TIMEOUT=10s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB", "LAKEWARD_QUERY_MAX_WAITING=2")
+		"LAKEWARD_QUERY_TIMEOUT=5s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB", "LAKEWARD_QUERY_MAX_WAITING=2")
 	return nil
 }
 
