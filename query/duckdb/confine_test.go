@@ -142,28 +142,30 @@ func TestTenThousandFiles(t *testing.T) {
 }
 
 func TestTooLittleMemoryIsAnErrorOfTheQueryAlone(t *testing.T) {
-	const sorts = "SELECT repeat('x', 100) || i AS v FROM range(1500000) t(i) ORDER BY v DESC"
-	const large = "SELECT sum(len(l)) FROM (SELECT i, list(i * j) l FROM range(20000) a(i), range(1000) b(j) GROUP BY i)"
-	for _, c := range []struct {
-		name string
-		sql  string
-		o    Options
-		want string
-	}{
-		{"memory", large, Options{MemoryLimit: 64 << 20, Threads: 2}, "64 MiB together (the engine's part of memory.budget)"},
-		{"disk", sorts, Options{MemoryLimit: 64 << 20, MaxSpill: 1 << 20, Threads: 2, TempDir: t.TempDir()}, "1 MiB of disk (query.max_spill)"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := openSession(t, openEngine(t, c.o), query.View{}, query.Options{})
-			err := drain(s.Query(t.Context(), c.sql))
-			if !errors.Is(err, query.ErrMemory) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v", err)
-			}
-			r, err := s.Query(t.Context(), "SELECT 1")
-			if got := cells(t, r, err); got[0] != "1" {
-				t.Errorf("after it: %v", got)
-			}
-		})
+	s := openSession(t, openEngine(t, Options{MemoryLimit: 64 << 20, MaxSpill: 1 << 20, Threads: 2}), query.View{}, query.Options{})
+	err := drain(s.Query(t.Context(), "SELECT sum(len(l)) FROM (SELECT i, list(i * j) l FROM range(20000) a(i), range(1000) b(j) GROUP BY i)"))
+	if !errors.Is(err, query.ErrMemory) {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"64 MiB of memory", "memory.budget", "1 MiB of disk", "query.max_spill"} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: it does not say %s", err, want)
+		}
+	}
+	r, err := s.Query(t.Context(), "SELECT 1")
+	if got := cells(t, r, err); got[0] != "1" {
+		t.Errorf("after it: %v", got)
+	}
+}
+
+func TestWhatIsSpilledIsBounded(t *testing.T) {
+	const groups = "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) || md5((-i)::VARCHAR) AS v FROM range(1500000) t(i))"
+	for spill, fits := range map[int64]bool{1 << 30: true, 1 << 20: false} {
+		s := openSession(t, openEngine(t, Options{MemoryLimit: 64 << 20, MaxSpill: spill, Threads: 2, TempDir: t.TempDir()}), query.View{}, query.Options{})
+		err := drain(s.Query(t.Context(), groups))
+		if (err == nil) != fits || (!fits && !errors.Is(err, query.ErrMemory)) {
+			t.Errorf("with %d bytes of disk: %v", spill, err)
+		}
 	}
 }
 

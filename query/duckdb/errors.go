@@ -88,11 +88,6 @@ type memoryError struct{ msg string }
 func (e *memoryError) Error() string { return e.msg }
 func (e *memoryError) Unwrap() error { return query.ErrMemory }
 
-// spills reports whether it is the disk for intermediate results that is full.
-func (e *memoryError) spills() bool {
-	return strings.Contains(e.msg, "max_temp_directory_size") || strings.Contains(e.msg, "offload data block")
-}
-
 // beyond words an error of what ran, so that whoever asked knows which limit
 // it was and what to do.
 func (l limits) beyond(err error) error {
@@ -100,12 +95,10 @@ func (l limits) beyond(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &m) && m.spills():
-		return fmt.Errorf("%w: intermediate results of what runs now exceed memory and %s of disk (query.max_spill); "+
-			"read less with WHERE, group by fewer columns, or ask when less runs", query.ErrMemory, size(l.spill))
 	case errors.As(err, &m):
-		return fmt.Errorf("%w: what runs now may use %s together (the engine's part of memory.budget); "+
-			"read less with WHERE, sort or group less, ask when less runs, or raise memory.budget", query.ErrMemory, size(l.memory))
+		// DuckDB does not say reliably which of the two was used up first.
+		return fmt.Errorf("%w: what runs now may use %s of memory together (the engine's part of memory.budget) and %s of disk (query.max_spill); "+
+			"read less with WHERE, sort or group less, ask when less runs, or raise these", query.ErrMemory, size(l.memory), size(l.spill))
 	case l.timeout > 0 && errors.Is(err, errTimeout):
 		return fmt.Errorf("%w: more than %s (query.timeout, or what was asked for); read less with WHERE, or ask for a shorter time", query.ErrTimeout, l.timeout)
 	}
