@@ -102,9 +102,6 @@ func settings(o Options) map[string]string {
 	if o.Threads > 0 {
 		s["threads"] = fmt.Sprint(o.Threads)
 	}
-	if o.TempDir != "" {
-		s["max_temp_directory_size"] = fmt.Sprintf("%dB", orDefault(o.MaxSpill, defaultSpill))
-	}
 	return s
 }
 
@@ -129,10 +126,15 @@ func (e *Engine) prepare(ctx context.Context) error {
 	}
 	// The time zone is a setting of the ICU extension, which is linked in: it
 	// exists only after the extension is loaded.
-	for _, sql := range []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'"} {
+	start := []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'"}
+	if e.opts.TempDir != "" {
+		// Given when the instance is opened, this one has no effect.
+		start = append(start, fmt.Sprintf("SET GLOBAL max_temp_directory_size='%dB'", orDefault(e.opts.MaxSpill, defaultSpill)))
+	}
+	for _, sql := range start {
 		if _, err := c.Exec(ctx, sql); err != nil {
 			_ = c.Close()
-			return fmt.Errorf("set the time zone: %w", err)
+			return fmt.Errorf("set up DuckDB: %s: %w", sql, err)
 		}
 	}
 	for _, a := range []struct{ name, path string }{{"analytics", e.opts.AnalyticsPath}, {"state", e.opts.StatePath}} {
