@@ -223,7 +223,7 @@ func (l *load) note(ctx context.Context, what string, err error) {
 			return
 		}
 	}
-	for _, gone := range []string{"the daemon stops", "connection re", "EOF", "there is no table", "does not exist"} {
+	for _, gone := range []string{"the daemon stops", "connection re", "closed idle connection", "EOF", "there is no table", "does not exist"} {
 		if strings.Contains(err.Error(), gone) {
 			return
 		}

@@ -69,6 +69,7 @@ func (t *trial) underLoad(ctx context.Context, l *load, r *result) error {
 	r.drain = time.Since(began)
 	stop()
 	l.report(r)
+	fmt.Printf("under load: at most %d MiB resident, %.0f events/s into tables, ended after %s\n", r.peak>>20, r.rate, r.drain.Round(100*time.Millisecond))
 	return l.failed()
 }
 
