@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// programPages are of the program itself once much of it has run.
+const programPages = 96 << 20
+
 const (
 	leastMemory    = 256 << 20 // that a daemon runs in
 	fallbackMemory = 2 << 30   // where the host does not say what it has
@@ -36,7 +39,7 @@ type Shares struct {
 // much gets its bound from here.
 func (m Memory) Shares() Shares {
 	m.Budget = max(m.Budget, leastMemory)
-	s := Shares{Outside: 48<<20 + m.Budget/10}
+	s := Shares{Outside: programPages + m.Budget/8}
 	s.Go = (m.Budget - s.Outside) * 45 / 100
 	s.Engine = m.Budget - s.Outside - s.Go
 	s.Batches = s.Go * 36 / 100

@@ -87,13 +87,23 @@ func (p *process) terminate(ctx context.Context, within time.Duration) error {
 const exitAtOnce = 130
 
 // leave ends the daemon with two signals, and returns how long it took to go
-// after the second.
-func (p *process) leave(ctx context.Context) (time.Duration, error) {
+// after the second. That is sent when the daemon has said that it got the
+// first: two at once would be one.
+func (p *process) leave(ctx context.Context, said func() (int, error)) (time.Duration, error) {
+	before, err := said()
+	if err != nil {
+		return 0, err
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("signal the daemon: %w", err)
 	}
-	if err := wait(ctx, 100*time.Millisecond); err != nil { // two at once would be one
-		return 0, err
+	for n := before; n == before; {
+		if err := errors.Join(p.alive(), wait(ctx, time.Millisecond)); err != nil {
+			return 0, err
+		}
+		if n, err = said(); err != nil {
+			return 0, err
+		}
 	}
 	began := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

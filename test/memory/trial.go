@@ -69,7 +69,7 @@ func (t *trial) underLoad(ctx context.Context, l *load, r *result) error {
 	r.drain = time.Since(began)
 	stop()
 	l.report(r)
-	fmt.Printf("under load: at most %d MiB resident, %.0f events/s into tables, ended after %s\n", r.peak>>20, r.rate, r.drain.Round(100*time.Millisecond))
+	fmt.Printf("under load: at most %d MiB resident, of which %d MiB of no file, %.0f events/s into tables, ended after %s\n", r.peak>>20, r.anonymous>>20, r.rate, r.drain.Round(100*time.Millisecond))
 	return l.failed()
 }
 
@@ -144,8 +144,17 @@ func (t *trial) twoSignals(ctx context.Context, l *load, r *result) error {
 	if err := wait(ctx, signalAfter); err != nil {
 		return err
 	}
-	r.leave, err = d.leave(ctx)
+	r.leave, err = d.leave(ctx, t.drains)
 	return err
+}
+
+// drains is how often a daemon has said that it drains.
+func (t *trial) drains() (int, error) {
+	text, err := os.ReadFile(t.log.Name())
+	if err != nil {
+		return 0, fmt.Errorf("read the daemon's log: %w", err)
+	}
+	return strings.Count(string(text), "draining (once more"), nil
 }
 
 // count lets a daemon take what is still in the stream, counts, verifies, and
