@@ -39,9 +39,10 @@ type Shares struct {
 // much gets its bound from here.
 func (m Memory) Shares() Shares {
 	m.Budget = max(m.Budget, leastMemory)
-	s := Shares{Outside: programPages + m.Budget/8}
-	s.Go = (m.Budget - s.Outside) * 45 / 100
-	s.Engine = m.Budget - s.Outside - s.Go
+	rest := m.Budget - programPages - m.Budget/16
+	s := Shares{Go: rest * 38 / 100, Engine: rest * 31 / 100}
+	// What the engine has freed stays with malloc, up to about as much again.
+	s.Outside = m.Budget - s.Go - s.Engine
 	s.Batches = s.Go * 36 / 100
 	s.ReadAhead = min(s.Go*10/100, 64<<20)
 	s.Stream = min(s.Go*10/100, 512<<20)
