@@ -53,8 +53,9 @@ func (a *app) rest(ctx context.Context) error {
 // memory is the budget and what is used of it.
 func (a *app) memory(ctx context.Context) (serve.Memory, error) {
 	engine, err := a.engine.Usage(ctx)
-	if err != nil {
-		return serve.Memory{}, err
+	if err != nil { // it may be out of memory, and that is no reason to say nothing
+		a.log.Debug("the engine does not say what it holds", "error", err)
+		engine.Memory = -1
 	}
 	resident, err := residentBytes()
 	if err != nil {

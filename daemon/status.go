@@ -33,8 +33,11 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	if err != nil {
 		st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 	}
-	st.Pipelines, err = a.pipelines(ctx)
-	return st, err
+	if st.Pipelines, err = a.pipelines(ctx); err != nil { // the engine may be out of memory for the moment
+		st.Pipelines = []serve.Pipeline{}
+		st.Degraded = append(st.Degraded, fmt.Sprintf("the state of pipelines could not be read: %v", err))
+	}
+	return st, nil
 }
 
 // pipelines is one line for each file, and the last run of each pipeline.
