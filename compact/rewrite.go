@@ -24,6 +24,9 @@ type Options struct {
 	Bloom  func(table string) []string // columns with a bloom filter
 	Lookup func(table string) []string // columns by whose values the rows of a settled day are clustered; nil: none
 	Policy Policy
+	// Memory bounds the rows of a file while it is written, in bytes; 0: 512
+	// MiB. What would take more becomes several files.
+	Memory int64
 }
 
 // Rewriter carries merges out. Its memory is bounded by the rows of one file
@@ -31,7 +34,14 @@ type Options struct {
 type Rewriter struct{ o Options }
 
 // NewRewriter returns a rewriter.
-func NewRewriter(o Options) *Rewriter { return &Rewriter{o} }
+func NewRewriter(o Options) *Rewriter {
+	if o.Memory <= 0 {
+		o.Memory = defaultMemory
+	}
+	return &Rewriter{o}
+}
+
+const defaultMemory = 512 << 20
 
 // Merged is what a merge did.
 type Merged struct {
@@ -187,7 +197,47 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream,
 	}
 	defer func() { err = errors.Join(err, ses.Close()) }()
 	rows := Job{Files: s.files}.Rows()
-	cuts, err := r.cuts(ctx, ses, t.Name(), rows)
+	parts := (rows + r.o.Policy.TargetRows - 1) / r.o.Policy.TargetRows
+	for {
+		before := len(c.Add)
+		err := r.divided(ctx, ses, t, j, s, rows, parts, c)
+		var large *tooLarge
+		if !errors.As(err, &large) {
+			return err
+		}
+		if err := r.discard(ctx, c.Add[before:]); err != nil {
+			return err
+		}
+		c.Add = c.Add[:before]
+		more := large.parts(rows, r.o.Memory)
+		if more <= parts { // its part had more rows than the others
+			more = 2 * parts
+		}
+		if more > rows || more > mostParts {
+			return fmt.Errorf("%w, and they cannot be divided further (raise memory.budget); the files stay as they are", err)
+		}
+		parts = more
+	}
+}
+
+// mostParts of a merge: it makes few files of many.
+const mostParts = 1000
+
+// tooLarge is a part whose rows do not fit in memory.
+type tooLarge struct{ rows, bytes int64 }
+
+func (e *tooLarge) Error() string {
+	return fmt.Sprintf("%d rows already take %d MiB of memory", e.rows, e.bytes>>20)
+}
+
+// parts is in how many equal ones rows of that size fit, with a fifth to spare.
+func (e *tooLarge) parts(rows, memory int64) int64 {
+	return int64(float64(e.bytes)/float64(e.rows)*float64(rows)/float64(memory)*1.2) + 1
+}
+
+// divided writes the rows as that many files, by time.
+func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table, j Job, s *stream, rows, parts int64, c *tiers.Commit) error {
+	cuts, err := r.cuts(ctx, ses, t.Name(), parts)
 	if err != nil {
 		return err
 	}
@@ -199,6 +249,9 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream,
 			o.Seqs = s.seqs
 		}
 		f, err := r.write(ctx, ses, t, j, where(cuts, i), o)
+		if large := (*tooLarge)(nil); parts > 1 && len(cuts) == 0 && errors.As(err, &large) {
+			return fmt.Errorf("the rows are of one moment, and %v; the files stay as they are (raise memory.budget)", large) //nolint:errorlint // dividing is of no use
+		}
 		if err != nil {
 			return err
 		}
@@ -220,10 +273,8 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream,
 	return nil
 }
 
-// cuts are the times at which the rows are divided into files of at most about
-// the policy's rows.
-func (r *Rewriter) cuts(ctx context.Context, ses query.Session, table string, rows int64) ([]time.Time, error) {
-	parts := (rows + r.o.Policy.TargetRows - 1) / r.o.Policy.TargetRows
+// cuts are the times at which the rows are divided into about equal parts.
+func (r *Rewriter) cuts(ctx context.Context, ses query.Session, table string, parts int64) ([]time.Time, error) {
 	if parts < 2 {
 		return nil, nil
 	}
@@ -298,6 +349,9 @@ func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, c
 	for rr.Next() {
 		if err := appendBatch(rows, rr.RecordBatch()); err != nil {
 			return nil, err
+		}
+		if n := rows.Memory(); n > r.o.Memory {
+			return nil, &tooLarge{int64(rows.N), n}
 		}
 	}
 	if err := rr.Err(); err != nil {

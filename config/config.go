@@ -261,12 +261,13 @@ type Audit struct {
 
 // Query bounds ad-hoc SQL.
 type Query struct {
-	MaxRows int64
-	Timeout time.Duration
+	MaxRows    int64
+	MaxBytes   int64 // of a result
+	Timeout    time.Duration
+	MaxSpill   int64 // bytes below TempDir, of all that runs together
+	MaxRunning int   // at the same time
+	MaxWaiting int   // for one of those to end
 }
-
-// Memory is what the process may use.
-type Memory struct{ Budget int64 } // bytes; never 0 after Load
 
 // Log says what is logged.
 type Log struct {

@@ -27,7 +27,7 @@ func Type() strict.Type[Config] {
 		strict.F("audit", auditType(), func(c *C) *Audit { return &c.Audit }, "The audit log: `audit.log` in `data_dir`, one JSON line for each query and each change that came over HTTP."),
 		strict.F("query", queryType(), func(c *C) *Query { return &c.Query }, "Bounds of ad-hoc SQL."),
 		strict.F("memory", strict.Object(
-			strict.F("budget", autoSize(), func(m *Memory) *int64 { return &m.Budget }, "Memory of the whole process, shared by ingest, engine and caches. `auto`: the container's limit, or half of the host's memory.").Default("auto"),
+			strict.F("budget", autoSize(), func(m *Memory) *int64 { return &m.Budget }, "Memory of the whole process, shared by ingest, engine and caches (`lakeward config print` shows how), at least 256 MiB. `auto`: the container's limit, or half of the host's memory, at most 32 GiB.").Default("auto"),
 		), func(c *C) *Memory { return &c.Memory }, "Memory."),
 		strict.F("log", strict.Object(
 			strict.F("level", strict.Enum(Debug, Info, Warn, Error), func(l *Log) *Level { return &l.Level }, "Least level that is logged.").Default("info"),
@@ -69,7 +69,7 @@ func ingestType() strict.Type[Ingest] {
 	return strict.Object(
 		strict.F("flush", strict.Object(
 			strict.F("rows", strict.Int(1, 10_000_000), func(f *Flush) *int { return &f.Rows }, "Rows of a batch.").Default("500000"),
-			strict.F("bytes", strict.Size(1<<10, 1<<32), func(f *Flush) *int64 { return &f.Bytes }, "Bytes of a batch in memory.").Default("128MiB"),
+			strict.F("bytes", strict.Size(1<<10, 1<<32), func(f *Flush) *int64 { return &f.Bytes }, "Bytes of a batch in memory; batches of all sources together also stay within their share of `memory.budget`.").Default("128MiB"),
 			strict.F("age", strict.Duration(100*time.Millisecond, time.Hour), func(f *Flush) *time.Duration { return &f.Age }, "Age of a batch's first event: how long until an event can be queried.").Default("5s"),
 		), func(i *I) *Flush { return &i.Flush }, "When a batch is committed; whichever is first. Memory pressure flushes earlier."),
 		strict.F("max_columns", strict.Int(8, 10_000), func(i *I) *int { return &i.MaxColumns }, "Columns of a table, members of structs counted; what is beyond goes to the column `unmapped`.").Default("1000"),
@@ -100,7 +100,7 @@ func maintenanceType() strict.Type[Maintenance] {
 	return strict.Object(
 		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often days beyond their retention are taken out, small files merged, old snapshots forgotten and orphaned files removed; `0s`: only by command.").Default("10m"),
 		strict.F("file_size", strict.Size(1<<20, 1<<30), func(m *M) *int64 { return &m.FileSize }, "Size that files are merged up to; those of at least half of it stay.").Default("128MiB"),
-		strict.F("file_rows", strict.Int[int64](1000, 10_000_000), func(m *M) *int64 { return &m.FileRows }, "Most rows of a merged file. They are in memory while it is written.").Default("1000000"),
+		strict.F("file_rows", strict.Int[int64](1000, 10_000_000), func(m *M) *int64 { return &m.FileRows }, "Most rows of a merged file. They are in memory while it is written, so that `memory.budget` makes it fewer.").Default("1000000"),
 		strict.F("snapshots", strict.Object(
 			strict.F("age", strict.Duration(0, 366*day), func(s *S) *time.Duration { return &s.Age }, "Snapshots younger than this are kept, for queries and pipelines that began on them.").Default("26h"),
 			strict.F("least", strict.Int(1, 10_000), func(s *S) *int { return &s.Least }, "Snapshots that are kept whatever their age.").Default("50"),
@@ -143,5 +143,9 @@ func queryType() strict.Type[Query] {
 	return strict.Object(
 		strict.F("max_rows", strict.Int[int64](1, most), func(q *Q) *int64 { return &q.MaxRows }, "Rows of a result; more is an error.").Default("10000000"),
 		strict.F("timeout", strict.Duration(time.Second, day), func(q *Q) *time.Duration { return &q.Timeout }, "How long a query takes.").Default("5m"),
+		strict.F("max_bytes", strict.Size(1<<10, most), func(q *Q) *int64 { return &q.MaxBytes }, "Bytes of a result; more is an error.").Default("4GiB"),
+		strict.F("max_spill", strict.Size(1<<20, most), func(q *Q) *int64 { return &q.MaxSpill }, "Disk below `data_dir` for intermediate results that exceed the engine's share of `memory.budget`, of queries, pipelines and merges together; what needs more fails.").Default("16GiB"),
+		strict.F("max_running", strict.Int(1, 1000), func(q *Q) *int { return &q.MaxRunning }, "Queries at the same time. They share the engine's memory with pipelines.").Default("4"),
+		strict.F("max_waiting", strict.Int(0, 1000), func(q *Q) *int { return &q.MaxWaiting }, "Queries that wait, within their timeout, for another to end; one more is refused (503, `Retry-After`).").Default("16"),
 	)
 }

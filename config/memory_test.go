@@ -17,7 +17,13 @@ func TestMemoryBudgetIsTheContainersOrHalfTheHosts(t *testing.T) {
 		"no limit":         {map[string]string{"/proc/meminfo": host, "/sys/fs/cgroup/memory.max": "max\n"}, 4 << 30},
 		"version 1, none":  {map[string]string{"/proc/meminfo": host, "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 4 << 30},
 		"group of a slice": {map[string]string{"/proc/meminfo": host, "/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/memory.max": "1073741824"}, 1 << 30},
-		"malformed":        {map[string]string{"/proc/meminfo": "MemTotal:\n", "/sys/fs/cgroup/memory.max": "-3"}, fallbackMemory},
+		"large host":       {map[string]string{"/proc/meminfo": "MemTotal:  1073741824 kB\n"}, mostOfHost},
+		"small host":       {map[string]string{"/proc/meminfo": "MemTotal:  262144 kB\n"}, leastMemory},
+		"version 1, nested": {map[string]string{"/proc/meminfo": host, "/proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/docker/ab\n0::/\n",
+			"/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n", "/sys/fs/cgroup/memory/docker/ab/memory.limit_in_bytes": "805306368\n"}, 768 << 20},
+		"the tightest of the groups": {map[string]string{"/proc/meminfo": host, "/proc/self/cgroup": "0::/pod/c\n",
+			"/sys/fs/cgroup/pod/memory.max": "1073741824", "/sys/fs/cgroup/pod/c/memory.max": "max"}, 1 << 30},
+		"malformed": {map[string]string{"/proc/meminfo": "MemTotal:\n", "/sys/fs/cgroup/memory.max": "-3"}, fallbackMemory},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := memoryBudget(func(path string) ([]byte, error) {
@@ -30,5 +36,35 @@ func TestMemoryBudgetIsTheContainersOrHalfTheHosts(t *testing.T) {
 				t.Errorf("got %d, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+func TestSharesFillTheBudgetAndNoMore(t *testing.T) {
+	for _, budget := range []int64{leastMemory, 512 << 20, 1 << 30, 12 << 30, 1 << 40} {
+		s := Memory{budget}.Shares()
+		if sum := s.Go + s.Engine + s.Outside; sum != budget {
+			t.Errorf("of %d: Go %d, engine %d and outside %d are %d", budget, s.Go, s.Engine, s.Outside, sum)
+		}
+		if sum := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result + s.Other; sum != s.Go {
+			t.Errorf("of %d: Go has %d, its parts %d", budget, s.Go, sum)
+		}
+		// What is bounded by bytes must leave the collector room, or it never rests.
+		if hard := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result; hard > s.Go*4/5 {
+			t.Errorf("of %d: %d of Go's %d are spoken for", budget, hard, s.Go)
+		}
+		for _, p := range (Memory{budget}).Parts() {
+			if p.Bytes <= 0 {
+				t.Errorf("of %d: %s is %d", budget, p.Name, p.Bytes)
+			}
+		}
+	}
+}
+
+func TestADaemonDoesNotStartInTooLittleMemory(t *testing.T) {
+	if err := (Memory{leastMemory}).Enough(); err != nil {
+		t.Error(err)
+	}
+	if err := (Memory{64 << 20}).Enough(); err == nil {
+		t.Error("64 MiB are enough")
 	}
 }

@@ -140,7 +140,7 @@ func ownRetention() strict.Type[Retention] {
 
 // autoSize is a size, or auto: zero until Load resolves it.
 func autoSize() strict.Type[int64] {
-	size := strict.Size(256<<20, most)
+	size := strict.Size(leastMemory, most)
 	schema := strict.Schema{"type": "string", "pattern": `^(auto|[0-9]+ ?([KMGT]iB|[kMGT]?B))$`}
 	return strict.Plain("size, or auto", schema, func(s string, out *int64) (string, string) {
 		if s == "auto" {

@@ -47,6 +47,9 @@ type appOptions struct {
 // startApp opens every part, in the order in which they depend on each other.
 // What was opened is closed again if a later part fails.
 func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app, err error) {
+	if err := cfg.Memory.Enough(); err != nil {
+		return nil, err
+	}
 	debug.SetGCPercent(gcPercent)
 	a := &app{started: time.Now().UTC()}
 	defer func() {
@@ -198,13 +201,17 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	defer stopHTTP()
 	var web sync.WaitGroup
 	web.Go(func() {
-		if err := a.http.Run(hctx, a.cfg.Shutdown.Grace); err != nil {
+		if err := a.http.Run(hctx, answersGrace(a.cfg.Shutdown.Grace)); err != nil {
 			cancel(err)
 		}
 	})
 	a.log.Info("ready to take events", "nats", a.natsURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
 	<-ctx.Done()
+	queries, endQueries := context.WithTimeout(context.WithoutCancel(ctx), queriesGrace(a.cfg.Shutdown.Grace))
+	defer endQueries()
+	a.http.Drain(queries)
 	workers.Wait()
+	endQueries()
 	stopHTTP()
 	web.Wait()
 	var failed error
@@ -215,6 +222,13 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	a.log.Info("drained and stopped")
 	return err
 }
+
+// The grace period is for everything together, in this order. Sources commit
+// what they have read while queries may go on for half of it; then answers are
+// sent; the rest is for closing.
+func sourcesGrace(all time.Duration) time.Duration { return all / 10 * 8 }
+func queriesGrace(all time.Duration) time.Duration { return all / 2 }
+func answersGrace(all time.Duration) time.Duration { return all / 10 }
 
 // close ends what is open, in the reverse order of opening.
 func (a *app) close() error {

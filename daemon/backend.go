@@ -35,7 +35,7 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 		tell = func(text string) { b.log.Warn(text) }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), Timeout: least(q.Timeout, b.cfg.Query.Timeout),
+	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), MaxBytes: b.cfg.Query.MaxBytes, Timeout: least(q.Timeout, b.cfg.Query.Timeout),
 		OnDamage: func(files []tiers.Damage) { warn(files, tell) }})
 	if err != nil {
 		cancel()
@@ -49,11 +49,16 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 		b.closeSession(s)
 		return nil, err
 	}
-	return newSessionRows(rows, func() {
+	out := newSessionRows(rows, func() {
 		stop()
 		cancel()
 		b.closeSession(s)
-	}), nil
+	})
+	if err := out.failed(); err != nil {
+		out.Release()
+		return nil, err
+	}
+	return out, nil
 }
 
 // least is the smaller of two bounds, of which 0 is none.

@@ -23,14 +23,20 @@ func (c *cli) configCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use:   "print",
-			Short: "Print the configuration with every default filled in and secrets masked",
+			Short: "Print the configuration with every default filled in and secrets masked, and how memory is divided",
 			Args:  exactArgs(0, "no arguments; name the file with --config"),
 			RunE: func(*cobra.Command, []string) error {
 				cfg, err := c.load()
 				if err != nil {
 					return err
 				}
-				return cfg.Print(c.Out)
+				if err := cfg.Print(c.Out); err != nil {
+					return err
+				}
+				if _, err := fmt.Fprint(c.Out, cfg.Memory.Text()); err != nil {
+					return fmt.Errorf("print configuration: %w", err)
+				}
+				return nil
 			},
 		},
 	)

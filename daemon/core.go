@@ -13,6 +13,7 @@ import (
 
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -22,13 +23,6 @@ import (
 	"github.com/lakeward/lakeward/tiers/lake"
 	"github.com/lakeward/lakeward/tiers/lease"
 	"github.com/lakeward/lakeward/tiers/postgres"
-)
-
-// The shares of the memory budget, in percent. Go's runtime does not see the
-// engine's memory, so the one budget is split; the rest is slack for both.
-const (
-	goShare     = 35
-	engineShare = 45
 )
 
 // core is what the daemon and the commands without one share: both tiers, the
@@ -41,7 +35,8 @@ type core struct {
 	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
-	holder    lease.Holder // who we are among the daemons of one lake
+	batches   *ingest.Memory // of all sources
+	holder    lease.Holder   // who we are among the daemons of one lake
 }
 
 // analyticsTier is the analytics tier, wherever it is.
@@ -60,11 +55,12 @@ type coreOptions struct {
 // openCore opens the tiers in the order in which they depend on each other.
 // The caller closes the core.
 func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOptions) (_ *core, err error) {
-	debug.SetMemoryLimit(cfg.Memory.Budget * goShare / 100)
+	shares := cfg.Memory.Shares()
+	debug.SetMemoryLimit(shares.Go)
 	if err := makeDirs(cfg); err != nil {
 		return nil, err
 	}
-	c := &core{cfg: cfg, log: log}
+	c := &core{cfg: cfg, log: log, batches: ingest.NewMemory(shares.Batches)}
 	if c.holder, err = holderOf(cfg.DataDir, o.readOnly); err != nil {
 		return nil, err
 	}
@@ -93,7 +89,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 // reads the other.
 func (c *core) openEngine(ctx context.Context, readOnly bool) error {
 	o := duckdb.Options{
-		MemoryLimit: c.cfg.Memory.Budget * engineShare / 100, Threads: runtime.GOMAXPROCS(0), TempDir: c.cfg.TempDir(),
+		MemoryLimit: c.cfg.Memory.Shares().Engine, MaxSpill: c.cfg.Query.MaxSpill, Threads: runtime.GOMAXPROCS(0), TempDir: c.cfg.TempDir(),
 		AllowedDirs: []string{c.cfg.Lake.Warehouse}, AnalyticsPath: c.cfg.Analytics.File(), StatePath: c.cfg.StateFile(),
 		ReadOnly: readOnly, Logger: c.log, Checker: c.lake,
 	}

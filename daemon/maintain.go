@@ -24,7 +24,7 @@ func newKeeper(c *core, hold func() string) *compact.Maintainer {
 		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: c.log, Hold: hold,
 		Expiry:   compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
 		Confiner: c.engine, Retention: cfg.RetentionOf, Own: []string{ingest.Skipped},
-		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns, Policy: p},
+		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns, Policy: p, Memory: cfg.Memory.Shares().Merge},
 	})
 }
 

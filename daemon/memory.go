@@ -2,8 +2,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
+
+	"github.com/lakeward/lakeward/serve"
 )
 
 // restEvery is how long nothing must have been committed before memory that
@@ -44,4 +48,34 @@ func (a *app) rest(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// memory is the budget and what is used of it.
+func (a *app) memory(ctx context.Context) (serve.Memory, error) {
+	engine, err := a.engine.Usage(ctx)
+	if err != nil { // it may be out of memory, and that is no reason to say nothing
+		a.log.Debug("the engine does not say what it holds", "error", err)
+		engine.Memory = -1
+	}
+	resident, err := residentBytes()
+	if err != nil {
+		return serve.Memory{}, fmt.Errorf("read the memory in use: %w", err)
+	}
+	used := map[string]int64{"go": goBytes(), "engine": engine.Memory, "batches": a.batches.Used()}
+	m := serve.Memory{Spill: engine.Spill, Parts: []serve.MemoryPart{{Name: "total", Budget: a.cfg.Memory.Budget, Used: resident, What: "memory.budget"}}}
+	for _, p := range a.cfg.Memory.Parts() {
+		part := serve.MemoryPart{Name: p.Name, Of: p.Of, Budget: p.Bytes, Used: -1, What: p.What}
+		if n, ok := used[p.Name]; ok {
+			part.Used = n
+		}
+		m.Parts = append(m.Parts, part)
+	}
+	return m, nil
+}
+
+// goBytes is what the soft limit of Go's runtime is about.
+func goBytes() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
 }

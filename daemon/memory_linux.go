@@ -70,3 +70,17 @@ func cleanMappings(smaps io.Reader, file string) ([]mapping, error) {
 	}
 	return out, lines.Err()
 }
+
+// residentBytes is the process's resident set.
+func residentBytes() (int64, error) {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(data))
+	if len(f) < 2 {
+		return 0, fmt.Errorf("/proc/self/statm is %q", data)
+	}
+	pages, err := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}

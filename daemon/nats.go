@@ -24,6 +24,7 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{
 		Host: e.Host, Port: e.Port, StoreDir: e.StoreDir, SyncAlways: e.Sync == config.SyncAlways, SyncInterval: e.SyncInterval,
 		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(e.Users),
+		MaxBuffered: max(cfg.Memory.Shares().Stream/2, 2*e.MaxPayload),
 	}, log)
 	if err != nil {
 		return nil, nil, err

@@ -56,6 +56,14 @@ func newSessionRows(r array.RecordReader, end func()) *sessionRows {
 	return s
 }
 
+// failed is the error of a result without a first batch.
+func (s *sessionRows) failed() error {
+	if s.peeked {
+		return nil
+	}
+	return s.RecordReader.Err()
+}
+
 // Next implements array.RecordReader.
 func (s *sessionRows) Next() bool {
 	if s.first {

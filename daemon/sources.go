@@ -20,7 +20,25 @@ func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s 
 	return conn.Stream(ctx, s.Subject, jetstream.StreamOptions{
 		Name: s.Stream, Subjects: subjectsOf(cfg, s.Stream), Create: !cfg.NATS.External(),
 		MaxBytes: cfg.NATS.Embedded.MaxBytes, Prune: !cfg.NATS.External(), Keep: cfg.NATS.Embedded.Keep,
+		Duplicates: duplicates(cfg), ReadAhead: cfg.Memory.Shares().ReadAhead / int64(len(cfg.Sources)),
 	})
+}
+
+// What the server's memory of a message id takes, and how many come in a second
+// at most, about.
+const (
+	idBytes   = 150
+	idsSecond = 100_000
+)
+
+// duplicates is for how long our own server remembers message ids, in half of
+// its share of memory. What it has forgotten is a repeat that ingest drops.
+func duplicates(cfg config.Config) time.Duration {
+	if cfg.NATS.External() {
+		return 0
+	}
+	seconds := cfg.Memory.Shares().Stream / 2 / (idBytes * idsSecond)
+	return min(max(time.Duration(seconds)*time.Second, time.Second), 2*time.Minute)
 }
 
 // subjectsOf are the subjects of a stream that several sources may share.
@@ -44,13 +62,14 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
 		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format,
 		Flush:  ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
+		Memory: k.batches,
 		Limits: ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
 		Tables: func(table string) ingest.TableOptions {
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
 		OpenFile: opener(k),
 		Lease:    k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
-		Grace:    k.cfg.Shutdown.Grace, Settle: settle(k.cfg.NATS), Logger: k.log,
+		Grace:    sourcesGrace(k.cfg.Shutdown.Grace), Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil
 }
 

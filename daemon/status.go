@@ -34,6 +34,10 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Reasons = append(st.Reasons, why)
 		}
 	}
+	var err error
+	if st.Memory, err = a.memory(ctx); err != nil {
+		return st, err
+	}
 	if held := a.heldByClock(); held != "" {
 		st.Degraded = append(st.Degraded, held)
 	}
@@ -46,7 +50,6 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 		}
 	}
-	var err error
 	switch st.Pipelines, err = a.pipelines(ctx); {
 	case errors.Is(err, tiers.ErrAway):
 		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by themselves", err))

@@ -83,6 +83,7 @@ func (b *bookRows) add(e entry) {
 
 func (b *bookRows) Rows() int            { return len(b.entries) }
 func (b *bookRows) Bytes() int64         { return b.bytes }
+func (b *bookRows) Used() int64          { return b.bytes }
 func (b *bookRows) Schema() tiers.Schema { return bookSchema(b.table) }
 
 // Files makes one file a day, sorted by time.

@@ -21,7 +21,7 @@ type sealed struct {
 	bytes    uint64
 	gaps     uint64
 	repeats  uint64
-	full     bool       // closed by its size: more of its kind will follow
+	reuse    bool       // more of its kind will follow, and there is memory to wait for them with
 	done     chan error // of a flush request; nil: nobody waits
 }
 
@@ -34,8 +34,9 @@ type place struct {
 
 // part is what one table gets.
 type part struct {
-	feed *feed
-	rows rows
+	feed  *feed
+	rows  rows
+	bytes int64 // that rows hold
 }
 
 // Idle tables hold the stream back until their marks are moved on.
@@ -93,7 +94,7 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 		}
 	}
 	var counts Status
-	for _, p := range b.parts {
+	for i, p := range b.parts {
 		n, err := c.put(ctx, p, b)
 		if err != nil {
 			return err
@@ -105,9 +106,8 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 		default:
 			counts.Events += uint64(n)
 		}
-		if e, ok := p.rows.(eventRows); ok {
-			p.feed.recycle(e, b.full)
-		}
+		c.e.recycle(p, b.reuse)
+		b.parts[i].rows = nil
 	}
 	c.done = b.to
 	now := c.s.o.Now()

@@ -30,7 +30,8 @@ type decoder struct {
 	newest  time.Time // publishing of the last message
 	rows    int
 	filling []*feed
-	raw     int64 // bytes of messages since the batches were last measured
+	growth  int64 // that the batches may have grown by since they were last measured
+	step    int64 // of growth, after which they are measured
 	bytes   uint64
 	gaps    uint64
 	repeats uint64
@@ -43,12 +44,15 @@ type route struct {
 }
 
 const (
-	maxRoutes    = 10_000
-	measureAfter = 4 << 20 // bytes of messages between measurements of memory
+	maxRoutes   = 10_000
+	largestStep = 4 << 20 // of growth between measurements of memory
+	slotBytes   = 8       // of a value, or of its absence before a later one
+	entryBytes  = 256     // of a row of bookkeeping
 )
 
 func newDecoder(e *epoch, out chan<- sealed) *decoder {
-	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start, lastAt: e.startAt}
+	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start, lastAt: e.startAt,
+		step: min(largestStep, e.s.o.Flush.Bytes/4, e.s.o.Memory.mostFilling()/8)}
 	for name := range e.feeds {
 		if name != Quarantine && name != Skipped {
 			d.tables++
@@ -70,7 +74,7 @@ func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, fr
 		select {
 		case chunk, ok := <-chunks:
 			if !ok {
-				return d.seal(ctx, false, nil)
+				return d.seal(ctx, fromQuiet, nil)
 			}
 			idle := d.began.IsZero()
 			err = d.chunk(ctx, chunk)
@@ -87,8 +91,10 @@ func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, fr
 			err = d.ripe(ctx, age)
 		case <-quiet.C:
 			d.letGo()
+		case <-d.e.memory.press:
+			err = d.pressed(ctx)
 		case r := <-d.s.flush:
-			err = d.seal(ctx, false, r.done)
+			err = d.seal(ctx, fromQuiet, r.done)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -104,11 +110,22 @@ func (d *decoder) letGo() {
 		return
 	}
 	for _, f := range d.e.feeds {
-		select {
-		case <-f.free:
-		default:
-		}
+		d.e.letGo(f)
 	}
+}
+
+// pressed closes the batch because the sources' memory is needed, unless it
+// was closed already when the word came.
+func (d *decoder) pressed(ctx context.Context) error {
+	d.growth = d.step
+	if d.began.IsZero() {
+		return nil
+	}
+	why := d.full()
+	if why == fromQuiet {
+		return nil
+	}
+	return d.seal(ctx, why, nil)
 }
 
 // ripe closes the batch if it is old enough; it may be younger than the timer,
@@ -121,7 +138,7 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 		age.Reset(d.s.batchAge - is)
 		return nil
 	}
-	return d.seal(ctx, false, nil)
+	return d.seal(ctx, fromQuiet, nil)
 }
 
 func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
@@ -133,8 +150,8 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
 		if err := d.message(ctx, &chunk[i], now); err != nil {
 			return err
 		}
-		if d.full() {
-			if err := d.seal(ctx, true, nil); err != nil {
+		if why := d.full(); why != fromQuiet {
+			if err := d.seal(ctx, why, nil); err != nil {
 				return err
 			}
 		}
@@ -144,48 +161,90 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
 	return nil
 }
 
-func (d *decoder) full() bool {
+// reason is why a batch is closed.
+type reason int
+
+const (
+	fromQuiet    reason = iota // by its age, or because somebody asks
+	fromSize                   // by its rows or bytes: more of its kind will follow
+	fromPressure               // because the sources' memory is used up
+)
+
+// full says why the batch is to be closed; fromQuiet if it is not. Memory is
+// measured when it may have grown by a step: an event may take a slot in each
+// of its table's columns, however short it is.
+func (d *decoder) full() reason {
 	f := d.s.o.Flush
 	if d.rows >= f.Rows {
-		return true
+		return fromSize
 	}
-	if d.raw < measureAfter && d.raw < f.Bytes/4 {
-		return false
+	if d.growth < d.step {
+		return fromQuiet
 	}
-	d.raw = 0
-	var bytes int64
+	d.growth = 0
+	var held, used int64
 	for _, f := range d.filling {
-		bytes += f.rows.Bytes()
+		held += f.rows.Bytes()
+		used += f.rows.Used()
 	}
-	return bytes >= f.Bytes
+	switch pressed := d.e.memory.filling(held, d.began); {
+	case used >= f.Bytes:
+		return fromSize
+	case pressed:
+		return fromPressure
+	}
+	return fromQuiet
 }
 
-// seal closes the batch, full or not, and hands it on; it waits while one is
-// under way.
-func (d *decoder) seal(ctx context.Context, full bool, done chan error) error {
-	b := sealed{from: d.from, to: place{d.last, d.lastAt}, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, full: full, done: done}
+// seal closes the batch and hands it on; it waits while one is under way, and
+// while all memory is taken.
+func (d *decoder) seal(ctx context.Context, why reason, done chan error) error {
+	b := sealed{from: d.from, to: place{d.last, d.lastAt}, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
+	var held int64
+	for _, f := range d.e.feeds {
+		if f.rows == nil {
+			d.e.letGo(f) // a whole batch had no use for it
+		}
+	}
 	for _, f := range d.filling {
 		if f.rows.Rows() > 0 {
-			b.parts = append(b.parts, part{f, f.rows})
+			p := part{f, f.rows, f.rows.Bytes()}
+			b.parts = append(b.parts, p)
+			held += p.bytes
 			f.known = f.rows.Schema()
 			f.known.Fields = settled(f.known.Fields)
 		}
 		f.rows = nil
 	}
-	d.filling, d.rows, d.raw, d.bytes, d.gaps, d.repeats, d.began = d.filling[:0], 0, 0, 0, 0, 0, time.Time{}
+	// What is used again begins with its memory; that alone must not fill it.
+	b.reuse = why == fromSize && held < d.s.o.Memory.mostFilling()/4*3
+	d.e.memory.update(func(h *holding) { h.filling, h.sealed = 0, h.sealed+held })
+	d.filling, d.rows, d.growth, d.bytes, d.gaps, d.repeats, d.began = d.filling[:0], 0, 0, 0, 0, 0, time.Time{}
 	d.from = b.to
 	if b.to.seq == b.from.seq && done == nil {
 		return nil
 	}
 	select {
 	case d.out <- b:
-		return nil
+		return d.room(ctx)
 	case <-ctx.Done():
 		if done != nil {
 			done <- context.Cause(ctx)
 		}
 		return context.Cause(ctx)
 	}
+}
+
+// room waits while all memory of the sources is taken. The stream is not read
+// meanwhile, beyond what is on its way.
+func (d *decoder) room(ctx context.Context) error {
+	if !d.e.memory.full() {
+		return nil
+	}
+	for _, f := range d.e.feeds {
+		d.e.letGo(f)
+	}
+	return d.e.memory.wait(ctx)
 }
 
 // errOrder is a reader that broke its promise.
@@ -204,7 +263,6 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 	}
 	d.last, d.lastAt, d.newest = m.Seq, m.Published, m.Published
 	d.bytes += uint64(len(m.Data))
-	d.raw += int64(len(m.Data))
 	r, err := d.route(ctx, m.Subject)
 	if err != nil {
 		return err
@@ -235,7 +293,13 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 // there was one.
 func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err error) {
 	index := 0
+	w := d.weigh(f, m)
 	for event, bad := range columnar.Split(d.s.o.Format, m.Data) {
+		if reason := w.tooMuch(d.growth); reason != "" {
+			d.reject(m, index, event, reason, now)
+			index++
+			continue
+		}
 		if bad != nil {
 			d.reject(m, index, event, bad.Error(), now)
 			index++
@@ -254,6 +318,41 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 	return stored, nil
 }
 
+// weight watches the memory that the events of one message take: a message is
+// in one batch, so that it cannot be divided.
+type weight struct {
+	f            *feed
+	most         int64 // bytes of its events as columns
+	before       int64 // what the table's batch held
+	growth, step int64 // at the last look, and until the next
+	message      int   // its bytes
+	reason       string
+}
+
+func (d *decoder) weigh(f *feed, m *Message) weight {
+	w := weight{f: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(len(m.Data))), growth: d.growth, step: d.step, message: len(m.Data)}
+	if len(m.Data) > smallMessage {
+		w.before = d.fill(f).Bytes()
+	}
+	return w
+}
+
+// smallMessage is too small for its events to be weighed: that many bytes are
+// not many events.
+const smallMessage = 4 << 10
+
+// tooMuch says why the message's next event cannot be taken; empty if it can.
+func (w *weight) tooMuch(growth int64) string {
+	if w.reason != "" || w.message <= smallMessage || growth-w.growth < w.step {
+		return w.reason
+	}
+	w.growth = growth
+	if w.f.rows.Bytes()-w.before > w.most {
+		w.reason = fmt.Sprintf("the events of this message of %d bytes take more than %d MiB of memory as columns: publish them in smaller messages, or raise memory.budget", w.message, w.most>>20)
+	}
+	return w.reason
+}
+
 func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.Time) (bool, error) {
 	if d.e.has(Quarantine, m.Seq, index) {
 		return false, nil
@@ -268,6 +367,7 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 	switch {
 	case err == nil:
 		d.rows++
+		d.growth += int64(len(event) + slotBytes*rows.Leaves())
 		return true, nil
 	case errors.As(err, &bad):
 		d.reject(m, index, event, bad.Reason, now)
@@ -284,8 +384,9 @@ func (d *decoder) fill(f *feed) eventRows {
 	}
 	var r eventRows
 	select {
-	case used := <-f.free:
-		r = used.(eventRows)
+	case k := <-f.free:
+		d.e.memory.update(func(h *holding) { h.idle -= k.bytes; h.filling += k.bytes })
+		r = k.rows
 		r.Reset(f.known)
 	default:
 		r = d.e.newEventRows(f)
@@ -317,6 +418,7 @@ func (d *decoder) reject(m *Message, index int, data []byte, reason string, now 
 	d.book(Quarantine, now).add(entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
 		messageID: string(m.ID), reason: reason, bytes: bytes.Clone(data)}) // the memory is the reader's
 	d.rows++
+	d.growth += int64(len(data)) + entryBytes
 }
 
 // jump sees to sequences that are missing before m: a gap, unless the stream

@@ -30,6 +30,7 @@ type epoch struct {
 	reached uint64           // greatest mark: beyond it nothing is
 	feeds   map[string]*feed // of the tables with a mark
 	writer  *parquetfile.Writer
+	memory  *claim
 	told    map[told]bool // what the tables of bookkeeping hold beyond start
 }
 
@@ -42,7 +43,7 @@ type feed struct {
 	held    bool         // it had a mark when the epoch began
 	known   tiers.Schema // columns that batches start with
 	rows    rows         // of the batch that fills; nil: none
-	free    chan rows    // to be used again
+	free    chan kept    // to be used again
 
 	listed bool        // by the committer
 	table  tiers.Table // nil: not opened yet; the decoder may use it if held
@@ -59,21 +60,40 @@ type told struct {
 }
 
 func newFeed(name string, o TableOptions) *feed {
-	return &feed{name: name, opts: o, free: make(chan rows, 1)}
+	return &feed{name: name, opts: o, free: make(chan kept, 1)}
 }
 
-// recycle keeps the memory of a batch for the next one while full batches
-// follow each other. Otherwise it lets go of what the last rush needed.
-func (f *feed) recycle(r rows, full bool) {
-	if !full {
-		select {
-		case <-f.free:
-		default:
+// kept is a batch that was committed, and the memory that it holds.
+type kept struct {
+	rows  eventRows
+	bytes int64
+}
+
+// recycle keeps the memory of a batch that was committed for the next one while
+// full batches follow each other. Otherwise it lets go of what the last rush
+// needed.
+func (e *epoch) recycle(p part, reuse bool) {
+	r, ok := p.rows.(eventRows)
+	if !ok || !reuse {
+		e.memory.update(func(h *holding) { h.sealed -= p.bytes })
+		if ok {
+			e.letGo(p.feed)
 		}
 		return
 	}
+	e.memory.update(func(h *holding) { h.sealed, h.idle = h.sealed-p.bytes, h.idle+p.bytes })
 	select {
-	case f.free <- r:
+	case p.feed.free <- kept{r, p.bytes}:
+	default:
+		e.memory.update(func(h *holding) { h.idle -= p.bytes })
+	}
+}
+
+// letGo drops the memory that a feed keeps.
+func (e *epoch) letGo(f *feed) {
+	select {
+	case k := <-f.free:
+		e.memory.update(func(h *holding) { h.idle -= k.bytes })
 	default:
 	}
 }
@@ -155,7 +175,7 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if err := s.belong(ctx, marksOf(tables, s.key), info); err != nil {
 		return nil, err
 	}
-	e := &epoch{s: s, info: info, writer: parquetfile.NewWriter(), feeds: map[string]*feed{}, first: len(tables) == 0}
+	e := &epoch{s: s, info: info, writer: parquetfile.NewWriter(), memory: s.o.Memory.open(), feeds: map[string]*feed{}, first: len(tables) == 0}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
 		m := t.Marks()[s.key]

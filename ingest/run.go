@@ -234,6 +234,7 @@ func (s *Source) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer e.memory.close()
 	s.state(Running, "")
 	reader, err := s.o.Stream.Read(ctx, s.o.Filter, e.start+1)
 	if err != nil {

@@ -40,6 +40,7 @@ type Options struct {
 	TimeFormat string // empty: by what the value looks like
 
 	Flush     Flush
+	Memory    *Memory // shared by the sources of a process; nil: 1 GiB of its own
 	Limits    Limits
 	MaxTables int                             // beyond it, new names go to quarantine; default 1,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
@@ -137,6 +138,8 @@ type flushRequest struct{ done chan error }
 // mostBytes of a batch keep its texts within what a column can address.
 const mostBytes = 1 << 30
 
+const defaultMemory = 1 << 30
+
 // New makes a source; Run makes it work.
 func New(o Options) *Source {
 	fill(&o.Flush.Rows, 500_000)
@@ -146,6 +149,9 @@ func New(o Options) *Source {
 	fill(&o.Recent, 1_800_000)
 	fill(&o.Grace, 30*time.Second)
 	o.Flush.Bytes = min(o.Flush.Bytes, mostBytes)
+	if o.Memory == nil {
+		o.Memory = NewMemory(defaultMemory)
+	}
 	fill(&o.Format, "auto")
 	if o.Tables == nil {
 		o.Tables = func(string) TableOptions { return TableOptions{} }

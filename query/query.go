@@ -63,9 +63,10 @@ type Options struct {
 	// Trusted sessions run compiled pipelines: they may create temporary
 	// tables and write the catalogs "state" and "analytics". Others may only
 	// SELECT from what the view names.
-	Trusted bool
-	MaxRows int64         // 0: no limit; one row more is ErrTooManyRows
-	Timeout time.Duration // 0: none
+	Trusted  bool
+	MaxRows  int64         // 0: no limit; one row more is ErrTooManyRows
+	MaxBytes int64         // of the result; 0: no limit; more is ErrTooManyBytes
+	Timeout  time.Duration // 0: none; beyond it is ErrTimeout
 	// OnDamage is told of the files of a table that are left out because they
 	// are not what was committed, before the table is read. If it is nil, the
 	// session fails with a *tiers.DamageError instead.
@@ -83,6 +84,12 @@ type Progress struct {
 	Fraction float64 // 0 to 1, or -1 if unknown
 	Rows     int64   // processed
 	Elapsed  time.Duration
+}
+
+// Usage is what an engine holds at one moment, in bytes.
+type Usage struct {
+	Memory int64
+	Spill  int64 // on disk
 }
 
 // Engine runs sessions. Safe for concurrent use.
@@ -112,6 +119,16 @@ var (
 	// ErrUnavailable is an engine that does not work at the moment, because its
 	// disk failed. It works again by itself.
 	ErrUnavailable = errors.New("the query engine is out of use for now")
+	// ErrTooManyBytes ends a reader whose result is larger than Options.MaxBytes.
+	ErrTooManyBytes = errors.New("result is larger than allowed")
+	// ErrTimeout is a statement that took longer than Options.Timeout. It wraps
+	// context.DeadlineExceeded.
+	ErrTimeout = fmt.Errorf("the query took too long: %w", context.DeadlineExceeded)
+	// ErrMemory is a statement that needs more memory, or more disk for
+	// intermediate results, than the engine has left.
+	ErrMemory = errors.New("the query needs more memory than there is for it")
+	// ErrBusy is a query that was not begun: too many run and wait already.
+	ErrBusy = errors.New("too many queries")
 	// ErrRefused is a statement that an untrusted session may not run, or an
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")

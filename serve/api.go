@@ -110,6 +110,7 @@ type Status struct {
 	// Degraded says in words what is wrong although the daemon is ready.
 	Degraded []string  `json:"degraded,omitempty"`
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
+	Memory   Memory    `json:"memory"`
 	Disks    []Disk    `json:"disks,omitempty"`
 }
 
@@ -121,6 +122,21 @@ type Disk struct {
 	Size  uint64    `json:"size_bytes"`
 	Error string    `json:"error,omitempty"` // of writing, in words
 	Since time.Time `json:"failing_since,omitzero"`
+}
+
+// Memory is how the budget is divided, and what is used of it.
+type Memory struct {
+	Parts []MemoryPart `json:"parts"`
+	Spill int64        `json:"spill"` // bytes of intermediate results on disk
+}
+
+// MemoryPart is a part of the budget, in bytes. The part "total" is all of it.
+type MemoryPart struct {
+	Name   string `json:"name"`
+	Of     string `json:"of,omitempty"` // the part that it is a part of
+	Budget int64  `json:"budget"`
+	Used   int64  `json:"used"` // -1: it is not known
+	What   string `json:"what"`
 }
 
 // Source is the state of one source of events.

@@ -37,6 +37,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(out, desc("ready", "1 if the daemon is ready."), flag(st.Ready))
 	collectDamage(out, st.Damaged)
+	collectMemory(out, st.Memory)
 	for _, s := range st.Sources {
 		collectSource(out, s)
 	}
@@ -68,6 +69,16 @@ func collectDamage(out chan<- prometheus.Metric, files []Damaged) {
 	}
 	gauge(out, desc("lake_files_damaged", "Data files of current snapshots that are missing or are not what was committed, as far as they were examined."), float64(len(files)))
 	gauge(out, desc("lake_rows_damaged", "Rows of these files, which queries leave out."), float64(rows))
+}
+
+func collectMemory(out chan<- prometheus.Metric, m Memory) {
+	for _, p := range m.Parts {
+		gauge(out, desc("memory_budget_bytes", "Parts of memory.budget; total is all of it.", "part"), float64(p.Budget), p.Name)
+		if p.Used >= 0 {
+			gauge(out, desc("memory_used_bytes", "What the parts hold, where that is known; total is the resident set.", "part"), float64(p.Used), p.Name)
+		}
+	}
+	gauge(out, desc("memory_spill_bytes", "Intermediate results of queries, pipelines and merges on disk; at most query.max_spill."), float64(m.Spill))
 }
 
 func collectSource(out chan<- prometheus.Metric, s Source) {
@@ -122,6 +133,7 @@ type serverMetrics struct {
 	registry *prometheus.Registry
 	denied   *prometheus.CounterVec // by reason
 	busy     prometheus.Counter
+	refused  *prometheus.CounterVec // by limit
 }
 
 func newServerMetrics(s *Server) *serverMetrics {
@@ -129,12 +141,13 @@ func newServerMetrics(s *Server) *serverMetrics {
 		registry: prometheus.NewRegistry(),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lakeward_http_denied_total",
 			Help: "Requests without a token (missing), with a wrong one (wrong), after too many wrong ones (blocked), or beyond the token's role (role)."}, []string{"reason"}),
-		busy: prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_busy_total", Help: "Requests refused because http.max_requests were being answered."}),
+		busy:    prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_busy_total", Help: "Requests refused because http.max_requests were being answered."}),
+		refused: newRefusals(),
 	}
 	for _, reason := range []string{"missing", "wrong", "blocked", "role"} {
 		m.denied.WithLabelValues(reason)
 	}
-	m.registry.MustRegister(m.denied, m.busy, prometheus.NewCounterFunc(prometheus.CounterOpts{
+	m.registry.MustRegister(m.denied, m.busy, m.refused, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "lakeward_audit_lost_total", Help: "Entries that could not be written to the audit log."}, s.opts.Audit.lost))
 	if s.cert != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

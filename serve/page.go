@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"html/template"
 	"net/http"
 	"time"
@@ -13,7 +14,7 @@ var pageHTML string
 
 // page is the plain status page: what a person wants to know first.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	t, err := template.New("page").Funcs(template.FuncMap{"ago": ago, "sub": lag}).Parse(pageHTML)
+	t, err := template.New("page").Funcs(template.FuncMap{"ago": ago, "sub": lag, "mib": mib}).Parse(pageHTML)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, err)
 		return
@@ -42,6 +43,8 @@ func ago(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 func lag(last, committed uint64) uint64 {
 	if last < committed {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -68,12 +69,13 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	began := s.opts.Now()
 	e := Entry{Action: "query", SQL: q.SQL}
-	answer, err := s.opts.Backend.Query(r.Context(), q)
+	answer, end, err := s.ask(r.Context(), q)
 	if err != nil {
 		s.record(r.Context(), began, e, err)
-		fail(w, statusOf(err), err)
+		s.refuse(w, err)
 		return
 	}
+	defer end()
 	defer answer.Release()
 	rows := &counted{RecordReader: answer}
 	media, write := negotiate(r.Header.Get("Accept"))
@@ -87,8 +89,33 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	}
 	s.record(r.Context(), began, e, err)
 	if err != nil {
+		s.countRefusal(err)
 		w.Header().Set(trailerError, strings.ReplaceAll(err.Error(), "\n", " "))
 	}
+}
+
+// ask runs the query in its turn. The caller calls end once it has read the
+// answer.
+func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, end func(), err error) {
+	ctx, cancel, err := s.life.within(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	within := waitMost
+	if q.Timeout > 0 {
+		within = min(within, q.Timeout)
+	}
+	leave, err := s.admit.enter(ctx, within)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	end = func() { leave(); cancel() }
+	if answer, err = s.opts.Backend.Query(ctx, q); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return answer, end, nil
 }
 
 type rowWriter func(http.ResponseWriter, array.RecordReader) error

@@ -37,6 +37,8 @@ type Options struct {
 	Cert, Key   string // files; empty: plain HTTP. They are read again when they change
 	Tokens      []Token
 	MaxRequests int // answered at the same time; 0: 64
+	MaxRunning  int // queries at the same time; 0: 4
+	MaxWaiting  int // queries that wait for one of those to end
 	Backend     Backend
 	Gatherer    prometheus.Gatherer
 	Audit       *Audit                    // nil: nothing is recorded; the caller closes it after the server
@@ -55,6 +57,8 @@ type Server struct {
 	keys     *keyring                          // nil: everybody may do everything
 	failures failures
 	slots    chan struct{} // one for each request that is answered
+	admit    *admission    // of queries
+	life     *life
 	metrics  *serverMetrics
 }
 
@@ -70,7 +74,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.MaxRequests <= 0 {
 		o.MaxRequests = defaultRequests
 	}
-	s := &Server{opts: o, slots: make(chan struct{}, o.MaxRequests)}
+	s := &Server{opts: o, slots: make(chan struct{}, o.MaxRequests), admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
 	var err error
 	if o.Cert != "" {
 		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
@@ -238,7 +242,13 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 		s.record(r.Context(), began, e, nil)
 		return
 	}
-	rep, err := s.opts.Backend.Do(r.Context(), c)
+	ctx, end, err := s.life.within(r.Context())
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	defer end()
+	rep, err := s.opts.Backend.Do(ctx, c)
 	s.record(r.Context(), began, e, err)
 	answer(w, rep, err)
 }
@@ -283,7 +293,14 @@ var ErrNotFound = errors.New("not found")
 var ErrInvalid = errors.New("invalid request")
 
 func statusOf(err error) int {
+	for _, l := range limits {
+		if errors.Is(err, l.err) {
+			return l.status
+		}
+	}
 	switch {
+	case errors.Is(err, ErrStopping):
+		return http.StatusServiceUnavailable
 	case errors.Is(err, ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, ErrInvalid):
@@ -295,6 +312,16 @@ func statusOf(err error) int {
 	default:
 		return http.StatusInternalServerError
 	}
+}
+
+// refuse answers with an error; where trying again may help, it says when.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	s.countRefusal(err)
+	status := statusOf(err)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	fail(w, status, err)
 }
 
 type errorBody struct {

@@ -68,6 +68,7 @@ type Batch struct {
 
 	memory    int64
 	unweighed int // bytes of events since memory was counted
+	weighed   int // rows then
 
 	// Of the event that is being read.
 	s       scanner
@@ -126,7 +127,7 @@ func (b *Batch) Reset(known tiers.Schema) {
 	b.time, b.ingest, b.seq = c(tiers.ColTime), c(tiers.ColIngestTime), c(tiers.ColStreamSeq)
 	b.id, b.rest = c(tiers.ColEventID), c(tiers.ColUnmapped)
 	b.seqs, b.lastSeqs, b.created = b.seqs[:0], b.lastSeqs[:0], b.created[:0]
-	b.memory, b.unweighed = b.t.Memory(), 0
+	b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, 0
 }
 
 func withBase(fields []tiers.Field) []tiers.Field {
@@ -158,13 +159,23 @@ func withDeclared(fields, declared []tiers.Field) []tiers.Field {
 // Rows is the number of events.
 func (b *Batch) Rows() int { return b.t.N }
 
-// Bytes is the memory held, to within the last few hundred KiB of events.
+// Bytes is the memory held, to within the last few hundred KiB of events. A row
+// may take a slot of every column, whatever the event's size.
 func (b *Batch) Bytes() int64 {
-	if b.unweighed > 256<<10 {
-		b.memory, b.unweighed = b.t.Memory(), 0
+	if b.unweighed > 256<<10 || (b.t.N-b.weighed)*b.leaves > 32<<10 {
+		b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, b.t.N
 	}
-	return b.memory + int64(b.unweighed)
+	return b.memory + int64(b.unweighed) + int64(b.leaves)*leafBytes
 }
+
+// leafBytes is what a column takes before it has a value, about.
+const leafBytes = 768
+
+// Used is what Bytes would be if nothing were kept to be filled again.
+func (b *Batch) Used() int64 { return b.t.Used() + int64(b.leaves)*leafBytes }
+
+// Leaves is the number of columns, members of structs counted.
+func (b *Batch) Leaves() int { return b.leaves }
 
 // Schema is the table's schema with the columns that the events added, whose
 // ids are zero.

@@ -9,10 +9,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
 	inFlight     = 4096
+	inFlightSize = 8 << 20 // bytes of their data, or one message
 	storedWithin = 60 * time.Second
 )
 
@@ -29,6 +31,7 @@ type Publisher struct {
 	js   jetstream.JetStream
 	acks chan jetstream.PubAckFuture
 	room chan struct{}
+	size *semaphore.Weighted
 	done chan struct{} // the collector has ended
 
 	mu     sync.Mutex
@@ -46,7 +49,7 @@ func (c *Conn) Publisher(ctx context.Context) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{nc: nc, acks: make(chan jetstream.PubAckFuture, inFlight), room: make(chan struct{}, inFlight), done: make(chan struct{})}
+	p := &Publisher{nc: nc, acks: make(chan jetstream.PubAckFuture, inFlight), room: make(chan struct{}, inFlight), size: semaphore.NewWeighted(inFlightSize), done: make(chan struct{})}
 	p.idle = sync.NewCond(&p.mu)
 	p.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*inFlight), jetstream.WithPublishAsyncTimeout(storedWithin))
 	if err != nil {
@@ -63,9 +66,14 @@ func (p *Publisher) Publish(ctx context.Context, subject, msgID string, data []b
 	if err := p.failed(); err != nil {
 		return err
 	}
+	weight := weigh(data)
+	if err := p.size.Acquire(ctx, weight); err != nil {
+		return err
+	}
 	select {
 	case p.room <- struct{}{}:
 	case <-ctx.Done():
+		p.size.Release(weight)
 		return ctx.Err()
 	}
 	// A copy: nats.go may send a message again when nobody answers at first.
@@ -76,6 +84,7 @@ func (p *Publisher) Publish(ctx context.Context, subject, msgID string, data []b
 	f, err := p.js.PublishMsgAsync(m)
 	if err != nil {
 		<-p.room
+		p.size.Release(weight)
 		return p.fail(publishError(subject, err))
 	}
 	p.mu.Lock()
@@ -96,8 +105,12 @@ func (p *Publisher) collect() {
 			p.answered(false, publishError(f.Msg().Subject, err))
 		}
 		<-p.room
+		p.size.Release(weigh(f.Msg().Data))
 	}
 }
+
+// weigh is a message's part of what may be on its way.
+func weigh(data []byte) int64 { return min(int64(len(data)), inFlightSize) }
 
 func (p *Publisher) answered(duplicate bool, err error) {
 	p.mu.Lock()

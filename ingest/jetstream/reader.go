@@ -17,8 +17,8 @@ import (
 // so that the server works while what came is decoded.
 const (
 	askMessages   = 8192
-	askBytes      = 8 << 20 // or two messages of the largest size
-	takeBytes     = 4 << 20 // of messages that Next returns, about
+	readAhead     = 36 << 20
+	framing       = 64 << 10 // what a message's subjects add to it, at most
 	askExpires    = 30 * time.Second
 	askHeartbeat  = 5 * time.Second
 	quietTooLong  = 2*askHeartbeat + 2*time.Second
@@ -40,6 +40,9 @@ type reader struct {
 	first  time.Time // when the stream was created, at the first opening
 	last   int64     // publishing time of the message before next; 0: none was read
 	mine   string    // a subject that the filter matches: the last one
+
+	askBytes  int64 // of a request; or the largest message
+	takeBytes int   // of messages that Next returns, about
 
 	blocks   blocks
 	link     link       // nil: to be opened
@@ -83,6 +86,13 @@ type position struct {
 // Read opens a reader on a connection of its own.
 func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.Reader, error) {
 	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1)}
+	// Two requests are on their way, and the caller has five chunks: one that is
+	// read, three that wait and one that is decoded.
+	ahead := s.o.ReadAhead
+	if ahead <= 0 {
+		ahead = readAhead
+	}
+	r.askBytes, r.takeBytes = ahead/9*2, int(ahead/9)
 	if err := r.open(ctx, requestWithin); err != nil {
 		return nil, err
 	}
@@ -174,7 +184,7 @@ type pull struct {
 // ask keeps up to two requests' worth of messages on their way.
 func (r *reader) ask() error {
 	for r.asked <= askMessages {
-		body, err := json.Marshal(pull{askMessages, max(askBytes, 2*r.link.maxPayload()), askExpires, askHeartbeat})
+		body, err := json.Marshal(pull{askMessages, max(r.askBytes, r.link.maxPayload()+framing), askExpires, askHeartbeat})
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
@@ -215,7 +225,7 @@ func (r *reader) Next(ctx context.Context, buf []ingest.Message, limit int) ([]i
 
 // take moves what has come to buf, without waiting.
 func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
-	for bytes := 0; len(buf) < limit && bytes < takeBytes && r.link != nil; {
+	for bytes := 0; len(buf) < limit && bytes < r.takeBytes && r.link != nil; {
 		if len(r.come) > 0 {
 			d := &r.come[0]
 			bytes += len(d.data)

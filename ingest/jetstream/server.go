@@ -30,6 +30,7 @@ type ServerOptions struct {
 	SyncInterval time.Duration // otherwise how often; 0: NATS's own default
 	MaxPayload   int64         // bytes of a message; 0: NATS's own default
 	MaxBytes     int64         // of the store; 0: as the disk allows
+	MaxBuffered  int64         // bytes of messages on their way into a stream; beyond it publishers get an error; 0: NATS's own default
 	Cert, Key    string        // files; empty: no TLS. They are read again when they change
 	Users        []User        // without any, everybody may connect
 }
@@ -69,6 +70,7 @@ func StartServer(ctx context.Context, o ServerOptions, log *slog.Logger) (*Serve
 		ServerName: "lakeward-" + name, Host: o.Host, Port: o.Port, NoSigs: true, DontListen: false,
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways, SyncInterval: o.SyncInterval,
 		MaxPayload: int32(o.MaxPayload), JetStreamMaxStore: o.MaxBytes,
+		StreamMaxBufferedSize: o.MaxBuffered,
 	}
 	own, err := secure(no, o, log)
 	if err != nil {

@@ -31,8 +31,14 @@ type StreamOptions struct {
 	Prune bool
 	Keep  int64
 	// Duplicates is the window within which the stream drops a message id that
-	// it has seen, if it is created; 0: NATS's default of two minutes.
+	// it has seen, if Create makes or changes it; 0: NATS's default of two
+	// minutes, or as it is. The server remembers these ids in memory, however
+	// many there are.
 	Duplicates time.Duration
+	// ReadAhead bounds a reader's messages that Next has not returned, and those
+	// of the chunks that its caller works on, in bytes; 0: 36 MiB. Two messages
+	// of the largest size are read ahead in any case.
+	ReadAhead int64
 }
 
 // Stream is a JetStream stream as a source of events. Safe for concurrent use.
@@ -65,7 +71,7 @@ func (c *Conn) Stream(ctx context.Context, filter string, o StreamOptions) (*Str
 		js, err = c.create(ctx, o)
 	}
 	if err == nil && o.Create {
-		js, err = c.widen(ctx, js, o.Subjects)
+		js, err = c.adapt(ctx, js, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", o.Name, err)
@@ -117,17 +123,21 @@ func (c *Conn) create(ctx context.Context, o StreamOptions) (jetstream.Stream, e
 	return s, nil
 }
 
-// widen gives a stream of our own the subjects that a new source reads.
-func (c *Conn) widen(ctx context.Context, js jetstream.Stream, subjects []string) (jetstream.Stream, error) {
+// adapt gives a stream of our own the subjects that a new source reads, and the
+// window of duplicates that there is memory for.
+func (c *Conn) adapt(ctx context.Context, js jetstream.Stream, o StreamOptions) (jetstream.Stream, error) {
 	cfg := js.CachedInfo().Config
-	want := widest(append(slices.Clone(cfg.Subjects), subjects...))
-	if slices.Equal(want, widest(cfg.Subjects)) {
+	want := widest(append(slices.Clone(cfg.Subjects), o.Subjects...))
+	if slices.Equal(want, widest(cfg.Subjects)) && (o.Duplicates == 0 || o.Duplicates == cfg.Duplicates) {
 		return js, nil
 	}
 	cfg.Subjects = want
+	if o.Duplicates > 0 {
+		cfg.Duplicates = o.Duplicates
+	}
 	js, err := c.js.UpdateStream(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("add subjects: %w", err)
+		return nil, fmt.Errorf("change its subjects and window of duplicates: %w", err)
 	}
 	return js, nil
 }

@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -143,12 +144,72 @@ func TestTenThousandFiles(t *testing.T) {
 func TestTooLittleMemoryIsAnErrorOfTheQueryAlone(t *testing.T) {
 	s := openSession(t, openEngine(t, Options{MemoryLimit: 64 << 20, MaxSpill: 1 << 20, Threads: 2}), query.View{}, query.Options{})
 	err := drain(s.Query(t.Context(), "SELECT sum(len(l)) FROM (SELECT i, list(i * j) l FROM range(20000) a(i), range(1000) b(j) GROUP BY i)"))
-	if err == nil || !strings.Contains(err.Error(), "Out of Memory") {
+	if !errors.Is(err, query.ErrMemory) {
 		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"64 MiB of memory", "memory.budget", "1 MiB of disk", "query.max_spill"} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: it does not say %s", err, want)
+		}
 	}
 	r, err := s.Query(t.Context(), "SELECT 1")
 	if got := cells(t, r, err); got[0] != "1" {
 		t.Errorf("after it: %v", got)
+	}
+}
+
+func TestWhatIsSpilledIsBounded(t *testing.T) {
+	const groups = "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) || md5((-i)::VARCHAR) AS v FROM range(1500000) t(i))"
+	for spill, fits := range map[int64]bool{1 << 30: true, 1 << 20: false} {
+		s := openSession(t, openEngine(t, Options{MemoryLimit: 64 << 20, MaxSpill: spill, Threads: 2, TempDir: t.TempDir()}), query.View{}, query.Options{})
+		err := drain(s.Query(t.Context(), groups))
+		if (err == nil) != fits || (!fits && !errors.Is(err, query.ErrMemory)) {
+			t.Errorf("with %d bytes of disk: %v", spill, err)
+		}
+	}
+}
+
+func TestAResultBeyondItsBytesSaysWhichLimitItWas(t *testing.T) {
+	s := openSession(t, openEngine(t, Options{}), query.View{}, query.Options{MaxBytes: 8 << 20})
+	err := drain(s.Query(t.Context(), "SELECT repeat('x', 1000) FROM range(100000)"))
+	if !errors.Is(err, query.ErrTooManyBytes) || !strings.Contains(err.Error(), "8 MiB (query.max_bytes)") {
+		t.Errorf("%v", err)
+	}
+	if err := drain(s.Query(t.Context(), "SELECT repeat('x', 1000) FROM range(4000)")); err != nil {
+		t.Errorf("a result within: %v", err)
+	}
+}
+
+func TestATimeoutSaysWhichLimitItWas(t *testing.T) {
+	s := openSession(t, openEngine(t, Options{}), query.View{}, query.Options{Timeout: 50 * time.Millisecond})
+	err := drain(s.Query(t.Context(), "SELECT count(*) FROM range(1000000) a(i), range(1000000) b(j) WHERE (i * j) % 7 = 1"))
+	if !errors.Is(err, query.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "query.timeout") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLongValuesLeaveInSmallRecords(t *testing.T) {
+	s := openSession(t, openEngine(t, Options{}), query.View{}, query.Options{})
+	r, err := s.Query(t.Context(), "SELECT i, repeat('x', 100000) || i AS v FROM range(2000) t(i) ORDER BY i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	next := 0
+	for records := 0; r.Next(); records++ {
+		rec := r.RecordBatch()
+		if n := recordBytes(rec); records > 0 && n > 4*pieceBytes {
+			t.Errorf("record %d of %d bytes", records, n)
+		}
+		for i := range int(rec.NumRows()) {
+			if got := rec.Column(1).ValueStr(i); got[100000:] != fmt.Sprint(next) || rec.Column(0).ValueStr(i) != fmt.Sprint(next) {
+				t.Fatalf("row %d has the end %q", next, got[100000:])
+			}
+			next++
+		}
+	}
+	if r.Err() != nil || next != 2000 {
+		t.Errorf("%d rows, %v", next, r.Err())
 	}
 }
 

@@ -60,8 +60,8 @@ func (c *Conn) Close() error {
 
 // guard runs f, which calls into DuckDB, and interrupts it when ctx ends.
 func (c *Conn) guard(ctx context.Context, f func() error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	done, quiet := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	duck "github.com/duckdb/duckdb-go-bindings"
 
 	"github.com/lakeward/lakeward/query"
@@ -115,9 +116,6 @@ func settings(o Options) map[string]string {
 	if o.Threads > 0 {
 		s["threads"] = fmt.Sprint(o.Threads)
 	}
-	if o.TempDir != "" {
-		s["max_temp_directory_size"] = fmt.Sprintf("%dB", orDefault(o.MaxSpill, defaultSpill))
-	}
 	return s
 }
 
@@ -142,8 +140,13 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	}
 	// The time zone is a setting of the ICU extension, which is linked in: it
 	// exists only after the extension is loaded.
-	// Data files never change, so that a footer is decoded once.
-	for _, sql := range []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'", "SET GLOBAL parquet_metadata_cache=true"} {
+	start := []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'",
+		"SET GLOBAL parquet_metadata_cache=true"} // data files never change, so that a footer is decoded once
+	if e.opts.TempDir != "" {
+		// Given when the instance is opened, this one has no effect.
+		start = append(start, fmt.Sprintf("SET GLOBAL max_temp_directory_size='%dB'", orDefault(e.opts.MaxSpill, defaultSpill)))
+	}
+	for _, sql := range start {
 		if _, err := c.Exec(ctx, sql); err != nil {
 			_ = c.Close()
 			return fmt.Errorf("set up DuckDB: %s: %w", sql, err)
@@ -261,6 +264,25 @@ func (e *Engine) replace(ctx context.Context) error {
 func (e *Engine) Conn(ctx context.Context) (*Conn, error) {
 	c, _, err := e.connect(ctx)
 	return c, err
+}
+
+// Usage is what the instance holds of its memory and of the disk.
+func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return u, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	r, err := c.Query(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()")
+	if err != nil {
+		return u, fmt.Errorf("ask for the engine's memory: %w", err)
+	}
+	defer r.Release()
+	for r.Next() {
+		u.Memory = r.RecordBatch().Column(0).(*array.Int64).Value(0)
+		u.Spill = r.RecordBatch().Column(1).(*array.Int64).Value(0)
+	}
+	return u, r.Err()
 }
 
 // Close waits until every session is closed, then ends the instance.

@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -73,7 +74,42 @@ func runError(sql, msg string) error {
 		}
 	}
 	msg, _, _ = strings.Cut(msg, "\n\nStack Trace:")
-	return errors.New(strings.TrimSpace(msg))
+	msg = strings.TrimSpace(msg)
+	if strings.HasPrefix(msg, "Out of Memory Error") || strings.Contains(msg, "std::bad_alloc") {
+		return &memoryError{msg}
+	}
+	return errors.New(msg)
+}
+
+// memoryError is DuckDB's word about memory or disk that is used up; the
+// engine says it anew, with its limits.
+type memoryError struct{ msg string }
+
+func (e *memoryError) Error() string { return e.msg }
+func (e *memoryError) Unwrap() error { return query.ErrMemory }
+
+// beyond words an error of what ran, so that whoever asked knows which limit
+// it was and what to do.
+func (l limits) beyond(err error) error {
+	var m *memoryError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &m):
+		// DuckDB does not say reliably which of the two was used up first.
+		return fmt.Errorf("%w: what runs now may use %s of memory together (the engine's part of memory.budget) and %s of disk (query.max_spill); "+
+			"read less with WHERE, sort or group less, ask when less runs, or raise these", query.ErrMemory, size(l.memory), size(l.spill))
+	case l.timeout > 0 && errors.Is(err, errTimeout):
+		return fmt.Errorf("%w: more than %s (query.timeout, or what was asked for); read less with WHERE, or ask for a shorter time", query.ErrTimeout, l.timeout)
+	}
+	return err
+}
+
+func size(n int64) string {
+	if n >= 10<<30 {
+		return fmt.Sprintf("%d GiB", n>>30)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
 }
 
 // invalidated reports whether DuckDB has taken a database, or the whole

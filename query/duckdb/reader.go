@@ -17,14 +17,21 @@ import (
 
 // limits bound one query.
 type limits struct {
-	maxRows int64         // 0: none
-	timeout time.Duration // 0: none
-	redact  bool          // take file names out of errors
+	maxRows  int64         // 0: none
+	maxBytes int64         // 0: none
+	timeout  time.Duration // 0: none
+	redact   bool          // take file names out of errors
+	memory   int64         // of the engine, for errors
+	spill    int64         // of the engine, for errors
 }
+
+// errTimeout is the cause of a context that limits ended, so that the caller's
+// own deadline is another matter.
+var errTimeout = fmt.Errorf("timeout: %w", context.DeadlineExceeded)
 
 func (l limits) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if l.timeout > 0 {
-		return context.WithTimeout(ctx, l.timeout)
+		return context.WithTimeoutCause(ctx, l.timeout, errTimeout)
 	}
 	return context.WithCancel(ctx)
 }
@@ -42,7 +49,11 @@ type reader struct {
 	builder *array.RecordBuilder
 	rec     arrow.RecordBatch
 	limits  limits
+	chunk   duck.DataChunk // not yet all read; or nil
+	at, n   int            // rows of it that were read, and that it has
+	piece   int            // rows of the next record
 	rows    int64
+	bytes   int64
 	err     error
 	done    bool
 }
@@ -90,7 +101,7 @@ func (r *reader) Next() bool {
 		more, err = r.fetch()
 		return err
 	})
-	if err != nil && r.limits.redact {
+	if err = r.limits.beyond(err); err != nil && r.limits.redact {
 		err = withoutPaths(err)
 	}
 	if r.err = err; err != nil || !more {
@@ -100,30 +111,76 @@ func (r *reader) Next() bool {
 	return true
 }
 
+// pieceBytes is about the size of a record: a chunk has up to 2,048 rows,
+// however long their values are, and is copied in pieces.
+const (
+	pieceBytes = 1 << 20
+	firstPiece = 256
+)
+
 func (r *reader) fetch() (bool, error) {
-	chunk := duck.FetchChunk(r.res)
-	if chunk.Ptr == nil {
+	if r.at == r.n {
+		if more, err := r.next(); !more {
+			return false, err
+		}
+	}
+	n := min(max(r.piece, 1), r.n-r.at)
+	for i := range r.cols {
+		v := duck.DataChunkGetVector(r.chunk, duck.IdxT(i))
+		if err := r.cols[i].fill(r.builder.Field(i), v, r.at, n); err != nil {
+			return false, fmt.Errorf("column %s: %w", r.schema.Field(i).Name, err)
+		}
+	}
+	r.rec = r.builder.NewRecordBatch()
+	if r.at += n; r.at == r.n {
+		r.drop()
+	}
+	bytes := recordBytes(r.rec)
+	r.piece = int(min(pieceBytes*int64(n)/max(bytes, 1), 1<<16))
+	if r.bytes += bytes; r.limits.maxBytes > 0 && r.bytes > r.limits.maxBytes {
+		return false, fmt.Errorf("%w: more than %s (query.max_bytes); select fewer columns, add a LIMIT or aggregate", query.ErrTooManyBytes, size(r.limits.maxBytes))
+	}
+	return true, nil
+}
+
+// next gets the next chunk of the result that has rows.
+func (r *reader) next() (bool, error) {
+	r.chunk = duck.FetchChunk(r.res)
+	if r.chunk.Ptr == nil {
 		if msg := duck.ResultError(&r.res); msg != "" {
 			return false, runError("", msg)
 		}
 		return false, nil
 	}
-	defer duck.DestroyDataChunk(&chunk)
-	n := int(duck.DataChunkGetSize(chunk))
-	if n == 0 {
+	r.at, r.n = 0, int(duck.DataChunkGetSize(r.chunk))
+	if r.n == 0 {
+		r.drop()
 		return false, nil
 	}
-	if r.rows += int64(n); r.limits.maxRows > 0 && r.rows > r.limits.maxRows {
-		return false, fmt.Errorf("%w: more than %d; add a LIMIT or aggregate", query.ErrTooManyRows, r.limits.maxRows)
+	if r.rows += int64(r.n); r.limits.maxRows > 0 && r.rows > r.limits.maxRows {
+		return false, fmt.Errorf("%w: more than %d (query.max_rows, or what was asked for); add a LIMIT or aggregate", query.ErrTooManyRows, r.limits.maxRows)
 	}
-	for i := range r.cols {
-		v := duck.DataChunkGetVector(chunk, duck.IdxT(i))
-		if err := r.cols[i].fill(r.builder.Field(i), v, 0, n); err != nil {
-			return false, fmt.Errorf("column %s: %w", r.schema.Field(i).Name, err)
-		}
+	if r.piece == 0 {
+		r.piece = firstPiece
 	}
-	r.rec = r.builder.NewRecordBatch()
 	return true, nil
+}
+
+// drop frees the chunk.
+func (r *reader) drop() {
+	if r.chunk.Ptr != nil {
+		duck.DestroyDataChunk(&r.chunk)
+		r.chunk.Ptr = nil
+	}
+	r.at, r.n = 0, 0
+}
+
+// recordBytes are those of a record's values.
+func recordBytes(rec arrow.RecordBatch) (n int64) {
+	for _, c := range rec.Columns() {
+		n += int64(c.Data().SizeInBytes())
+	}
+	return n
 }
 
 // end frees the engine's part of the result; the connection is usable again.
@@ -150,6 +207,7 @@ func (r *reader) finish() {
 }
 
 func (r *reader) destroy() {
+	r.drop()
 	duck.DestroyResult(&r.res)
 	duck.DestroyPrepare(&r.stmt)
 }

@@ -32,6 +32,8 @@ type Session struct {
 	unseen  map[string]query.TableView // by lower-case name: no statement has read them yet
 	remote  query.Remote               // nil: the analytics tier is attached
 	opts    query.Options
+
+	memory, spill int64 // of the engine, for errors
 }
 
 // Open creates a session over a view.
@@ -40,7 +42,8 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, name: fmt.Sprintf("s%d", n), opts: o}
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, name: fmt.Sprintf("s%d", n), opts: o,
+		memory: orDefault(e.opts.MemoryLimit, defaultMemory), spill: orDefault(e.opts.MaxSpill, defaultSpill)}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())
 	}
@@ -145,7 +148,8 @@ func (s *Session) verify(ctx context.Context, t query.TableView) (verified, erro
 }
 
 func (s *Session) limits() limits {
-	return limits{maxRows: s.opts.MaxRows, timeout: s.opts.Timeout, redact: !s.opts.Trusted}
+	return limits{maxRows: s.opts.MaxRows, maxBytes: s.opts.MaxBytes, timeout: s.opts.Timeout, redact: !s.opts.Trusted,
+		memory: s.memory, spill: s.spill}
 }
 
 // Query implements query.Session. Only one result is open at a time.
@@ -156,11 +160,11 @@ func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.Rec
 			return nil, err
 		}
 		if err := s.showWithin(ctx, reads); err != nil {
-			return nil, withoutPaths(err)
+			return nil, withoutPaths(s.limits().beyond(err))
 		}
 	}
 	r, err := s.conn.query(ctx, sql, s.limits(), args)
-	if err != nil {
+	if err = s.limits().beyond(err); err != nil {
 		if !s.opts.Trusted {
 			err = withoutPaths(err)
 		}
@@ -176,7 +180,8 @@ func (s *Session) Exec(ctx context.Context, sql string, args ...any) (int64, err
 	}
 	ctx, cancel := s.limits().bound(ctx)
 	defer cancel()
-	return s.conn.Exec(ctx, sql, args...)
+	n, err := s.conn.Exec(ctx, sql, args...)
+	return n, s.limits().beyond(err)
 }
 
 // Load implements query.Loader.

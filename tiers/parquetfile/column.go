@@ -286,6 +286,26 @@ func (t *Table) Memory() int64 {
 	return n
 }
 
+// used is memory without the room for more.
+func (c *Column) used() int64 {
+	n := int64(len(c.valid.words)+len(c.ints)+len(c.nums)+len(c.bools.words))*8 + int64(len(c.ends))*4
+	n += int64(len(c.text.slots))*4 + int64(len(c.text.bytes)) + int64(len(c.text.entries))*24
+	for _, m := range c.Children {
+		n += m.used()
+	}
+	return n
+}
+
+// Used is the number of bytes of the vectors that hold something: what Memory
+// would be if there were no room for more.
+func (t *Table) Used() int64 {
+	var n int64
+	for _, c := range t.Columns {
+		n += c.used()
+	}
+	return n
+}
+
 // Full reports whether a column nears the 4 GiB that its offsets can address.
 func (c *Column) Full() bool { return len(c.text.bytes) > math.MaxUint32-1<<30 }
 
