@@ -43,6 +43,7 @@ chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), w
 .PHONY: standby
 standby: ## take the daemon that commits away ROUNDS (default 8) times: killed, paused, cut off, ended; CATALOG=postgres or sqlite
 	LAKEWARD_REQUIRE_POSTGRES=1 ROUNDS=$(or $(ROUNDS),8) CATALOG=$(or $(CATALOG),postgres) go test -count=1 -timeout 1h -v ./test/standby
+
 .PHONY: memory
 memory: ## everything at once within BUDGET (default 512MiB) for LOAD_SECONDS (default 12), then SIGTERM
 	BUDGET=$(BUDGET) LOAD_SECONDS=$(LOAD_SECONDS) TABLES=$(TABLES) go run ./test/memory
