@@ -214,7 +214,7 @@ func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream,
 			more = 2 * parts
 		}
 		if more > rows || more > mostParts {
-			return fmt.Errorf("%w, and they cannot be divided further (raise memory.budget); the files stay as they are", err)
+			return fmt.Errorf("%w, and they cannot be divided further; the files stay as they are", err)
 		}
 		parts = more
 	}
@@ -227,7 +227,7 @@ const mostParts = 1000
 type tooLarge struct{ rows, bytes int64 }
 
 func (e *tooLarge) Error() string {
-	return fmt.Sprintf("%d rows already take %d MiB of memory", e.rows, e.bytes>>20)
+	return fmt.Sprintf("%d rows already take %d MiB of memory (raise memory.budget)", e.rows, e.bytes>>20)
 }
 
 // parts is in how many equal ones rows of that size fit, with a fifth to spare.
@@ -250,7 +250,7 @@ func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table
 		}
 		f, err := r.write(ctx, ses, t, j, where(cuts, i), o)
 		if large := (*tooLarge)(nil); parts > 1 && len(cuts) == 0 && errors.As(err, &large) {
-			return fmt.Errorf("the rows are of one moment, and %v; the files stay as they are (raise memory.budget)", large) //nolint:errorlint // dividing is of no use
+			return fmt.Errorf("the rows are of one moment, and %v; the files stay as they are", large) //nolint:errorlint // dividing is of no use
 		}
 		if err != nil {
 			return err
