@@ -301,6 +301,7 @@ func TestAnEventIsCommittedAtTheAgeOfABatch(t *testing.T) {
 				w := newWorld(t)
 				o := w.options(w.lake)
 				o.Flush, o.Settle = Flush{Age: c.age}, c.settle
+				o.Grace = 10 * time.Second // two batches may have to settle at the end
 				r := w.run(o)
 				const every = 50 * time.Millisecond
 				var sent []time.Time
