@@ -58,14 +58,6 @@ func (l *load) failed() error {
 	return l.err
 }
 
-func (l *load) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err == nil {
-		l.err = err
-	}
-}
-
 func (l *load) report(r *result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

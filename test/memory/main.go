@@ -25,11 +25,10 @@ import (
 )
 
 type options struct {
-	budget  int64         // bytes
-	load    time.Duration // of everything at once
-	tables  int
-	keep    bool // the directory, also if nothing was wrong
-	profile string
+	budget int64         // bytes
+	load   time.Duration // of everything at once
+	tables int
+	keep   bool // the directory, also if nothing was wrong
 }
 
 const grace = 30 * time.Second
