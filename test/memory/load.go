@@ -89,6 +89,8 @@ type shape struct {
 	make   func(n int, buf []byte) (subject string, data []byte)
 }
 
+const linesEvents = 20_000
+
 func shapes(tables int) []shape {
 	when := func() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 	large := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
@@ -112,8 +114,8 @@ func shapes(tables int) []shape {
 		{"large", 1, func(n int, b []byte) (string, []byte) {
 			return "events.large", fmt.Appendf(b, `{"time":%q,"n":%d,"body":"%x%s"}`, when(), n, rand.Uint64(), large[:1<<20-200])
 		}},
-		{"lines", 20_000, func(n int, b []byte) (string, []byte) {
-			for i := range 20_000 {
+		{"lines", linesEvents, func(n int, b []byte) (string, []byte) {
+			for i := range linesEvents {
 				b = fmt.Appendf(b, `{"time":%q,"line":%d,"user":"user%d","text":"%016x"}`+"\n", when(), i, i%500, rand.Uint64())
 			}
 			return "events.lines", b
