@@ -3,7 +3,6 @@ package compact
 import (
 	"context"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lease"
+	"github.com/lakeward/lakeward/tiers/lease/leasetest"
 )
 
 // emptyLake counts the rounds that look at it.
@@ -26,30 +26,9 @@ func (l *emptyLake) Orphans(context.Context, time.Time) ([]tiers.Orphan, error) 
 	return nil, nil
 }
 
-type memLeases struct {
-	mu   sync.Mutex
-	rows map[string]string
-}
-
-func (m *memLeases) Lease(_ context.Context, name string) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rows[name], nil
-}
-
-func (m *memLeases) SwapLease(_ context.Context, name, old, new string) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rows[name] != old {
-		return false, nil
-	}
-	m.rows[name] = new
-	return true, nil
-}
-
 func TestOneOfTwoDaemonsDoesTheRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, dir := &memLeases{rows: map[string]string{}}, t.TempDir()
+		store, dir := leasetest.New(), t.TempDir()
 		start := func(name string) (*emptyLake, func()) {
 			l := &emptyLake{}
 			m := NewMaintainer(MaintainerOptions{Lake: l, Every: time.Second, Grace: time.Hour, Seen: filepath.Join(dir, name),

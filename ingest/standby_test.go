@@ -12,29 +12,8 @@ import (
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lease"
+	"github.com/lakeward/lakeward/tiers/lease/leasetest"
 )
-
-// memLeases is a store of leases in memory.
-type memLeases struct {
-	mu   sync.Mutex
-	rows map[string]string
-}
-
-func (m *memLeases) Lease(_ context.Context, name string) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rows[name], nil
-}
-
-func (m *memLeases) SwapLease(_ context.Context, name, old, new string) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rows[name] != old {
-		return false, nil
-	}
-	m.rows[name] = new
-	return true, nil
-}
 
 // gate is what a daemon reaches something through.
 type gate struct {
@@ -192,7 +171,7 @@ func (w *world) machine(store lease.Store, name string) *machine {
 
 // newPair starts a and b; a commits when it returns.
 func newPair(t *testing.T) *pair {
-	p := &pair{world: newWorld(t), leases: &memLeases{rows: map[string]string{}}}
+	p := &pair{world: newWorld(t), leases: leasetest.New()}
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -405,7 +384,7 @@ func TestWithoutTheStoreOfLeasesTheFenceDecides(t *testing.T) {
 // held itself.
 func TestARestartDoesNotWaitForItsOwnLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, store := newWorld(t), &memLeases{rows: map[string]string{}}
+		w, store := newWorld(t), leasetest.New()
 		left := lease.New(lease.Options{Store: store, Name: "source", Holder: lease.Holder{ID: "a", Name: "host a"}, Patience: LeasePatience})
 		if _, err := left.Try(t.Context()); err != nil {
 			t.Fatal(err)

@@ -57,34 +57,73 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Terminate lets the daemon drain, and waits for it.
 func (p *Process) Terminate(ctx context.Context) error {
+	if err := p.Signal(); err != nil {
+		return err
+	}
+	return p.Wait(ctx, endsWithin)
+}
+
+// Signal asks the daemon to drain.
+func (p *Process) Signal() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("end the daemon: %w", err)
 	}
+	return nil
+}
+
+// Wait waits for the daemon's end; the error is an *exec.ExitError if it failed.
+func (p *Process) Wait(ctx context.Context, within time.Duration) error {
 	select {
 	case <-p.done:
 		return p.err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(endsWithin):
-		return fmt.Errorf("the daemon still runs %s after SIGTERM", endsWithin)
+	case <-time.After(within):
+		return fmt.Errorf("the daemon still runs after %s", within)
 	}
 }
 
-// Memory is the resident memory of the process, in bytes.
-func (p *Process) Memory() (int64, error) {
+// Alive is an error if the daemon has ended.
+func (p *Process) Alive() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("the daemon ended by itself: %w", p.err)
+	default:
+		return nil
+	}
+}
+
+// Memory is what a process takes, in bytes.
+type Memory struct {
+	Resident  int64
+	Peak      int64 // of Resident
+	Anonymous int64 // of Resident: of no file
+}
+
+// Memory is what the process takes, by the kernel's account.
+func (p *Process) Memory() (m Memory, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
-		return 0, fmt.Errorf("read memory of the daemon: %w", err)
+		return m, fmt.Errorf("read memory of the daemon: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read
 	s := bufio.NewScanner(f)
 	for s.Scan() {
-		if rest, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
-			return kib * 1024, err
+		name, rest, _ := strings.Cut(s.Text(), ":")
+		into, ok := map[string]*int64{"VmRSS": &m.Resident, "VmHWM": &m.Peak, "RssAnon": &m.Anonymous}[name]
+		if !ok {
+			continue
 		}
+		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+		if err != nil {
+			return m, fmt.Errorf("read memory of the daemon: %s: %w", s.Text(), err)
+		}
+		*into = kib << 10
 	}
-	return 0, errors.Join(errors.New("read memory of the daemon: its status has no VmRSS"), s.Err())
+	if m.Resident == 0 {
+		return m, errors.Join(errors.New("read memory of the daemon: its status does not say"), s.Err())
+	}
+	return m, nil
 }
 
 // ticks a second of the clock that /proc counts in; a constant of the ABI.

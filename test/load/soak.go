@@ -262,9 +262,11 @@ func (s *soaking) sample(ctx context.Context) error {
 	if one.goroutines, err = strconv.Atoi(string(found[1])); err != nil {
 		return err
 	}
-	if one.rss, err = s.process.Memory(); err != nil {
+	m, err := s.process.Memory()
+	if err != nil {
 		return err
 	}
+	one.rss = m.Resident
 	if one.files, err = s.process.Files(); err != nil {
 		return err
 	}

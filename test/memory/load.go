@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 const subjects = "events.>"
@@ -129,13 +130,13 @@ func shapes(tables int) []shape {
 func (l *load) publish(ctx context.Context, s shape) {
 	for n := 0; ctx.Err() == nil; {
 		if err := l.publishUntilRefused(ctx, s, &n); err != nil {
-			_ = wait(ctx, 200*time.Millisecond)
+			_ = daemonproc.Pause(ctx, 200*time.Millisecond)
 		}
 	}
 }
 
 func (l *load) publishUntilRefused(ctx context.Context, s shape, n *int) error {
-	c, err := jetstream.Connect(ctx, jetstream.Options{URL: l.t.nats}, nil)
+	c, err := jetstream.Connect(ctx, jetstream.Options{URL: l.t.daemon.NATS}, nil)
 	if err != nil {
 		return err
 	}
@@ -184,14 +185,14 @@ func (l *load) ask(ctx context.Context, i int) {
 		err := l.query(ctx, questions[i%len(questions)])
 		l.note(ctx, questions[i%len(questions)], err)
 		if err != nil {
-			_ = wait(ctx, 500*time.Millisecond)
+			_ = daemonproc.Pause(ctx, 500*time.Millisecond)
 		}
 		i++
 	}
 }
 
 func (l *load) query(ctx context.Context, sql string) error {
-	rows, err := l.t.client().Query(ctx, serve.Query{SQL: sql})
+	rows, err := l.t.daemon.Client().Query(ctx, serve.Query{SQL: sql})
 	if err != nil {
 		return err
 	}
@@ -231,14 +232,14 @@ func (l *load) note(ctx context.Context, what string, err error) {
 // memory taken by queries.
 func (l *load) pipeline(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, err := l.t.client().Do(ctx, serve.Command{Noun: "pipeline", Verb: "run", Name: "heavy"})
+		_, err := l.t.daemon.Client().Do(ctx, serve.Command{Noun: "pipeline", Verb: "run", Name: "heavy"})
 		l.mu.Lock()
 		if err == nil {
 			l.runs++
 		}
 		l.mu.Unlock()
 		if err != nil {
-			_ = wait(ctx, 200*time.Millisecond)
+			_ = daemonproc.Pause(ctx, 200*time.Millisecond)
 		}
 	}
 }

@@ -15,13 +15,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 type options struct {
@@ -79,11 +79,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	bin := filepath.Join(dir, "lakeward")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/lakeward/lakeward")
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the daemon: %w", err)
+	bin, err := daemonproc.Build(ctx, dir)
+	if err != nil {
+		return err
 	}
 	t := &trial{o: o, dir: dir, bin: bin}
 	r, err := t.run(ctx)

@@ -11,22 +11,19 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 // trial is one data directory and its daemons.
 type trial struct {
-	o    options
-	dir  string
-	bin  string
-	http string
-	nats string
-	env  []string
-	log  *os.File
+	o      options
+	dir    string
+	bin    string
+	daemon *daemonproc.Daemon
 }
 
 const (
 	natsStore   = "64MiB" // what the stream may hold: then it pushes back to those who publish
-	readyWithin = 2 * time.Minute
 	drainWithin = 5 * time.Minute
 	leastPart   = 5 * time.Second // a batch is committed in less
 	signalAfter = 2 * time.Second // of load, before the daemon is ended the second time
@@ -36,7 +33,7 @@ func (t *trial) run(ctx context.Context) (r *result, err error) {
 	if err := t.prepare(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.log.Close()) }()
+	defer func() { err = errors.Join(err, t.daemon.Close()) }()
 	r = &result{}
 	l := newLoad(t)
 	if err := t.underLoad(ctx, l, r); err != nil {
@@ -57,14 +54,14 @@ func (t *trial) underLoad(ctx context.Context, l *load, r *result) error {
 	if err != nil {
 		return err
 	}
-	defer d.kill()
+	defer d.Kill()
 	stop := l.start(ctx, true)
 	defer stop()
 	if err := t.watch(ctx, d, r); err != nil {
 		return err
 	}
 	began := time.Now()
-	if err := d.terminate(ctx, grace+secondSignal); err != nil {
+	if err := end(ctx, d, grace+secondSignal); err != nil {
 		return err
 	}
 	r.drain = time.Since(began)
@@ -75,7 +72,7 @@ func (t *trial) underLoad(ctx context.Context, l *load, r *result) error {
 }
 
 // watch measures memory and ingest while the load lasts.
-func (t *trial) watch(ctx context.Context, d *process, r *result) error {
+func (t *trial) watch(ctx context.Context, d *daemonproc.Process, r *result) error {
 	parts := max(1, int(t.o.load/leastPart))
 	if err := t.firstCommit(ctx, d); err != nil {
 		return err
@@ -86,14 +83,14 @@ func (t *trial) watch(ctx context.Context, d *process, r *result) error {
 	for part := range parts {
 		until := began.Add(t.o.load / time.Duration(parts) * time.Duration(part+1))
 		for time.Now().Before(until) {
-			if err := d.measure(r); err != nil {
+			if err := measure(d, r); err != nil {
 				return err
 			}
-			if err := wait(ctx, 50*time.Millisecond); err != nil {
+			if err := daemonproc.Pause(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
 		}
-		st, err := t.client().Status(ctx)
+		st, err := t.daemon.Client().Status(ctx)
 		if err != nil {
 			return fmt.Errorf("ask the daemon: %w", err)
 		}
@@ -105,29 +102,29 @@ func (t *trial) watch(ctx context.Context, d *process, r *result) error {
 		r.rate = float64(now-first) / at.Sub(began).Seconds()
 		last, lastAt = now, at
 	}
-	return d.measure(r)
+	return measure(d, r)
 }
 
-func (t *trial) firstCommit(ctx context.Context, d *process) error {
+func (t *trial) firstCommit(ctx context.Context, d *daemonproc.Process) error {
 	return t.until(ctx, d, func(st serve.Status) bool { return st.Sources[0].Events > 0 })
 }
 
 // until waits for a state of the daemon.
-func (t *trial) until(ctx context.Context, d *process, reached func(serve.Status) bool) error {
+func (t *trial) until(ctx context.Context, d *daemonproc.Process, reached func(serve.Status) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
 	for {
-		if err := d.alive(); err != nil {
+		if err := d.Alive(); err != nil {
 			return err
 		}
-		st, err := t.client().Status(ctx)
+		st, err := t.daemon.Client().Status(ctx)
 		if err != nil {
 			return fmt.Errorf("ask the daemon: %w", err)
 		}
 		if len(st.Sources) == 1 && reached(st) {
 			return nil
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := daemonproc.Pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -139,19 +136,19 @@ func (t *trial) twoSignals(ctx context.Context, l *load, r *result) error {
 	if err != nil {
 		return err
 	}
-	defer d.kill()
+	defer d.Kill()
 	stop := l.start(ctx, false)
 	defer stop()
-	if err := wait(ctx, signalAfter); err != nil {
+	if err := daemonproc.Pause(ctx, signalAfter); err != nil {
 		return err
 	}
-	r.leave, err = d.leave(ctx, t.drains)
+	r.leave, err = leave(ctx, d, t.drains)
 	return err
 }
 
 // drains is how often a daemon has said that it drains.
 func (t *trial) drains() (int, error) {
-	text, err := os.ReadFile(t.log.Name())
+	text, err := os.ReadFile(t.daemon.LogFile())
 	if err != nil {
 		return 0, fmt.Errorf("read the daemon's log: %w", err)
 	}
@@ -165,7 +162,7 @@ func (t *trial) count(ctx context.Context, l *load, r *result) error {
 	if err != nil {
 		return err
 	}
-	defer d.kill()
+	defer d.Kill()
 	last, err := t.streamEnd(ctx)
 	if err != nil {
 		return err
@@ -173,25 +170,25 @@ func (t *trial) count(ctx context.Context, l *load, r *result) error {
 	if err := t.until(ctx, d, func(st serve.Status) bool { return st.Sources[0].Committed >= last }); err != nil {
 		return fmt.Errorf("take the rest of the stream: %w", err)
 	}
-	if err := d.measure(r); err != nil {
+	if err := measure(d, r); err != nil {
 		return err
 	}
 	if err := t.tally(ctx, l, r); err != nil {
 		return err
 	}
-	out, err := t.lakeward(ctx, "verify")
+	out, err := t.daemon.Lakeward(ctx, "verify")
 	if err != nil {
 		return fmt.Errorf("lakeward verify: %w\n%s", err, out)
 	}
 	fmt.Print(lastLines(out, 2))
-	return d.terminate(ctx, grace+secondSignal)
+	return end(ctx, d, grace+secondSignal)
 }
 
 // tally compares what is in the lake with what the stream acknowledged. A
 // publisher that failed does not know of its last messages, so that there may
 // be more.
 func (t *trial) tally(ctx context.Context, l *load, r *result) error {
-	tables, err := t.client().Tables(ctx)
+	tables, err := t.daemon.Client().Tables(ctx)
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
@@ -242,7 +239,7 @@ func (t *trial) again(ctx context.Context) (int64, error) {
 // merges counts the latest snapshots that replaced files.
 func (t *trial) merges(ctx context.Context, tables []serve.Table) (n int64, err error) {
 	for _, table := range tables {
-		d, err := t.client().Describe(ctx, table.Name)
+		d, err := t.daemon.Client().Describe(ctx, table.Name)
 		if err != nil {
 			return 0, fmt.Errorf("describe %s: %w", table.Name, err)
 		}
@@ -255,8 +252,8 @@ func (t *trial) merges(ctx context.Context, tables []serve.Table) (n int64, err 
 	return n, nil
 }
 
-// prepare picks ports and the environment.
-func (t *trial) prepare() error {
+// prepare configures the daemon.
+func (t *trial) prepare() (err error) {
 	pipelines := filepath.Join(t.dir, "pipelines")
 	if err := os.MkdirAll(pipelines, 0o755); err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -264,44 +261,16 @@ func (t *trial) prepare() error {
 	if err := os.WriteFile(filepath.Join(pipelines, "heavy.yaml"), []byte(heavyPipeline), 0o600); err != nil {
 		return fmt.Errorf("write pipeline: %w", err)
 	}
-	var err error
-	if t.log, err = os.Create(filepath.Join(t.dir, "daemon.log")); err != nil {
-		return fmt.Errorf("make log: %w", err)
-	}
-	natsPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	httpPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	t.nats = fmt.Sprintf("nats://127.0.0.1:%d", natsPort)
-	t.http = fmt.Sprintf("127.0.0.1:%d", httpPort)
-	t.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(t.dir, "data"), "LAKEWARD_HTTP_LISTEN="+t.http,
-		"LAKEWARD_PIPELINES_DIR="+pipelines, fmt.Sprintf("LAKEWARD_NATS_EMBEDDED_PORT=%d", natsPort),
-		fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.o.budget>>20), "LAKEWARD_SHUTDOWN_GRACE="+grace.String(),
-		"LAKEWARD_NATS_EMBEDDED_MAX_BYTES="+natsStore, "LAKEWARD_LAKE_MAINTENANCE_EVERY=2s",
-		"LAKEWARD_QUERY_TIMEOUT=5s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB", "LAKEWARD_QUERY_MAX_WAITING=2")
-	return nil
+	t.daemon, err = daemonproc.New(daemonproc.Options{Bin: t.bin, Dir: t.dir, Pipelines: pipelines, Env: []string{
+		fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.o.budget>>20), "LAKEWARD_SHUTDOWN_GRACE=" + grace.String(),
+		"LAKEWARD_NATS_EMBEDDED_MAX_BYTES=" + natsStore, "LAKEWARD_LAKE_MAINTENANCE_EVERY=2s",
+		"LAKEWARD_QUERY_TIMEOUT=5s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB", "LAKEWARD_QUERY_MAX_WAITING=2"}})
+	return err
 }
-
-func (t *trial) client() *serve.Client { return serve.NewClient(t.http, serve.ClientOptions{}) }
 
 func lastLines(text string, n int) string {
 	lines := strings.SplitAfter(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "") + "\n"
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // workers are goroutines that end together.
