@@ -58,6 +58,7 @@ type Engine struct {
 
 // Open starts an instance and locks its configuration.
 func Open(ctx context.Context, o Options) (*Engine, error) {
+	fewArenas()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
