@@ -12,13 +12,19 @@ type recent struct {
 	young, old generation
 }
 
-// fingerprint is of a table and a message id. Zero stands for an empty slot.
+// fingerprint is of a table and a message id.
 type fingerprint [2]uint64
 
+// generation is a table of slots with linear probing. Most of what is looked up
+// is not there; the tags, a byte for each slot, tell that from one line of the
+// processor's cache.
 type generation struct {
+	tags  []uint8       // 0: the slot is empty
 	slots []fingerprint // a power of two, or none
 	n     int
 }
+
+func (f fingerprint) tag() uint8 { return uint8(f[1]) | 1 }
 
 const firstSlots = 1 << 10
 
@@ -29,11 +35,7 @@ func newRecent(capacity int) *recent {
 
 // of is the fingerprint of an id in a table.
 func (r *recent) of(table string, id []byte) fingerprint {
-	f := fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ maphash.String(r.seeds[0], table)}
-	if f == (fingerprint{}) {
-		f[0] = 1
-	}
-	return f
+	return fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ maphash.String(r.seeds[0], table)}
 }
 
 func (r *recent) has(f fingerprint) bool { return r.young.has(f) || r.old.has(f) }
@@ -50,13 +52,21 @@ func (g *generation) has(f fingerprint) bool {
 	if g.n == 0 {
 		return false
 	}
-	mask := uint64(len(g.slots) - 1)
+	_, there := g.find(f)
+	return there
+}
+
+// find returns the slot that holds f, or the empty one where it belongs.
+func (g *generation) find(f fingerprint) (slot uint64, there bool) {
+	mask, tag := uint64(len(g.slots)-1), f.tag()
 	for i := f[0] & mask; ; i = (i + 1) & mask {
-		switch g.slots[i] {
-		case f:
-			return true
-		case fingerprint{}:
-			return false
+		switch g.tags[i] {
+		case 0:
+			return i, false
+		case tag:
+			if g.slots[i] == f {
+				return i, true
+			}
 		}
 	}
 }
@@ -66,36 +76,25 @@ func (g *generation) add(f fingerprint) {
 	if g.n+1 > len(g.slots)/8*7 {
 		g.grow()
 	}
-	if g.put(f) {
+	if i, there := g.find(f); !there {
+		g.tags[i], g.slots[i] = f.tag(), f
 		g.n++
 	}
 }
 
-// put reports whether f was not there.
-func (g *generation) put(f fingerprint) bool {
-	mask := uint64(len(g.slots) - 1)
-	for i := f[0] & mask; ; i = (i + 1) & mask {
-		switch g.slots[i] {
-		case f:
-			return false
-		case fingerprint{}:
-			g.slots[i] = f
-			return true
-		}
-	}
-}
-
 func (g *generation) grow() {
-	old := g.slots
-	g.slots = make([]fingerprint, max(2*len(old), firstSlots))
-	for _, f := range old {
-		if f != (fingerprint{}) {
-			g.put(f)
+	old := *g
+	n := max(2*len(old.slots), firstSlots)
+	g.tags, g.slots = make([]uint8, n), make([]fingerprint, n)
+	for k, f := range old.slots {
+		if old.tags[k] != 0 {
+			i, _ := g.find(f)
+			g.tags[i], g.slots[i] = f.tag(), f
 		}
 	}
 }
 
 func (g *generation) clear() {
-	clear(g.slots)
+	clear(g.tags)
 	g.n = 0
 }
