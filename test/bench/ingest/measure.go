@@ -21,7 +21,7 @@ import (
 
 const (
 	roleVariable = "LAKEWARD_BENCH_ROLE"
-	poll         = 200 * time.Millisecond
+	poll         = time.Second      // an answer costs the daemon some milliseconds, and says when the last commit was
 	restAfter    = 20 * time.Second // the drain until memory at rest is read
 	giveUp       = 10 * time.Minute
 )
