@@ -19,7 +19,7 @@ import (
 const (
 	poisonEvery = 100
 	poisonTable = "poison"
-	mostBytes   = 16 << 10 // of an event; the default would make the oversize ones the whole load
+	mostBytes   = 4 << 10 // of an event; the default would make the oversize ones the whole load
 	poisonAt    = "1601-01-01T00:00:00Z"
 )
 
