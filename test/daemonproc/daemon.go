@@ -72,11 +72,11 @@ func New(o Options) (*Daemon, error) {
 	if err := os.MkdirAll(o.Pipelines, 0o755); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	natsPort, err := freePort()
+	natsPort, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	httpPort, err := freePort()
+	httpPort, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,8 @@ func New(o Options) (*Daemon, error) {
 	return d, nil
 }
 
-func freePort() (int, error) {
+// FreePort is a port of the loopback address that nobody listened on just now.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)

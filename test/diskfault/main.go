@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 const inside = "LAKEWARD_DISKFAULT_INSIDE" // set in the process that has the mounts
@@ -78,11 +80,9 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	bin := filepath.Join(dir, "lakeward")
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/lakeward/lakeward")
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the daemon: %w", err)
+	bin, err := daemonproc.Build(ctx, dir)
+	if err != nil {
+		return err
 	}
 	var total result
 	for _, t := range trials(dir, bin, rounds, os.Getenv("FAULTS") == "all") {

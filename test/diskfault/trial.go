@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 // How long a disk fails, and how soon the daemon must be as it was.
@@ -95,11 +96,11 @@ func (t *trial) run(ctx context.Context) (_ result, err error) {
 
 // start starts the stream, the daemon and the publishing.
 func (t *trial) start(ctx context.Context) (func(), error) {
-	natsPort, err := freePort()
+	natsPort, err := daemonproc.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	httpPort, err := freePort()
+	httpPort, err := daemonproc.FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/internal/pgtest"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 var postgres pgtest.Server
@@ -101,9 +101,9 @@ type world struct {
 
 func newWorld(t *testing.T, sqlite bool) *world {
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "lakeward")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/lakeward/lakeward").CombinedOutput(); err != nil {
-		t.Fatalf("build the daemon: %v\n%s", err, out)
+	bin, err := daemonproc.Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	catalog := &url.URL{Opaque: filepath.Join(dir, "lake", "catalog.db"), Scheme: "sqlite"}
 	if !sqlite {
@@ -112,7 +112,10 @@ func newWorld(t *testing.T, sqlite bool) *world {
 			t.Fatal(err)
 		}
 	}
-	port := freePort(t)
+	port, err := daemonproc.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: port, StoreDir: filepath.Join(dir, "nats"), SyncInterval: time.Second}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +129,11 @@ func newWorld(t *testing.T, sqlite bool) *world {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.publisher = newPublisher(t, "nats://"+addr)
 	for _, name := range []string{"a", "b"} {
-		d := &daemon{T: t, name: name, dir: filepath.Join(dir, name), bin: bin, http: fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		port, err := daemonproc.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &daemon{T: t, name: name, dir: filepath.Join(dir, name), bin: bin, http: fmt.Sprintf("127.0.0.1:%d", port),
 			nats: newProxy(t, addr), catalog: newProxy(t, catalog.Host)} // the last is not used with SQLite
 		if err := os.MkdirAll(filepath.Join(d.dir, "pipelines"), 0o755); err != nil {
 			t.Fatal(err)

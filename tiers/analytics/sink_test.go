@@ -12,7 +12,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb"
@@ -127,37 +126,6 @@ func value(a arrow.Array, i int) any {
 	return a.ValueStr(i)
 }
 
-func rowsOf(t *testing.T, fields []arrow.Field, json string) array.RecordReader {
-	t.Helper()
-	s := arrow.NewSchema(fields, nil)
-	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, s, strings.NewReader(json))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := array.NewRecordReader(s, []arrow.RecordBatch{rec})
-	rec.Release()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Release)
-	return r
-}
-
-var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-
-func writeOf(run int, mode tiers.WriteMode, rows array.RecordReader) tiers.Write {
-	at := noon.Add(time.Duration(run) * time.Hour)
-	w := tiers.Write{Table: "t", Mode: mode, Pipeline: "p", RunID: fmt.Sprint("r", run), Start: at, End: at.Add(time.Hour), Rows: rows}
-	if mode == tiers.Merge {
-		w.Key = []string{"k"}
-	}
-	return w
-}
-
-func nullable(name string, t arrow.DataType) arrow.Field {
-	return arrow.Field{Name: name, Type: t, Nullable: true}
-}
-
 func TestNestedColumnsGrow(t *testing.T) {
 	e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
 	str, long := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64
@@ -165,13 +133,13 @@ func TestNestedColumnsGrow(t *testing.T) {
 		user arrow.DataType
 		json string
 	}{
-		{arrow.StructOf(nullable("name", str)), `[{"user": {"name": "ada"}, "l": [{"a": 1}]}]`},
-		{arrow.StructOf(nullable("uid", long), nullable("name", str)), `[{"user": {"name": "bob", "uid": 7}, "l": []}]`},
-		{arrow.StructOf(nullable("name", str)), `[{"user": {"name": "cy"}, "l": null}]`},
+		{arrow.StructOf(tierstest.Nullable("name", str)), `[{"user": {"name": "ada"}, "l": [{"a": 1}]}]`},
+		{arrow.StructOf(tierstest.Nullable("uid", long), tierstest.Nullable("name", str)), `[{"user": {"name": "bob", "uid": 7}, "l": []}]`},
+		{arrow.StructOf(tierstest.Nullable("name", str)), `[{"user": {"name": "cy"}, "l": null}]`},
 	} {
-		l := arrow.ListOf(arrow.StructOf(nullable([]string{"a", "b", "a"}[i], long)))
-		r := rowsOf(t, []arrow.Field{nullable("user", step.user), nullable("l", l)}, step.json)
-		if _, err := s.Write(t.Context(), writeOf(i, tiers.Append, r)); err != nil {
+		l := arrow.ListOf(arrow.StructOf(tierstest.Nullable([]string{"a", "b", "a"}[i], long)))
+		r := tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("user", step.user), tierstest.Nullable("l", l)}, step.json)
+		if _, err := s.Write(t.Context(), tierstest.WriteOf(i, tiers.Append, r)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -184,10 +152,10 @@ func TestNestedColumnsGrow(t *testing.T) {
 
 func TestATypeThatDoesNotFitNamesTheRemedy(t *testing.T) {
 	_, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, []arrow.Field{nullable("score", arrow.PrimitiveTypes.Float64)}, `[{"score": 1.5}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Float64)}, `[{"score": 1.5}]`))); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Write(t.Context(), writeOf(1, tiers.Append, rowsOf(t, []arrow.Field{nullable("Score", arrow.BinaryTypes.String)}, `[{"Score": "high"}]`)))
+	_, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("Score", arrow.BinaryTypes.String)}, `[{"Score": "high"}]`)))
 	if err == nil {
 		t.Fatal("text was written to a column of numbers")
 	}
@@ -196,7 +164,7 @@ func TestATypeThatDoesNotFitNamesTheRemedy(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
-	if _, err := s.Write(t.Context(), writeOf(1, tiers.Append, rowsOf(t, []arrow.Field{nullable("score", arrow.PrimitiveTypes.Int32)}, `[{"score": 2}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Int32)}, `[{"score": 2}]`))); err != nil {
 		t.Errorf("a whole number fits a double: %v", err)
 	}
 }
@@ -211,9 +179,9 @@ func TestWritersOfOneTableTakeTurns(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		s := []*Sink{first, second}[i%2]
-		r := rowsOf(t, []arrow.Field{nullable("k", arrow.BinaryTypes.String), nullable(fmt.Sprint("c", i%4), arrow.PrimitiveTypes.Int64)}, fmt.Sprintf(`[{"k": "same", "c%d": %d}]`, i%4, i))
+		r := tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable(fmt.Sprint("c", i%4), arrow.PrimitiveTypes.Int64)}, fmt.Sprintf(`[{"k": "same", "c%d": %d}]`, i%4, i))
 		wg.Go(func() {
-			if _, err := s.Write(t.Context(), writeOf(i, tiers.Merge, r)); err != nil {
+			if _, err := s.Write(t.Context(), tierstest.WriteOf(i, tiers.Merge, r)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -227,13 +195,13 @@ func TestWritersOfOneTableTakeTurns(t *testing.T) {
 
 func TestACancelledWriteChangesNothing(t *testing.T) {
 	e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-	fields := []arrow.Field{nullable("k", arrow.BinaryTypes.String)}
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, fields, `[{"k": "a"}]`))); err != nil {
+	fields := []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, fields, `[{"k": "a"}]`))); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Write(ctx, writeOf(0, tiers.Append, rowsOf(t, fields, `[{"k": "b"}]`))); !errors.Is(err, context.Canceled) {
+	if _, err := s.Write(ctx, tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, fields, `[{"k": "b"}]`))); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	got, err := read(t.Context(), e, "t", []string{"k"})
@@ -252,13 +220,13 @@ func TestTheFileKeepsWhatWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, []arrow.Field{nullable("k", arrow.BinaryTypes.String)}, `[{"k": "a"}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[{"k": "a"}]`))); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(s.Close(), e.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), writeOf(1, tiers.Append, rowsOf(t, []arrow.Field{nullable("k", arrow.BinaryTypes.String)}, `[]`))); err == nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[]`))); err == nil {
 		t.Error("a closed sink writes")
 	}
 	_, again := openAt(t, path)
@@ -273,7 +241,7 @@ func TestMissingTables(t *testing.T) {
 	if err := s.Drop(t.Context(), "none"); !errors.Is(err, tiers.ErrNoTable) {
 		t.Errorf("drop: %v", err)
 	}
-	if _, err := s.Retain(t.Context(), "none", "time", noon); !errors.Is(err, tiers.ErrNoTable) {
+	if _, err := s.Retain(t.Context(), "none", "time", tierstest.Noon()); !errors.Is(err, tiers.ErrNoTable) {
 		t.Errorf("retain: %v", err)
 	}
 	e, err := duckdb.Open(t.Context(), duckdb.Options{})

@@ -16,6 +16,7 @@ import (
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
+	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
 func engineOf(t *testing.T, o duckdb.Options) *duckdb.Engine {
@@ -85,9 +86,9 @@ func ask(ctx context.Context, e *duckdb.Engine, sql string) (string, error) {
 }
 
 var findings = []arrow.Field{
-	nullable("finding_id", arrow.BinaryTypes.String), nullable("time", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}),
-	nullable("severity", arrow.BinaryTypes.String), nullable("score", arrow.PrimitiveTypes.Float64), nullable("n", arrow.PrimitiveTypes.Int64),
-	nullable("ok", arrow.FixedWidthTypes.Boolean), nullable("day", arrow.FixedWidthTypes.Date32), nullable("raw", arrow.BinaryTypes.Binary),
+	tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("time", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}),
+	tierstest.Nullable("severity", arrow.BinaryTypes.String), tierstest.Nullable("score", arrow.PrimitiveTypes.Float64), tierstest.Nullable("n", arrow.PrimitiveTypes.Int64),
+	tierstest.Nullable("ok", arrow.FixedWidthTypes.Boolean), tierstest.Nullable("day", arrow.FixedWidthTypes.Date32), tierstest.Nullable("raw", arrow.BinaryTypes.Binary),
 }
 
 // TestSessionsReadBothTiersAlike: whatever is left out of what is copied, the
@@ -103,12 +104,12 @@ func TestSessionsReadBothTiersAlike(t *testing.T) {
 	beside := engineOf(t, duckdb.Options{Remote: remote})
 	for _, sink := range []tiers.Sink{file, server} {
 		for i, table := range []string{"findings", "Other"} {
-			rows := rowsOf(t, findings, fmt.Sprintf(`[
+			rows := tierstest.RowsOf(t, findings, fmt.Sprintf(`[
 				{"finding_id": "f1%[1]d", "time": "2026-11-24T10:00:00Z", "severity": "high", "score": 80.5, "n": 3, "ok": true, "day": "2026-11-24", "raw": "AQI="},
 				{"finding_id": "f2", "time": "2026-11-24T11:00:00Z", "severity": "low", "score": 5, "n": 1, "ok": false},
 				{"finding_id": "f3", "time": null, "severity": null, "score": null, "n": -9007199254740993},
 				{"finding_id": "f4%[1]d", "time": "2026-11-25T00:00:00Z", "severity": "high", "score": 99, "n": 2}]`, i))
-			w := writeOf(0, tiers.Append, rows)
+			w := tierstest.WriteOf(0, tiers.Append, rows)
 			w.Table = table
 			if _, err := sink.Write(t.Context(), w); err != nil {
 				t.Fatal(err)
@@ -169,8 +170,8 @@ func TestReadsThatAreRefused(t *testing.T) {
 	if _, err := ask(t.Context(), e, "SELECT * FROM analytics.nothing"); !errors.As(err, &parse) || !strings.Contains(err.Error(), "analytics.nothing") {
 		t.Errorf("%v", err)
 	}
-	big := rowsOf(t, keyed, `[{"k": "`+strings.Repeat("x", 30_000)+`", "n": 1}]`)
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, big)); err != nil {
+	big := tierstest.RowsOf(t, keyed, `[{"k": "`+strings.Repeat("x", 30_000)+`", "n": 1}]`)
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, big)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = ask(t.Context(), e, "SELECT k FROM analytics.t")
@@ -188,8 +189,8 @@ func TestARunSeesOneMoment(t *testing.T) {
 	s := openAt(t, server.URL(t))
 	write := func(run int) {
 		t.Helper()
-		rows := rowsOf(t, findings, fmt.Sprintf(`[{"finding_id": "r%d", "time": "2026-11-24T1%d:00:00Z"}]`, run, run))
-		if _, err := s.Write(t.Context(), writeOf(run, tiers.Append, rows)); err != nil {
+		rows := tierstest.RowsOf(t, findings, fmt.Sprintf(`[{"finding_id": "r%d", "time": "2026-11-24T1%d:00:00Z"}]`, run, run))
+		if _, err := s.Write(t.Context(), tierstest.WriteOf(run, tiers.Append, rows)); err != nil {
 			t.Fatal(err)
 		}
 	}

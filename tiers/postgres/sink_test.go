@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakeward/lakeward/internal/pgtest"
@@ -77,38 +75,7 @@ func holds(t *testing.T, url, sql, want string) {
 	}
 }
 
-func rowsOf(t *testing.T, fields []arrow.Field, json string) array.RecordReader {
-	t.Helper()
-	s := arrow.NewSchema(fields, nil)
-	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, s, strings.NewReader(json))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := array.NewRecordReader(s, []arrow.RecordBatch{rec})
-	rec.Release()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Release)
-	return r
-}
-
-var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-
-func writeOf(run int, mode tiers.WriteMode, rows array.RecordReader) tiers.Write {
-	at := noon.Add(time.Duration(run) * time.Hour)
-	w := tiers.Write{Table: "t", Mode: mode, Pipeline: "p", RunID: fmt.Sprint("r", run), Start: at, End: at.Add(time.Hour), Rows: rows}
-	if mode == tiers.Merge {
-		w.Key = []string{"k"}
-	}
-	return w
-}
-
-func nullable(name string, t arrow.DataType) arrow.Field {
-	return arrow.Field{Name: name, Type: t, Nullable: true}
-}
-
-var keyed = []arrow.Field{nullable("k", arrow.BinaryTypes.String), nullable("n", arrow.PrimitiveTypes.Int64)}
+var keyed = []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("n", arrow.PrimitiveTypes.Int64)}
 
 // TestDroppedAtCommit cuts the connection around COMMIT: whatever the server
 // made of it, the write tells the truth and each row is there once.
@@ -119,9 +86,9 @@ func TestDroppedAtCommit(t *testing.T) {
 	n := 0
 	for _, mode := range []tiers.WriteMode{tiers.Append, tiers.ReplaceWindow, tiers.Merge} {
 		for _, c := range append(pgtest.Cuts(), pgtest.Cuts()...) {
-			r := rowsOf(t, keyed, fmt.Sprintf(`[{"k": "a%d", "n": %d}, {"k": "b%d", "n": %d}]`, n, n, n, n))
+			r := tierstest.RowsOf(t, keyed, fmt.Sprintf(`[{"k": "a%d", "n": %d}, {"k": "b%d", "n": %d}]`, n, n, n, n))
 			proxy.Arm(c)
-			got, err := s.Write(t.Context(), writeOf(n, mode, r))
+			got, err := s.Write(t.Context(), tierstest.WriteOf(n, mode, r))
 			if err != nil || got != (tiers.WriteResult{Inserted: 2}) {
 				t.Fatalf("%s cut %s: %+v, %v", mode, c, got, err)
 			}
@@ -140,10 +107,10 @@ func TestWritersTakeTurns(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 45 {
 		col := fmt.Sprint("c", i%5)
-		r := rowsOf(t, []arrow.Field{keyed[0], nullable(col, arrow.PrimitiveTypes.Int64)},
+		r := tierstest.RowsOf(t, []arrow.Field{keyed[0], tierstest.Nullable(col, arrow.PrimitiveTypes.Int64)},
 			fmt.Sprintf(`[{"k": "same", "%s": %d}, {"k": "own %d", "%s": 1}]`, col, i, i, col))
 		wg.Go(func() {
-			if _, err := sinks[i%3].Write(t.Context(), writeOf(i, tiers.Merge, r)); err != nil {
+			if _, err := sinks[i%3].Write(t.Context(), tierstest.WriteOf(i, tiers.Merge, r)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -157,7 +124,7 @@ func TestWritersTakeTurns(t *testing.T) {
 func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Merge, rowsOf(t, keyed, `[{"k": "a", "n": 1}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Merge, tierstest.RowsOf(t, keyed, `[{"k": "a", "n": 1}]`))); err != nil {
 		t.Fatal(err)
 	}
 	c, err := pgx.Connect(t.Context(), url)
@@ -177,7 +144,7 @@ func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.Write(t.Context(), writeOf(1, tiers.Merge, rowsOf(t, keyed, `[{"k": "a", "n": 2}]`)))
+		_, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Merge, tierstest.RowsOf(t, keyed, `[{"k": "a", "n": 2}]`)))
 		done <- err
 	}()
 	waiting := func() bool {
@@ -207,12 +174,12 @@ func TestValues(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
 	fields := []arrow.Field{
-		nullable("k", arrow.BinaryTypes.String), nullable("u", arrow.PrimitiveTypes.Uint64), nullable("d", arrow.FixedWidthTypes.Date32),
-		nullable("l", arrow.ListOf(arrow.PrimitiveTypes.Int64)),
-		nullable("user", arrow.StructOf(nullable("name", arrow.BinaryTypes.String), nullable("at", arrow.ListOf(arrow.BinaryTypes.String)))),
+		tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("u", arrow.PrimitiveTypes.Uint64), tierstest.Nullable("d", arrow.FixedWidthTypes.Date32),
+		tierstest.Nullable("l", arrow.ListOf(arrow.PrimitiveTypes.Int64)),
+		tierstest.Nullable("user", arrow.StructOf(tierstest.Nullable("name", arrow.BinaryTypes.String), tierstest.Nullable("at", arrow.ListOf(arrow.BinaryTypes.String)))),
 	}
-	r := rowsOf(t, fields, `[{"k": "a\u0000b", "u": 18446744073709551615, "d": "2026-11-24", "l": [1, null], "user": {"name": "x\u0000\\u0000", "at": []}}, {}]`)
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, r)); err != nil {
+	r := tierstest.RowsOf(t, fields, `[{"k": "a\u0000b", "u": 18446744073709551615, "d": "2026-11-24", "l": [1, null], "user": {"name": "x\u0000\\u0000", "at": []}}, {}]`)
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, r)); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, url, `SELECT k, u::text, d::text, l::text, "user"->>'name', "user"->'at' FROM analytics.t WHERE k IS NOT NULL`,
@@ -221,15 +188,15 @@ func TestValues(t *testing.T) {
 	holds(t, url, `SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'analytics.t'::regclass AND attnum BETWEEN 1 AND 5`,
 		"[[text,numeric(20,0),date,jsonb,jsonb]]")
 	// A nested value has another shape: nothing has to be altered.
-	wider := []arrow.Field{nullable("user", arrow.StructOf(nullable("uid", arrow.PrimitiveTypes.Int64)))}
-	if _, err := s.Write(t.Context(), writeOf(1, tiers.Append, rowsOf(t, wider, `[{"user": {"uid": 7}}]`))); err != nil {
+	wider := []arrow.Field{tierstest.Nullable("user", arrow.StructOf(tierstest.Nullable("uid", arrow.PrimitiveTypes.Int64)))}
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, wider, `[{"user": {"uid": 7}}]`))); err != nil {
 		t.Fatal(err)
 	}
 	// A number beyond the column is named with its column and the remedy.
-	if _, err := s.Write(t.Context(), writeOf(2, tiers.Append, rowsOf(t, []arrow.Field{keyed[1]}, `[{"n": 1}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(2, tiers.Append, tierstest.RowsOf(t, []arrow.Field{keyed[1]}, `[{"n": 1}]`))); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Write(t.Context(), writeOf(3, tiers.Append, rowsOf(t, []arrow.Field{nullable("n", arrow.PrimitiveTypes.Uint64)}, `[{"n": 18446744073709551615}]`)))
+	_, err := s.Write(t.Context(), tierstest.WriteOf(3, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("n", arrow.PrimitiveTypes.Uint64)}, `[{"n": 18446744073709551615}]`)))
 	if err == nil || !strings.Contains(err.Error(), "column n of row 1") || !strings.Contains(err.Error(), "cast it in the pipeline") {
 		t.Errorf("%v", err)
 	}
@@ -241,7 +208,7 @@ func TestPeopleCanReadIt(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
 	ts := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
-	w := writeOf(0, tiers.Merge, rowsOf(t, []arrow.Field{nullable("finding_id", arrow.BinaryTypes.String), nullable("time", ts)}, `[{"finding_id": "f", "time": "2026-11-24T12:00:00Z"}]`))
+	w := tierstest.WriteOf(0, tiers.Merge, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("time", ts)}, `[{"finding_id": "f", "time": "2026-11-24T12:00:00Z"}]`))
 	w.Table, w.Key = "findings", []string{"finding_id"}
 	if _, err := s.Write(t.Context(), w); err != nil {
 		t.Fatal(err)
@@ -254,12 +221,12 @@ func TestPeopleCanReadIt(t *testing.T) {
 func TestNamesThatPostgreSQLWouldCutAreRefused(t *testing.T) {
 	s := openAt(t, server.URL(t))
 	long := strings.Repeat("x", maxName+1)
-	w := writeOf(0, tiers.Append, rowsOf(t, keyed, `[]`))
+	w := tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, keyed, `[]`))
 	w.Table = long
 	if _, err := s.Write(t.Context(), w); err == nil {
 		t.Error("a table")
 	}
-	if _, err := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, []arrow.Field{nullable(long, arrow.BinaryTypes.String)}, `[]`))); err == nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable(long, arrow.BinaryTypes.String)}, `[]`))); err == nil {
 		t.Error("a column")
 	}
 }
@@ -272,7 +239,7 @@ func TestAwayIsSaidInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close() //nolint:errcheck // it holds nothing
-	_, werr := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, keyed, `[]`)))
+	_, werr := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, keyed, `[]`)))
 	_, rerr := s.Query(t.Context(), "SELECT 1")
 	_, terr := s.Tables(t.Context())
 	for _, err := range []error{werr, rerr, terr, s.Ping(t.Context())} {
@@ -290,7 +257,7 @@ func TestRefusedRightsAreExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := openAt(t, url+"&options=-c%20role%3Dmodest")
-	_, err := s.Write(t.Context(), writeOf(0, tiers.Append, rowsOf(t, keyed, `[]`)))
+	_, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, keyed, `[]`)))
 	if err == nil || errors.Is(err, tiers.ErrAway) || !strings.Contains(err.Error(), "grant the role of analytics.url CREATE") {
 		t.Errorf("%v", err)
 	}
