@@ -160,11 +160,17 @@ type pair struct {
 	n      int
 }
 
-func (w *world) machine(store lease.Store, name string) *machine {
+// host is a machine whose daemon has not started, and what it will start with.
+func (w *world) host(store lease.Store, name string) (*machine, Options) {
 	m := &machine{}
 	o := w.options(gatedLake{w.lake, &m.catalog})
 	o.Stream = gatedStream{w.stream, &m.nats}
 	o.Lease = lease.New(lease.Options{Store: gatedLeases{store, &m.catalog}, Name: "source", Holder: lease.Holder{ID: name, Name: "host " + name}, Patience: LeasePatience})
+	return m, o
+}
+
+func (w *world) machine(store lease.Store, name string) *machine {
+	m, o := w.host(store, name)
 	m.running = w.run(o)
 	return m
 }
@@ -389,11 +395,12 @@ func TestARestartDoesNotWaitForItsOwnLease(t *testing.T) {
 		if _, err := left.Try(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		a := w.machine(store, "a")
-		if in, err := New(a.o).Inspect(t.Context(), "EVENTS"); err != nil || in.Holder != "" || !strings.Contains(in.Remedy, "start the daemon") {
+		a, o := w.host(store, "a")
+		if in, err := New(o).Inspect(t.Context(), "EVENTS"); err != nil || in.Holder != "" || !strings.Contains(in.Remedy, "start the daemon") {
 			t.Errorf("before it starts: %+v, %v", in, err)
 		}
 		began := time.Now()
+		a.running = w.run(o)
 		a.until(func(s Status) bool { return s.State == Running })
 		if took := time.Since(began); took > 100*time.Millisecond {
 			t.Errorf("starting took %s", took)
