@@ -16,6 +16,10 @@ import (
 // and start-up.
 const clusterGroup = 12_288
 
+// clusterPage is the number of rows of a page of a clustered file: a look-up
+// copies whole ones.
+const clusterPage = 1_024
+
 // lookups are those of the paths that the schema has as text outside of lists.
 func lookups(paths []string, s tiers.Schema) []string {
 	var out []string

@@ -324,7 +324,7 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	clustered := j.Cluster && len(by) > 0 && rows.N > clusterGroup
 	if clustered {
 		bloom, copies := index(by)
-		o.Bloom, o.Copies, o.RowGroup, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup, nil
+		o.Bloom, o.Copies, o.RowGroup, o.PageRows, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup, clusterPage, nil
 		order = func(t *parquetfile.Table) []uint32 { return byCluster(t, by) }
 	}
 	f, err := encode(t, rows, order(rows), o)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -43,9 +44,10 @@ const (
 // failed write has made useless is replaced by a new one once nobody has a
 // connection to it any more.
 type Engine struct {
-	opts   Options
-	log    *slog.Logger
-	parser *Parser
+	opts    Options
+	log     *slog.Logger
+	parser  *Parser
+	lookups *extracts
 
 	mu       sync.Mutex
 	db       duck.Database // no pointer: the last attempt to open one failed
@@ -62,9 +64,13 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}}
-	if err := e.start(ctx); err != nil {
+	lookups, err := openExtracts(o.TempDir, !o.ReadOnly, o.Logger)
+	if err != nil {
 		return nil, err
+	}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups}
+	if err := e.start(ctx); err != nil {
+		return nil, errors.Join(err, lookups.close())
 	}
 	return e, nil
 }
@@ -133,12 +139,6 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	if err != nil {
 		return err
 	}
-	if e.opts.TempDir != "" {
-		if err := os.MkdirAll(e.opts.TempDir, 0o700); err != nil {
-			_ = c.Close()
-			return fmt.Errorf("create spill directory: %w", err)
-		}
-	}
 	// The time zone is a setting of the ICU extension, which is linked in: it
 	// exists only after the extension is loaded.
 	start := []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'",
@@ -159,8 +159,11 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 			return err
 		}
 	}
-	dirs := make([]string, len(e.opts.AllowedDirs))
-	for i, d := range e.opts.AllowedDirs {
+	dirs := slices.Clone(e.opts.AllowedDirs)
+	if e.lookups.dir != "" {
+		dirs = append(dirs, e.lookups.dir)
+	}
+	for i, d := range dirs {
 		if d, err = localPath(d); err != nil {
 			_ = c.Close()
 			return err
@@ -300,7 +303,7 @@ func (e *Engine) Close() error {
 	if e.db.Ptr != nil {
 		duck.Close(&e.db)
 	}
-	return nil
+	return e.lookups.close()
 }
 
 // Scratch opens a connection to an instance of its own, with every default of

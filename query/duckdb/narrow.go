@@ -136,7 +136,7 @@ func resolve(s tiers.Schema, alias string, names []any) (f tiers.Field, ok bool)
 const copyName = "_copy_"
 
 // narrowed divides a table's files by which of the required fields they have
-// copies of. It is nil if none has any.
+// copies of. It is nil if what is required helps with none of them.
 func narrowed(t query.TableView, want []equality) []part {
 	if slices.ContainsFunc(t.Schema.Fields, func(f tiers.Field) bool { return strings.HasPrefix(strings.ToLower(f.Name), copyName) }) {
 		return nil // the names are taken
@@ -150,6 +150,7 @@ func narrowed(t query.TableView, want []equality) []part {
 				has, helps = append(has, e), true
 			}
 		}
+		helps = helps || f.Clustered && len(want) > 0
 		at := slices.IndexFunc(out, func(p part) bool { return slices.Equal(p.want, has) })
 		if at < 0 {
 			at, out = len(out), append(out, part{want: has})
@@ -165,6 +166,20 @@ func narrowed(t query.TableView, want []equality) []part {
 // part is some files of a table, of which only the rows are read that have
 // what is wanted in the copies of the fields.
 type part struct {
-	files []tiers.DataFile
-	want  []equality
+	files    []tiers.DataFile
+	extracts []string // local paths of files with pages of others, instead of files
+	want     []equality
+}
+
+// paths are those of its files.
+func (p part) paths() ([]string, error) {
+	out := slices.Clone(p.extracts)
+	for _, f := range p.files {
+		local, err := localPath(f.Path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, local)
+	}
+	return out, nil
 }

@@ -56,7 +56,7 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 
 // tableSelect is the SELECT behind lake.NAME: the view's files read by field
 // id, or no rows of the right types if there are none. parts are the files
-// divided (nil: one part, and all of its rows).
+// divided (nil: one part, and all of its rows; none: no row is wanted).
 func tableSelect(v verified, parts []part) (string, error) {
 	t := v.table
 	if len(t.Schema.Fields) == 0 {
@@ -75,11 +75,11 @@ func tableSelect(v verified, parts []part) (string, error) {
 			return "", fmt.Errorf("table %s, column %s has no field id", t.Name, f.Name)
 		}
 	}
-	if len(t.Files) == 0 {
-		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", nil
-	}
-	if parts == nil {
+	if parts == nil && len(t.Files) > 0 {
 		parts = []part{{files: t.Files}}
+	}
+	if len(parts) == 0 {
+		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", nil
 	}
 	selects := make([]string, len(parts))
 	for i, p := range parts {
@@ -97,13 +97,12 @@ func fieldByID(id int, name, typ string) string {
 }
 
 func (p part) sql(cols, ids []string) (string, error) {
-	paths := make([]string, len(p.files))
-	for i, f := range p.files {
-		local, err := localPath(f.Path)
-		if err != nil {
-			return "", err
-		}
-		paths[i] = quoteText(local)
+	paths, err := p.paths()
+	if err != nil {
+		return "", err
+	}
+	for i := range paths {
+		paths[i] = quoteText(paths[i])
 	}
 	var conds []string
 	ids = slices.Clone(ids)

@@ -31,6 +31,8 @@ type Session struct {
 	inputs  []string
 	unseen  map[string]query.TableView // by lower-case name: no statement has read them yet
 	remote  query.Remote               // nil: the analytics tier is attached
+	lookups *extracts
+	taken   []string // files of extracts that the views read
 	opts    query.Options
 
 	memory, spill int64 // of the engine, for errors
@@ -42,7 +44,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, name: fmt.Sprintf("s%d", n), opts: o,
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, lookups: e.lookups, name: fmt.Sprintf("s%d", n), opts: o,
 		memory: orDefault(e.opts.MemoryLimit, defaultMemory), spill: orDefault(e.opts.MaxSpill, defaultSpill)}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())
@@ -105,7 +107,14 @@ func (s *Session) show(ctx context.Context, tables []string, statement map[strin
 		if err != nil {
 			return err
 		}
-		parts := narrowed(v.table, required(statement, t))
+		want := required(statement, t)
+		parts := narrowed(v.table, want)
+		narrow := parts != nil
+		if narrow {
+			if parts, err = s.extract(ctx, parts, want); err != nil {
+				return fmt.Errorf("look up in lake.%s: %w", t.Name, err)
+			}
+		}
 		sel, err := tableSelect(v, parts)
 		if err != nil {
 			return err
@@ -113,11 +122,18 @@ func (s *Session) show(ctx context.Context, tables []string, statement map[strin
 		if _, err := s.conn.Exec(ctx, "CREATE OR REPLACE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
 			return fmt.Errorf("view of lake.%s: %w", t.Name, err)
 		}
-		if parts == nil {
+		if !narrow {
 			delete(s.unseen, name)
 		}
 	}
 	return nil
+}
+
+// extract takes the pages that a statement needs out of the parts' files.
+func (s *Session) extract(ctx context.Context, parts []part, want []equality) ([]part, error) {
+	parts, made, err := s.lookups.extract(ctx, parts, want)
+	s.taken = append(s.taken, made...)
+	return parts, err
 }
 
 // verified is a table whose files have been checked. Only verify makes one, and
@@ -159,6 +175,9 @@ func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.Rec
 		if err != nil {
 			return nil, err
 		}
+		if err := s.forget(); err != nil {
+			return nil, err
+		}
 		if err := s.showWithin(ctx, reads); err != nil {
 			return nil, withoutPaths(s.limits().beyond(err))
 		}
@@ -198,6 +217,13 @@ func (s *Session) Progress() query.Progress {
 	return query.Progress{Fraction: f, Rows: rows, Elapsed: elapsed}
 }
 
+// forget removes the extracts of the last statement, whose views are replaced.
+func (s *Session) forget() error {
+	taken := s.taken
+	s.taken = nil
+	return s.lookups.release(taken)
+}
+
 // Close implements query.Session. It drops what the session created.
 func (s *Session) Close() error {
 	if s.conn.raw.Ptr == nil {
@@ -213,5 +239,5 @@ func (s *Session) Close() error {
 	if err == nil {
 		_, err = s.conn.Exec(ctx, "DETACH DATABASE IF EXISTS "+quoteIdent(s.name))
 	}
-	return errors.Join(err, s.conn.Close())
+	return errors.Join(err, s.conn.Close(), s.forget())
 }

@@ -52,14 +52,20 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 		raw += n
 	}
 	meta.DataPageOffset = int64(len(w.out))
-	for e, v := 0, 0; e < len(lv.slots) || e == 0; {
-		toE, toV := data.pageEnd(lv, e, v)
+	var pages []format.PageLocation
+	for e, v, row := 0, 0, 0; e < len(lv.slots) || e == 0; {
+		at := len(w.out)
+		toE, toV, rows := data.pageEnd(lv, e, v, w.pageRows)
 		n, err := w.dataPage(lay, &data, lv, e, toE, v, toV)
 		if err != nil {
 			return format.ColumnChunk{}, err
 		}
+		pages = append(pages, format.PageLocation{Offset: int64(at), CompressedPageSize: int32(len(w.out) - at), FirstRowIndex: int64(row)})
 		raw += n
-		e, v = toE, toV
+		e, v, row = toE, toV, row+rows
+	}
+	if w.pageRows > 0 {
+		l.pages = append(l.pages, pages)
 	}
 	meta.TotalUncompressedSize = raw
 	meta.TotalCompressedSize = int64(len(w.out)) - start
@@ -67,22 +73,26 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 	return format.ColumnChunk{FileOffset: start, MetaData: meta}, nil
 }
 
-// pageEnd returns where the page ends that begins at entry e and value v.
-func (d *values) pageEnd(lv levels, e, v int) (toE, toV int) {
-	if len(lv.slots)-e <= pageEntries && d.size(v, d.n) <= pageBytes {
-		return len(lv.slots), d.n
+// pageEnd returns where the page ends that begins at entry e and value v. limit
+// is the most rows that it may have (0: any number); then rows is how many.
+func (d *values) pageEnd(lv levels, e, v, limit int) (toE, toV, rows int) {
+	left := len(lv.slots) - e
+	if fits := limit == 0 || lv.rep == nil && left <= limit; fits && left <= pageEntries && d.size(v, d.n) <= pageBytes {
+		return len(lv.slots), d.n, left
 	}
 	from, first := v, e
 	for ; e < len(lv.slots); e++ {
-		rowStart := lv.rep == nil || lv.rep[e] == 0
-		if rowStart && e > first && (e-first >= pageEntries || d.size(from, v) >= pageBytes) {
-			break
+		if lv.rep == nil || lv.rep[e] == 0 { // a row begins
+			if e > first && (limit > 0 && rows == limit || e-first >= pageEntries || d.size(from, v) >= pageBytes) {
+				break
+			}
+			rows++
 		}
 		if lv.def == nil || lv.def[e] == lv.maxDef {
 			v++
 		}
 	}
-	return e, v
+	return e, v, rows
 }
 
 // dataPage appends the entries [e, toE) with the values [v, toV).

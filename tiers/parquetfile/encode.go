@@ -206,14 +206,19 @@ func (l *leaf) filter(d *values) error {
 		}
 	}
 	body := f.Bytes()
-	head, err := thrift.Marshal(new(thrift.CompactProtocol), &format.BloomFilterHeader{
-		NumBytes:    int32(len(body)),
+	head, err := filterHead(len(body))
+	l.filters = append(l.filters, append(head, body...))
+	return err
+}
+
+// filterHead is what stands before a bloom filter of so many bytes.
+func filterHead(n int) ([]byte, error) {
+	return thrift.Marshal(new(thrift.CompactProtocol), &format.BloomFilterHeader{
+		NumBytes:    int32(n),
 		Algorithm:   format.BloomFilterAlgorithm{Value: &format.SplitBlockAlgorithm{}},
 		Hash:        format.BloomFilterHash{Value: &format.XxHash{}},
 		Compression: format.BloomFilterCompression{Value: &format.BloomFilterUncompressed{}},
 	})
-	l.filters = append(l.filters, append(head, body...))
-	return err
 }
 
 // blooms appends the filters after the row groups.
@@ -228,4 +233,23 @@ func (w *Writer) blooms() {
 			w.out = append(w.out, l.filters[g]...)
 		}
 	}
+}
+
+// pageIndex appends where the pages are, those of a row group together.
+func (w *Writer) pageIndex() error {
+	if w.pageRows == 0 {
+		return nil
+	}
+	for g := range w.groups {
+		for i, l := range w.leaves {
+			b, err := thrift.Marshal(new(thrift.CompactProtocol), &format.OffsetIndex{PageLocations: l.pages[g]})
+			if err != nil {
+				return err
+			}
+			c := &w.groups[g].Columns[i]
+			c.OffsetIndexOffset, c.OffsetIndexLength = int64(len(w.out)), int32(len(b))
+			w.out = append(w.out, b...)
+		}
+	}
+	return nil
 }

@@ -17,13 +17,17 @@ import (
 // RowGroup is the usual number of rows of a row group.
 const RowGroup = 122_880
 
-const magic = "PAR1"
+const (
+	magic     = "PAR1"
+	createdBy = "lakeward"
+)
 
 // Options say what goes into a file besides its rows.
 type Options struct {
 	Schema   tiers.Schema     // every id set; a table's column that it lacks is not written
 	Bloom    []string         // dotted paths of columns that get a bloom filter
 	RowGroup int              // rows; 0: RowGroup
+	PageRows int              // rows of a page, the same in all columns, and an index of the pages; 0: pages are large, without an index
 	Stream   string           // identity of the stream of Seqs; empty: no stream is recorded
 	Seqs     []tiers.SeqRange // ascending, disjoint
 	Sorted   []string         // top-level columns by which the rows are sorted, ascending
@@ -45,8 +49,9 @@ type Writer struct {
 	out  []byte
 	buf  buffers
 
-	leaves []*leaf
-	groups []format.RowGroup
+	leaves   []*leaf
+	groups   []format.RowGroup
+	pageRows int
 }
 
 // NewWriter makes a writer.
@@ -75,7 +80,7 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("write Parquet file: %w", err)
 	}
-	w.leaves, w.groups, w.out = p.leaves, nil, append(w.out[:0], magic...)
+	w.leaves, w.groups, w.pageRows, w.out = p.leaves, nil, o.PageRows, append(w.out[:0], magic...)
 	defer func() { w.leaves, w.groups = nil, nil }() // they hold the table's memory
 	size := o.RowGroup
 	if size <= 0 {
@@ -89,6 +94,9 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 		}
 	}
 	w.blooms()
+	if err := w.pageIndex(); err != nil {
+		return File{}, fmt.Errorf("write Parquet page index: %w", err)
+	}
 	if err := w.footer(p, int64(n), o); err != nil {
 		return File{}, fmt.Errorf("write Parquet footer: %w", err)
 	}
@@ -175,7 +183,7 @@ func (w *Writer) node(n *node, l levels, depth int, g *format.RowGroup) error {
 func (w *Writer) footer(p *plan, rows int64, o Options) error {
 	meta := format.FileMetaData{
 		Version: 2, Schema: thrift.Slice[format.SchemaElement](p.schema),
-		NumRows: rows, RowGroups: w.groups, CreatedBy: "lakeward",
+		NumRows: rows, RowGroups: w.groups, CreatedBy: createdBy,
 	}
 	js, err := schemaJSON(o.Schema)
 	if err != nil {

@@ -40,7 +40,8 @@ type leaf struct {
 
 	rows, nulls, nans, size int64
 	total                   bounds
-	filters                 [][]byte // serialised, one a row group
+	filters                 [][]byte                // serialised, one a row group
+	pages                   [][]format.PageLocation // of each row group, if they are indexed
 }
 
 func (l *leaf) dotted() string { return strings.Join(l.path, ".") }
