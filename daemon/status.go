@@ -49,6 +49,9 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 		}
 	}
 	st.Pipelines, err = a.pipelines(ctx)
+	if err == nil { // the scheduler reads all of it, and may wait for that
+		err = a.history.unread()
+	}
 	sayUnread(&st, err)
 	st.Ready = len(st.Reasons) == 0
 	return st, nil
