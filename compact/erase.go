@@ -328,8 +328,9 @@ func (x *eraser) left(ctx context.Context) error {
 			}
 		}
 	}
-	// A round may just have begun; and the next but one finds the orphans.
+	// A round may just have begun. Orphans are found by the first that looks for
+	// them, and removed by one after their grace.
 	x.out.Forgotten = x.m.o.Now().Add(x.m.o.Expiry.Age + 2*x.m.o.Every)
-	x.out.Removed = x.out.Forgotten.Add(x.m.o.Grace + 2*x.m.o.Every)
+	x.out.Removed = x.out.Forgotten.Add(x.m.o.Grace + 2*time.Duration(x.m.orphanRounds())*x.m.o.Every)
 	return nil
 }

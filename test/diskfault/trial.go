@@ -107,7 +107,7 @@ func (t *trial) start(ctx context.Context) (func(), error) {
 	url, listen := fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("127.0.0.1:%d", httpPort)
 	t.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(t.disk.path(), "data"), "LAKEWARD_HTTP_LISTEN="+listen,
 		"LAKEWARD_PIPELINES_DIR="+filepath.Join(t.dir, "pipelines"), "LAKEWARD_INGEST_FLUSH_AGE=150ms",
-		"LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
+		"LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms", "LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
 		"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m", "LAKEWARD_MEMORY_BUDGET=400MiB")
 	var ends []func()
 	stop := func() {
