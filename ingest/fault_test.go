@@ -301,7 +301,12 @@ func TestASourceFailsSinceItsLastCommitWhicheverStepItIsAt(t *testing.T) {
 		r := w.run(w.options(slowlyWell{w.lake, began}))
 		r.until(func(s Status) bool { return strings.HasPrefix(s.Reason, "commit to lake.a") })
 		time.Sleep(eachFault / 2)
+		r.Source.state(Waiting, "for the stream")
+		r.reached()
 		s := r.Status()
+		if s.State != Running || s.Reason == "" {
+			t.Errorf("once the stream is there it is %s, for %q", s.State, s.Reason)
+		}
 		if failing := time.Since(s.Failing); failing < LeasePatience || r.able(t.Context()) == nil {
 			t.Errorf("%s after it began to fail it does so for %s", time.Since(began), failing)
 		}
