@@ -278,10 +278,7 @@ func (w *world) checkSeqs() {
 	w.Helper()
 	by := map[string][]tiers.SeqRange{}
 	for _, f := range w.files() {
-		r, err := w.lake.OpenFile(w.Context(), f.Path)
-		w.must(err)
-		s, err := parquetfile.ReadSeqs(r, r.Size())
-		w.must(errors.Join(err, r.Close()))
+		s := w.seqsOf(f.Path)
 		by[s.Stream] = append(by[s.Stream], s.Ranges...)
 	}
 	for stream, ranges := range by {

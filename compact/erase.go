@@ -233,7 +233,7 @@ func (x *eraser) file(ctx context.Context, b *batch, f tiers.DataFile) error {
 
 // rewrite writes what the file keeps, unless nothing of it matches.
 func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFile, seqs parquetfile.Seqs, matched int64, err error) {
-	if seqs, err = x.w.seqs(ctx, f.Path); err != nil {
+	if seqs, err = parquetfile.SeqsOf(x.w.o.Lake.OpenFile(ctx, f.Path)); err != nil {
 		return by, seqs, 0, err
 	}
 	ses, err := x.w.open(ctx, x.t, []tiers.DataFile{f})
@@ -251,8 +251,8 @@ func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFi
 			return by, seqs, 0, err
 		}
 	}
-	if by.Rows+matched != f.Rows || len(tiers.SubtractSeqs(by.Seqs, seqs.Ranges)) > 0 {
-		err = fmt.Errorf("%w: of %d rows %d match and %d do not, or they are of other messages than it records; does the predicate always say the same of a row?", ErrErasure, f.Rows, matched, by.Rows)
+	if err = sameRows(content{f.Rows, seqs.Ranges}, content{by.Rows, by.Seqs}, matched); err != nil {
+		err = fmt.Errorf("%w: %w; does the predicate always say the same of a row?", ErrErasure, err)
 		if by.Rows > 0 {
 			err = errors.Join(err, x.w.discard(ctx, []tiers.DataFile{by}))
 		}
@@ -328,8 +328,9 @@ func (x *eraser) left(ctx context.Context) error {
 			}
 		}
 	}
-	// A round may just have begun; and the next but one finds the orphans.
+	// A round may just have begun. Orphans are found by the first that looks for
+	// them, and removed by one after their grace.
 	x.out.Forgotten = x.m.o.Now().Add(x.m.o.Expiry.Age + 2*x.m.o.Every)
-	x.out.Removed = x.out.Forgotten.Add(x.m.o.Grace + 2*x.m.o.Every)
+	x.out.Removed = x.out.Forgotten.Add(x.m.o.Grace + 2*time.Duration(x.m.orphanRounds())*x.m.o.Every)
 	return nil
 }

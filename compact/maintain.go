@@ -40,8 +40,11 @@ type MaintainerOptions struct {
 	Expiry    Expiry
 	Grace     time.Duration // how long a file must have been an orphan before it is removed
 	Every     time.Duration // between rounds; 0: none by themselves
-	Lease     *lease.Lease  // of the one that does rounds; nil: this one
-	Seen      string        // file that remembers since when files are orphans
+	// OrphansEvery is between the rounds that look for orphans too; less than
+	// Every: they all do. It costs more than the rest of a round with nothing to do.
+	OrphansEvery time.Duration
+	Lease        *lease.Lease // of the one that does rounds; nil: this one
+	Seen         string       // file that remembers since when files are orphans
 	// Hold says why nothing may go for its age at the moment, which Run heeds;
 	// empty: it may. nil: it always may.
 	Hold   func() string
@@ -55,6 +58,7 @@ type Maintainer struct {
 	o    MaintainerOptions
 	turn chan struct{} // held by what rewrites: its memory is for one
 	away atomic.Bool   // another daemon does the rounds
+	skip int           // how many rounds to come look for no orphans; of Run alone
 }
 
 // LeasePatience is how long the lease must have stood still before another
@@ -273,6 +277,28 @@ func (m *Maintainer) ask(ctx context.Context) {
 	}
 }
 
+// orphanRounds is how many rounds there are to one that looks for orphans.
+// Rounds are counted because the clock may leap.
+func (m *Maintainer) orphanRounds() int {
+	if m.o.Every <= 0 {
+		return 1
+	}
+	return max(1, int((m.o.OrphansEvery+m.o.Every-1)/m.o.Every))
+}
+
+// sometimes is Orphans in one of so many rounds, or in the next after it failed.
+func (m *Maintainer) sometimes(ctx context.Context) (Report, error) {
+	if m.skip > 0 {
+		m.skip--
+		return Report{}, nil
+	}
+	rep, err := m.Orphans(ctx, false)
+	if err == nil {
+		m.skip = m.orphanRounds() - 1
+	}
+	return rep, err
+}
+
 // round does everything once; what fails is tried again in the next round.
 func (m *Maintainer) round(ctx context.Context) {
 	held := m.o.Hold != nil && m.o.Hold() != "" // who holds says so
@@ -284,7 +310,7 @@ func (m *Maintainer) round(ctx context.Context) {
 		{"take out days beyond their retention", true, func() (Report, error) { return m.Retain(ctx, nil, false) }},
 		{"merge small files", false, func() (Report, error) { return m.Compact(ctx, nil, false) }},
 		{"forget old snapshots", true, func() (Report, error) { return m.Expire(ctx, nil, false) }},
-		{"remove orphans", true, func() (Report, error) { return m.Orphans(ctx, false) }},
+		{"remove orphans", true, func() (Report, error) { return m.sometimes(ctx) }},
 	} {
 		if part.byAge && held {
 			continue

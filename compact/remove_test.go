@@ -30,7 +30,7 @@ func (w *world) keeping(days int) *Maintainer {
 // seqsOf reads what a file of the lake records.
 func (w *world) seqsOf(path string) parquetfile.Seqs {
 	w.Helper()
-	s, err := w.rewriter(small).seqs(w.Context(), path)
+	s, err := parquetfile.SeqsOf(w.lake.OpenFile(w.Context(), path))
 	w.must(err)
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 	"github.com/lakeward/lakeward/tiers/removal"
 )
 
@@ -106,7 +107,7 @@ func (r *remover) gather(ctx context.Context, files []tiers.DataFile, rep *Repor
 		if b.size >= maxRecord {
 			return b, files[i:], nil
 		}
-		seqs, err := r.w.seqs(ctx, f.Path)
+		seqs, err := parquetfile.SeqsOf(r.w.o.Lake.OpenFile(ctx, f.Path))
 		if errors.Is(err, tiers.ErrDamaged) { // which messages are gone with it cannot be told
 			rep.say("lake.%s: %v; it stays, `lakeward fsck` says what to do", r.t.Name(), err)
 			continue

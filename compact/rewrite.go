@@ -142,7 +142,7 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		seqs, err := r.seqs(ctx, f.Path)
+		seqs, err := parquetfile.SeqsOf(r.o.Lake.OpenFile(ctx, f.Path))
 		if err != nil {
 			return nil, fmt.Errorf("read footer of %s: %w", f.Path, err)
 		}
@@ -160,15 +160,6 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 		}
 	}
 	return out, nil
-}
-
-func (r *Rewriter) seqs(ctx context.Context, path string) (_ parquetfile.Seqs, err error) {
-	f, err := r.o.Lake.OpenFile(ctx, path)
-	if err != nil {
-		return parquetfile.Seqs{}, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return parquetfile.ReadSeqs(f, f.Size())
 }
 
 // union sorts ranges and joins those that touch.
@@ -261,15 +252,32 @@ func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table
 		c.Add = append(c.Add, f)
 		written, seqs = written+f.Rows, append(seqs, f.Seqs...)
 	}
-	if written != rows {
-		return fmt.Errorf("%d rows were read of files that hold %d; nothing is changed (`lakeward fsck` says which file is damaged)", written, rows)
+	if seqs, err = union(seqs); err != nil {
+		return err
 	}
-	if s.identity != "" {
-		if seqs, err = union(seqs); err != nil || !slices.Equal(seqs, s.seqs) {
-			return errors.Join(errors.New("the rows' sequences are not those that their files record; nothing is changed"), err)
-		}
+	if err := sameRows(content{rows, s.seqs}, content{written, seqs}, 0); err != nil {
+		return err
 	}
 	c.Remove = append(c.Remove, s.files...)
+	return nil
+}
+
+// content is what some files hold.
+type content struct {
+	rows int64
+	seqs []tiers.SeqRange // of the messages of the rows, as tiers.MergeSeqs returns them
+}
+
+// sameRows is an error unless what was written is what it takes the place of,
+// less so many rows that are to go: those may be all that there is of a message.
+// No exchange of files is committed without it.
+func sameRows(old, written content, gone int64) error {
+	if written.rows+gone != old.rows {
+		return fmt.Errorf("of %d rows %d are to go and %d were written; nothing is changed (`lakeward fsck` says whether a file is damaged)", old.rows, gone, written.rows)
+	}
+	if len(tiers.SubtractSeqs(written.seqs, old.seqs)) > 0 || gone == 0 && len(tiers.SubtractSeqs(old.seqs, written.seqs)) > 0 {
+		return errors.New("the rows' sequences are not those that their files record; nothing is changed")
+	}
 	return nil
 }
 

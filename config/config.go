@@ -162,11 +162,12 @@ type Lake struct {
 
 // Maintenance keeps the lake small.
 type Maintenance struct {
-	Every       time.Duration // 0: only by command
-	FileSize    int64         // that files are merged up to
-	FileRows    int64         // most rows of a file that a merge makes
-	Snapshots   Snapshots
-	OrphanGrace time.Duration
+	Every        time.Duration // 0: only by command
+	FileSize     int64         // that files are merged up to
+	FileRows     int64         // most rows of a file that a merge makes
+	Snapshots    Snapshots
+	OrphansEvery time.Duration // in the first round after so long
+	OrphanGrace  time.Duration
 }
 
 // Snapshots says which versions of a table are kept.

@@ -98,7 +98,7 @@ func maintenanceType() strict.Type[Maintenance] {
 	type M = Maintenance
 	type S = Snapshots
 	return strict.Object(
-		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often days beyond their retention are taken out, small files merged, old snapshots forgotten and orphaned files removed; `0s`: only by command.").Default("10m"),
+		strict.F("every", strict.Duration(0, day), func(m *M) *time.Duration { return &m.Every }, "How often days beyond their retention are taken out, small files merged and old snapshots forgotten; `0s`: only by command, orphaned files too.").Default("10m"),
 		strict.F("file_size", strict.Size(1<<20, 1<<30), func(m *M) *int64 { return &m.FileSize }, "Size that files are merged up to; those of at least half of it stay.").Default("128MiB"),
 		strict.F("file_rows", strict.Int[int64](1000, 10_000_000), func(m *M) *int64 { return &m.FileRows }, "Most rows of a merged file. They are in memory while it is written, so that `memory.budget` makes it fewer.").Default("1000000"),
 		strict.F("snapshots", strict.Object(
@@ -106,6 +106,7 @@ func maintenanceType() strict.Type[Maintenance] {
 			strict.F("least", strict.Int(1, 10_000), func(s *S) *int { return &s.Least }, "Snapshots that are kept whatever their age.").Default("50"),
 			strict.F("most", strict.Int(1, 10_000), func(s *S) *int { return &s.Most }, "Most snapshots that are kept: each makes every commit a little dearer.").Default("500"),
 		), func(m *M) *Snapshots { return &m.Snapshots }, "Which versions of a table are kept."),
+		strict.F("orphans_every", strict.Duration(time.Second, 7*day), func(m *M) *time.Duration { return &m.OrphansEvery }, "How often orphaned files are looked for and removed, which lists the files of every snapshot and all that is in the warehouse: no more often than `every`, of which it is made a multiple.").Default("1h"),
 		strict.F("orphan_grace", strict.Duration(time.Minute, 366*day), func(m *M) *time.Duration { return &m.OrphanGrace }, "How long a file must have been of no table before it is removed; longer than the longest query.").Default("24h"),
 	)
 }

@@ -34,6 +34,7 @@ type app struct {
 	disks   *disks.Watch
 	clock   *clockguard.Guard
 	trouble natsTrouble
+	history *history
 	sched   *schedule.Scheduler
 	backend *backend
 	started time.Time
@@ -120,6 +121,7 @@ func (a *app) openPipelines(ctx context.Context) error {
 		Jobs: func() []schedule.Job { return pipeline.Jobs(a.folder.Current().List()) },
 		Run:  a.runDue, Workers: a.cfg.Pipelines.MaxRuns, Logger: a.log,
 	})
+	a.history = &history{read: a.runner.Progress, disks: a.disks.Look, log: a.log}
 	return nil
 }
 
@@ -143,30 +145,15 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 	return a.blameDisk(err)
 }
 
-// awayPause is between looks at a tier that is away.
-const awayPause = 2 * time.Second
-
 // schedule runs pipelines by the clock, once the history that says where they
 // stood can be read.
 func (a *app) schedule(ctx context.Context) error {
-	for said := false; ; said = true {
-		done, err := a.runner.Progress(ctx)
-		if err == nil {
-			a.sched.Resume(done)
-			return a.sched.Run(ctx)
-		}
-		if !errors.Is(err, tiers.ErrAway) {
-			return err
-		}
-		if !said {
-			a.log.Warn("no pipeline runs until the history can be read", "error", err)
-		}
-		select {
-		case <-time.After(awayPause):
-		case <-ctx.Done():
-			return nil
-		}
+	done, err := a.history.await(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
 	}
+	a.sched.Resume(done)
+	return a.sched.Run(ctx)
 }
 
 // run works until ctx ends or a part fails, then ends the parts: first what

@@ -21,7 +21,8 @@ func newKeeper(c *core, hold func() string) *compact.Maintainer {
 	cfg, m, p := c.cfg, c.cfg.Lake.Maintenance, compact.DefaultPolicy()
 	p.TargetBytes, p.TargetRows = m.FileSize, m.FileRows
 	return compact.NewMaintainer(compact.MaintainerOptions{
-		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Every: m.Every, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"), Logger: c.log, Hold: hold,
+		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Logger: c.log, Hold: hold,
+		Every: m.Every, OrphansEvery: m.OrphansEvery, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"),
 		Expiry:   compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
 		Confiner: c.engine, Retention: cfg.RetentionOf, Own: []string{ingest.Skipped},
 		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns, Policy: p, Memory: cfg.Memory.Shares().Merge},

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
-	"github.com/lakeward/lakeward/tiers"
 )
 
 func pid() int { return os.Getpid() }
@@ -50,12 +48,11 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 			st.Degraded = append(st.Degraded, fmt.Sprintf("damaged files could not be looked at again: %v", err))
 		}
 	}
-	switch st.Pipelines, err = a.pipelines(ctx); {
-	case errors.Is(err, tiers.ErrAway):
-		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by themselves", err))
-	case err != nil:
-		st.Reasons = append(st.Reasons, fmt.Sprintf("the history of the pipelines cannot be read: %v", err))
+	st.Pipelines, err = a.pipelines(ctx)
+	if err == nil { // the scheduler reads all of it, and may wait for that
+		err = a.history.unread()
 	}
+	sayUnread(&st, err)
 	st.Ready = len(st.Reasons) == 0
 	return st, nil
 }
@@ -76,13 +73,10 @@ func notReady(s ingest.Status, now time.Time) string {
 }
 
 // pipelines is one line for each file, and the last run of each pipeline; if
-// the analytics tier is away, without those, beside the error.
+// the history cannot be read, without those, beside the error.
 func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 	g := a.folder.Current()
 	ls, err := a.runner.List(ctx, g.List())
-	if err != nil && !errors.Is(err, tiers.ErrAway) {
-		return nil, err
-	}
 	byName := map[string]pipeline.Listing{}
 	for _, l := range ls {
 		byName[l.Name] = l

@@ -1,11 +1,16 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 func TestASourceThatCannotCommitIsNotReady(t *testing.T) {
@@ -22,6 +27,28 @@ func TestASourceThatCannotCommitIsNotReady(t *testing.T) {
 	} {
 		if got := notReady(c.s, now); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAHistoryThatMemoryDoesNotReachForLeavesTheDaemonReady(t *testing.T) {
+	for _, c := range []struct {
+		err               error
+		reasons, degraded int
+	}{
+		{nil, 0, 0},
+		{fmt.Errorf("read the history: %w: 64 MiB", query.ErrMemory), 0, 1},
+		{fmt.Errorf("PostgreSQL %w", tiers.ErrAway), 0, 1},
+		{errors.New("IO Error: input/output error"), 1, 0},
+		{fmt.Errorf("%w: sync", query.ErrUnavailable), 1, 0},
+	} {
+		var st serve.Status
+		sayUnread(&st, c.err)
+		if len(st.Reasons) != c.reasons || len(st.Degraded) != c.degraded {
+			t.Errorf("%v: not ready for %q, degraded for %q", c.err, st.Reasons, st.Degraded)
+		}
+		if said := strings.Join(append(st.Reasons, st.Degraded...), ""); c.err != nil && !strings.Contains(said, c.err.Error()) {
+			t.Errorf("%v: it says %q", c.err, said)
 		}
 	}
 }

@@ -122,11 +122,14 @@ func (e *epoch) look(ctx context.Context) error {
 	return err
 }
 
-// reached ends the wait for a stream.
+// reached ends the wait for a stream. A source that fails besides keeps a reason.
 func (s *Source) reached() {
 	s.note(func(st *Status) {
-		if st.State == Waiting {
-			st.State, st.Reason = Running, ""
+		if st.State != Waiting {
+			return
+		}
+		if st.State = Running; st.Failing.IsZero() {
+			st.Reason = ""
 		}
 	})
 }

@@ -291,9 +291,8 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 		switch {
 		case err == nil:
 			f.mark, f.moved = cm.To, c.s.o.Now()
-			c.s.trouble(false)
 			c.s.note(func(st *Status) { st.Commits++ })
-			c.works()
+			c.s.works()
 			return nil
 		case errors.Is(err, errStandby):
 			if c.e != nil {
@@ -351,9 +350,6 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 		err := op(ctx)
 		switch {
 		case err == nil:
-			if pause > firstPause { // not when a look-up works between two commits that fail
-				c.works()
-			}
 			return nil
 		case errors.Is(err, tiers.ErrHalt):
 			return err
@@ -367,24 +363,7 @@ func (c *committer) again(ctx context.Context, what string, op func(context.Cont
 // wait pauses before another try, longer each time.
 func (c *committer) wait(ctx context.Context, pause *time.Duration, what string, err error) {
 	c.s.log.Warn("trying again", "action", what, "error", err, "in", *pause)
-	c.s.trouble(true)
-	now := c.s.o.Now()
-	c.s.note(func(st *Status) {
-		st.Reason, st.Retries = what+": "+err.Error(), st.Retries+1
-		if st.Failing.IsZero() {
-			st.Failing = now
-		}
-	})
+	c.s.fails(func(st *Status) { st.Reason, st.Retries = what+": "+err.Error(), st.Retries+1 })
 	sleep(ctx, *pause)
 	*pause = min(2**pause, longestPause)
-}
-
-// works notes that what failed does so no more. After it the disk may still be
-// found full by the next step, which then begins to fail anew.
-func (c *committer) works() {
-	c.s.note(func(st *Status) {
-		if !st.Failing.IsZero() {
-			st.Reason, st.Failing = "", time.Time{}
-		}
-	})
 }

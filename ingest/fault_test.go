@@ -251,3 +251,71 @@ func TestLimitsMayChangeAfterACrash(t *testing.T) {
 		})
 	}
 }
+
+// slowlyWell is a lake where files cannot be written for the first while, and
+// then nothing committed for another.
+type slowlyWell struct {
+	tiers.Lake
+	began time.Time
+}
+
+const eachFault = 4 * time.Second
+
+func (l slowlyWell) failing(from, to time.Duration) error {
+	if took := time.Since(l.began); took >= from && took < to {
+		return errors.New("no space left on device")
+	}
+	return nil
+}
+
+func (l slowlyWell) WriteFile(ctx context.Context, path string, data []byte) error {
+	return errors.Join(l.failing(0, eachFault), l.Lake.WriteFile(ctx, path, data))
+}
+
+func (l slowlyWell) Open(ctx context.Context, name string) (tiers.Table, error) {
+	t, err := l.Lake.Open(ctx, name)
+	return slowlyTable{t, l}, err
+}
+
+type slowlyTable struct {
+	tiers.Table
+	l slowlyWell
+}
+
+func (t slowlyTable) Commit(ctx context.Context, c tiers.Commit) (tiers.Snapshot, error) {
+	if err := t.l.failing(eachFault, 2*eachFault); err != nil {
+		return tiers.Snapshot{}, err
+	}
+	return t.Table.Commit(ctx, c)
+}
+
+// TestASourceFailsSinceItsLastCommitWhicheverStepItIsAt: readiness and the lease
+// go by the same moment.
+func TestASourceFailsSinceItsLastCommitWhicheverStepItIsAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.stream.publish("events.a", "", `{"n":1}`)
+		w.drain(w.options(w.lake)) // the table is there
+		w.stream.publish("events.a", "", `{"n":2}`)
+		began := time.Now()
+		r := w.run(w.options(slowlyWell{w.lake, began}))
+		r.until(func(s Status) bool { return strings.HasPrefix(s.Reason, "commit to lake.a") })
+		time.Sleep(eachFault / 2)
+		r.Source.state(Waiting, "for the stream")
+		r.reached()
+		s := r.Status()
+		if s.State != Running || s.Reason == "" {
+			t.Errorf("once the stream is there it is %s, for %q", s.State, s.Reason)
+		}
+		if failing := time.Since(s.Failing); failing < LeasePatience || r.able(t.Context()) == nil {
+			t.Errorf("%s after it began to fail it does so for %s", time.Since(began), failing)
+		}
+		r.caughtUp()
+		if s := r.Status(); !s.Failing.IsZero() || s.Reason != "" || r.able(t.Context()) != nil {
+			t.Errorf("once it commits: %+v", s)
+		}
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // Inspection is a source as its stream and the lake show it at this moment,
@@ -205,7 +206,7 @@ func (s *Source) eachRow(ctx context.Context, t tiers.Table, columns []string, e
 		return fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
 	}
 	for _, f := range files {
-		seqs, err := readSeqs(s.o.OpenFile, f.Path)
+		seqs, err := parquetfile.SeqsOf(s.o.OpenFile(f.Path))
 		if err != nil {
 			return fmt.Errorf("read lake.%s: %w", t.Name(), err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // Rejected is a row of lake.quarantine: an event, or a whole message, that
@@ -239,7 +240,7 @@ func (b Books) ledger(ctx context.Context) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for _, f := range files {
-		seqs, err := readSeqs(b.OpenFile, f.Path)
+		seqs, err := parquetfile.SeqsOf(b.OpenFile(f.Path))
 		if err != nil {
 			return nil, fmt.Errorf("read lake.%s: %w", Skipped, err)
 		}

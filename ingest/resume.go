@@ -224,7 +224,7 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 }
 
 func (e *epoch) readToldFile(table, path string, out map[told]bool) error {
-	seqs, err := readSeqs(e.s.o.OpenFile, path)
+	seqs, err := parquetfile.SeqsOf(e.s.o.OpenFile(path))
 	if err != nil || seqs.Stream != e.identity() { // sequences of another stream, or from before a reset
 		return err
 	}

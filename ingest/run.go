@@ -80,9 +80,8 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 		s.state(Standby, err.Error())
 		s.standBy(ctx)
 	default:
-		s.trouble(true)
 		s.log.Warn("the source starts again from its marks", "error", err, "in", pause)
-		s.state(Waiting, "starting again: "+errText(err))
+		s.fails(func(st *Status) { st.State, st.Reason = Waiting, "starting again: "+errText(err) })
 		sleep(ctx, pause)
 		return min(2*pause, longestPause)
 	}
@@ -159,10 +158,6 @@ func errText(err error) string {
 	return err.Error()
 }
 
-func (s *Source) state(state, reason string) {
-	s.note(func(st *Status) { st.State, st.Reason, st.Failing = state, reason, time.Time{} })
-}
-
 // refuse answers flushes until ctx ends, or for so long if that is not 0.
 func (s *Source) refuse(ctx context.Context, long time.Duration) {
 	if long > 0 {
@@ -235,12 +230,11 @@ func (s *Source) epoch(ctx context.Context) error {
 		return err
 	}
 	defer e.memory.close()
-	s.state(Running, "")
 	reader, err := s.o.Stream.Read(ctx, s.o.Filter, e.start+1)
 	if err != nil {
 		return fmt.Errorf("read stream: %w", err)
 	}
-	s.trouble(false)
+	s.state(Running, "")
 	// work outlives ctx by the grace period, so that what was read is committed.
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

@@ -104,7 +104,7 @@ type Status struct {
 	Commits     uint64
 	Conflicts   uint64
 	Retries     uint64    // of steps that failed and changed nothing
-	Failing     time.Time // since when the present step fails, again and again; zero: it does not
+	Failing     time.Time // since when nothing gets on, over epochs, whatever is tried; zero: it does, or nothing is tried
 	Committed   uint64    // sequence up to which everything is in the lake
 	Last        uint64    // last sequence that was read
 	LastCommit  time.Time
@@ -127,7 +127,6 @@ type Source struct {
 
 	mu      sync.Mutex
 	status  Status
-	stuck   time.Time          // since when nothing gets on, over epochs; zero: it does
 	yield   context.CancelFunc // ends what Run does at the moment; nil: nothing
 	holders int                // that want the source, or have it
 }
@@ -197,6 +196,38 @@ func (s *Source) note(f func(*Status)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.status)
+}
+
+// state is the source's from now on. Only one that waits may be failing still.
+func (s *Source) state(state, reason string) {
+	s.note(func(st *Status) {
+		if st.State, st.Reason = state, reason; state != Waiting {
+			st.Failing = time.Time{}
+		}
+	})
+}
+
+// fails notes what was tried in vain, and since when nothing gets on. A source
+// that does not get on for long is not ready, and does not renew its lease:
+// another daemon may be able to.
+func (s *Source) fails(f func(*Status)) {
+	now := s.o.Now()
+	s.note(func(st *Status) {
+		if f(st); st.Failing.IsZero() {
+			st.Failing = now
+		}
+	})
+}
+
+// works notes that something was committed. A step on the way to that does not
+// tell: a disk that is full takes small files.
+func (s *Source) works() {
+	s.note(func(st *Status) {
+		if !st.Failing.IsZero() && st.State == Running {
+			st.Reason = ""
+		}
+		st.Failing = time.Time{}
+	})
 }
 
 // Ready reports whether the source does its work: it runs, or it stands by and

@@ -34,25 +34,9 @@ func LeaseName(key string) string { return "source " + key }
 // errAway ends an epoch because another daemon has the lease.
 var errAway = fmt.Errorf("%w: it has the lease", errStandby)
 
-// trouble notes that the source does not get on, and since when. A source that
-// does not get on for long does not renew its lease: another may be able to.
-func (s *Source) trouble(yes bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case !yes:
-		s.stuck = time.Time{}
-	case s.stuck.IsZero():
-		s.stuck = s.o.Now()
-	}
-}
-
 // able reports whether the source could commit, as far as that can be known.
 func (s *Source) able(ctx context.Context) error {
-	s.mu.Lock()
-	stuck := s.stuck
-	s.mu.Unlock()
-	if !stuck.IsZero() && s.o.Now().Sub(stuck) >= LeasePatience {
+	if since := s.Status().Failing; !since.IsZero() && s.o.Now().Sub(since) >= LeasePatience {
 		return errors.New("its commits fail")
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseWithin)
@@ -119,7 +103,7 @@ func (s *Source) lead(ctx context.Context, first bool) {
 		default:
 			if !other {
 				s.log.Info("the source stands by", "commits", st.Holder)
-				s.trouble(false) // only another try would tell whether it lasts
+				s.works() // as far as is known: only another try would tell
 			}
 			other, known = true, s.o.Now()
 			reason := st.Holder + " commits"

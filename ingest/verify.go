@@ -151,7 +151,7 @@ func (v *verifier) collect(ctx context.Context) error {
 // removed reads which messages retention and erasures have taken out.
 func (v *verifier) removed(ctx context.Context, tables []tiers.Table) error {
 	ours := func(stream string) bool { return v.accounts[stream] != nil }
-	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) { return readSeqs(v.o.OpenFile, path) })
+	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) { return parquetfile.SeqsOf(v.o.OpenFile(path)) })
 	if err != nil {
 		return fmt.Errorf("verify what was removed: %w", err)
 	}
@@ -210,7 +210,7 @@ func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 		sums[a] = &VerifiedTable{Name: t.Name(), Mark: t.Marks()[v.key].Seq}
 	}
 	for _, f := range files {
-		seqs, err := readSeqs(v.o.OpenFile, f.Path)
+		seqs, err := parquetfile.SeqsOf(v.o.OpenFile(f.Path))
 		if err != nil {
 			return err
 		}
@@ -254,15 +254,6 @@ func (a *account) skipped(key, path string, file int) error {
 			a.pieces = append(a.pieces, piece{tiers.SeqRange{First: seq, Last: seq}, file})
 		}
 	})
-}
-
-func readSeqs(open func(string) (File, error), path string) (_ parquetfile.Seqs, err error) {
-	f, err := open(path)
-	if err != nil {
-		return parquetfile.Seqs{}, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return parquetfile.ReadSeqs(f, f.Size())
 }
 
 // sweep goes over the pieces in order: what is covered, and by which files

@@ -155,7 +155,7 @@ type Source struct {
 	Conflicts   uint64    `json:"conflicts"`
 	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
 	Retries     uint64    `json:"retries"`
-	Failing     time.Time `json:"failing_since,omitzero"` // what is being done fails, and is tried again
+	Failing     time.Time `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`
 	LastCommit  time.Time `json:"last_commit,omitzero"`

@@ -105,7 +105,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 	}
 	gauge(out, desc("ingest_lag_messages", "Messages of the stream that are not committed yet.", l...), lag, s.Name)
 	gauge(out, desc("ingest_last_commit_timestamp_seconds", "When the last commit was made.", l...), seconds(s.LastCommit), s.Name)
-	gauge(out, desc("ingest_failing_since_timestamp_seconds", "Since when the step towards the next commit fails; 0 if it does not.", l...), seconds(s.Failing), s.Name)
+	gauge(out, desc("ingest_failing_since_timestamp_seconds", "Since when all that is tried towards the next commit fails; 0 if it does not.", l...), seconds(s.Failing), s.Name)
 	gauge(out, desc("source_state_info", "State of the source.", "source", "state"), 1, s.Name, s.State)
 	gauge(out, desc("source_standby", "1 while another daemon commits the source.", l...), flag(s.State == "standby"), s.Name)
 }

@@ -3,6 +3,7 @@
 package daemonproc
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -41,12 +42,14 @@ func Build(ctx context.Context, dir string) (string, error) {
 type Options struct {
 	Bin string // of Build
 	Dir string // of everything that the daemon and its NATS keep; it is made
+	// Data is the data directory; empty: one below Dir.
+	Data string
 	// External is whether NATS is another process (StartNATS), which survives
 	// the daemon. Otherwise it is inside the daemon.
 	External bool
 	// Pipelines is their folder; empty: one without any.
 	Pipelines string
-	Env       []string // KEY=VALUE, in addition to addresses and directories
+	Env       []string // KEY=VALUE, in addition to addresses and directories, or in their place
 }
 
 // Daemon is a configured daemon. It may run as many processes, one after the
@@ -57,6 +60,7 @@ type Daemon struct {
 	Dir  string
 
 	bin    string
+	data   string
 	env    []string
 	log    *os.File
 	client *serve.Client
@@ -65,7 +69,7 @@ type Daemon struct {
 // New picks ports and the environment. Variables of Lakeward that this process
 // has are not passed on. The caller closes the Daemon, after its processes.
 func New(o Options) (*Daemon, error) {
-	d := &Daemon{Dir: o.Dir, bin: o.Bin}
+	d := &Daemon{Dir: o.Dir, bin: o.Bin, data: cmp.Or(o.Data, filepath.Join(o.Dir, "data"))}
 	if o.Pipelines == "" {
 		o.Pipelines = filepath.Join(o.Dir, "pipelines")
 	}
@@ -111,7 +115,7 @@ func FreePort() (int, error) {
 func (d *Daemon) Close() error { return d.log.Close() }
 
 // DataDir is the daemon's data directory.
-func (d *Daemon) DataDir() string { return filepath.Join(d.Dir, "data") }
+func (d *Daemon) DataDir() string { return d.data }
 
 // LogFile has what the daemon and its NATS say.
 func (d *Daemon) LogFile() string { return filepath.Join(d.Dir, "daemon.log") }

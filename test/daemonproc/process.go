@@ -57,16 +57,16 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Terminate lets the daemon drain, and waits for it.
 func (p *Process) Terminate(ctx context.Context) error {
-	if err := p.Signal(); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	return p.Wait(ctx, endsWithin)
 }
 
-// Signal asks the daemon to drain.
-func (p *Process) Signal() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("end the daemon: %w", err)
+// Signal sends the daemon a signal: SIGTERM asks it to drain.
+func (p *Process) Signal(s syscall.Signal) error {
+	if err := p.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("signal the daemon: %w", err)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ import (
 const inside = "LAKEWARD_DISKFAULT_INSIDE" // set in the process that has the mounts
 
 func main() {
+	daemonproc.NATSMain()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	work := run

@@ -12,6 +12,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 func TestAnEmbeddedServerWhoseStoreFailedTakesEventsAfterARestart(t *testing.T) {
@@ -23,9 +24,6 @@ func TestAnEmbeddedServerWhoseStoreFailedTakesEventsAfterARestart(t *testing.T) 
 	}
 	defer s.Close()
 	url := s.ClientURL()
-	if err := createStream(ctx, url); err != nil {
-		t.Fatal(err)
-	}
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +31,9 @@ func TestAnEmbeddedServerWhoseStoreFailedTakesEventsAfterARestart(t *testing.T) 
 	defer nc.Close()
 	stream, err := js.New(nc)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.CreateStream(ctx, js.StreamConfig{Name: daemonproc.Stream, Subjects: []string{daemonproc.Subjects}}); err != nil {
 		t.Fatal(err)
 	}
 	publish := func() error {

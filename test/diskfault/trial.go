@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/serve"
 	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
@@ -37,7 +33,6 @@ type trial struct {
 	disk disk
 	d    *daemon
 	pub  *publisher
-	env  []string
 	res  result
 }
 
@@ -96,49 +91,42 @@ func (t *trial) run(ctx context.Context) (_ result, err error) {
 
 // start starts the stream, the daemon and the publishing.
 func (t *trial) start(ctx context.Context) (func(), error) {
-	natsPort, err := daemonproc.FreePort()
+	options := daemonproc.Options{Bin: t.bin, Dir: t.dir, Data: filepath.Join(t.disk.path(), "data"), External: !t.embedded, Env: []string{
+		"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms",
+		"LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
+		"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m", "LAKEWARD_MEMORY_BUDGET=400MiB"}}
+	if t.embedded {
+		options.Env = append(options.Env, "LAKEWARD_NATS_EMBEDDED_SYNC_INTERVAL=100ms")
+	}
+	d, err := daemonproc.New(options)
 	if err != nil {
 		return nil, err
 	}
-	httpPort, err := daemonproc.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	url, listen := fmt.Sprintf("nats://127.0.0.1:%d", natsPort), fmt.Sprintf("127.0.0.1:%d", httpPort)
-	t.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(t.disk.path(), "data"), "LAKEWARD_HTTP_LISTEN="+listen,
-		"LAKEWARD_PIPELINES_DIR="+filepath.Join(t.dir, "pipelines"), "LAKEWARD_INGEST_FLUSH_AGE=150ms",
-		"LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
-		"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m", "LAKEWARD_MEMORY_BUDGET=400MiB")
-	var ends []func()
+	ends := []func(){func() { _ = d.Close() }}
 	stop := func() {
 		for i := len(ends) - 1; i >= 0; i-- {
 			ends[i]()
 		}
 	}
-	if t.embedded {
-		t.env = append(t.env, fmt.Sprintf("LAKEWARD_NATS_EMBEDDED_PORT=%d", natsPort), "LAKEWARD_NATS_EMBEDDED_SYNC_INTERVAL=100ms")
-	} else {
-		t.env = append(t.env, "LAKEWARD_NATS_URL="+url)
-		s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{Host: "127.0.0.1", Port: natsPort, StoreDir: filepath.Join(t.dir, "nats"), SyncInterval: time.Second}, nil)
+	if !t.embedded {
+		end, err := d.StartNATS(ctx, 0)
 		if err != nil {
-			return nil, err
-		}
-		ends = append(ends, func() { _ = s.Close() })
-		if err := createStream(ctx, url); err != nil {
 			stop()
 			return nil, err
 		}
+		ends = append(ends, end)
 	}
-	if t.d, err = startDaemon(ctx, t.bin, t.dir, listen, t.env); err != nil {
+	proc, err := d.Start(ctx)
+	if err != nil {
 		stop()
 		return nil, err
 	}
-	ends = append(ends, t.d.kill)
-	if _, err := t.d.until(ctx, "it is ready", patience, t.isReady(ctx)); err != nil {
+	t.d, ends = &daemon{d, proc}, append(ends, proc.Kill)
+	if err := d.Ready(ctx, proc); err != nil {
 		stop()
 		return nil, err
 	}
-	if t.pub, err = startPublisher(ctx, url); err != nil {
+	if t.pub, err = startPublisher(ctx, d.NATS); err != nil {
 		stop()
 		return nil, err
 	}
@@ -148,15 +136,6 @@ func (t *trial) start(ctx context.Context) (func(), error) {
 		return nil, err
 	}
 	return stop, nil
-}
-
-func createStream(ctx context.Context, url string) error {
-	c, err := jetstream.Connect(ctx, jetstream.Options{URL: url}, nil)
-	if err != nil {
-		return err
-	}
-	_, err = c.Stream(ctx, "events.>", jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
-	return errors.Join(err, c.Close())
 }
 
 func (t *trial) isReady(ctx context.Context) func() (bool, error) {
@@ -182,22 +161,12 @@ func (t *trial) pipelineRuns(ctx context.Context) func() (bool, error) {
 }
 
 // succeeded is the last attempt of the run that did, by the history.
-func (t *trial) succeeded(ctx context.Context) (int, error) {
-	out, err := t.d.query(ctx, "SELECT coalesce(max(attempt), 0) AS n FROM analytics.pipeline_runs WHERE status = 'succeeded'")
-	if err != nil {
-		return 0, err
-	}
-	var n int
-	for _, field := range strings.FieldsFunc(out, func(r rune) bool { return r < '0' || r > '9' }) {
-		if n, err = strconv.Atoi(field); err != nil {
-			return 0, fmt.Errorf("attempt is %q: %w", out, err)
-		}
-	}
-	return n, nil
+func (t *trial) succeeded(ctx context.Context) (int64, error) {
+	return t.d.number(ctx, "SELECT coalesce(max(attempt), 0)::BIGINT AS n FROM analytics.pipeline_runs WHERE status = 'succeeded'")
 }
 
 func (t *trial) runPipeline(ctx context.Context) error {
-	return t.d.do(ctx, "pipeline", "run", "disk-check", map[string]string{"at": "2026-11-03T12:00:00Z"})
+	return t.d.do(ctx, serve.Command{Noun: "pipeline", Verb: "run", Name: "disk-check", Args: map[string]string{"at": "2026-11-03T12:00:00Z"}})
 }
 
 // one lets the disk fail in one way, and be well again.
@@ -222,14 +191,14 @@ func (t *trial) one(ctx context.Context, f failure) error {
 	noticed := time.Since(began)
 	var errs []string
 	for time.Since(began) < failFor+noticed {
-		if err := t.d.do(ctx, "lake", "orphans", "", nil); err != nil {
+		if err := t.d.do(ctx, serve.Command{Noun: "lake", Verb: "orphans"}); err != nil {
 			errs = append(errs, "orphans: "+err.Error())
 		}
 		if err := t.runPipeline(ctx); err != nil {
 			errs = append(errs, "pipeline: "+err.Error())
 		}
 		if spills {
-			if _, err := t.d.query(ctx, spillSQL); err != nil {
+			if _, err := t.d.number(ctx, spillSQL); err != nil {
 				errs = append(errs, "query: "+err.Error())
 			}
 		}
@@ -238,8 +207,8 @@ func (t *trial) one(ctx context.Context, f failure) error {
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
-	if code, _, err := t.d.ask(ctx, http.MethodGet, "/healthz", nil); err != nil || code != http.StatusOK {
-		return fmt.Errorf("it does not answer: %d %w", code, err)
+	if ok, text := t.d.alive(ctx); !ok {
+		return fmt.Errorf("it does not answer: %s", text)
 	}
 	fmt.Printf("%s, %s: not ready after %s: %s\n", t.name, f.name, noticed.Round(10*time.Millisecond), said)
 	for _, e := range distinct(errs) {
@@ -306,7 +275,7 @@ func (t *trial) resume(ctx context.Context, f failure) error {
 		return err
 	}
 	t.res.findings = max(t.res.findings, time.Since(began))
-	if _, err := t.d.query(ctx, "SELECT count(*) FROM analytics.findings"); err != nil {
+	if _, err := t.d.number(ctx, "SELECT count(*) FROM analytics.findings"); err != nil {
 		return err
 	}
 	fmt.Printf("    commits and is ready after %s, pipelines run after %s\n", resumed.Round(10*time.Millisecond), time.Since(began).Round(10*time.Millisecond))
@@ -327,47 +296,22 @@ func (t *trial) count(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := t.d.terminate(); err != nil {
+	if err := t.d.proc.Terminate(ctx); err != nil {
 		return fmt.Errorf("end the daemon: %w", err)
 	}
-	good, goodDistinct, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.disk_a UNION ALL SELECT id FROM lake.disk_b)")
+	good, err := t.d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.disk_a UNION ALL SELECT id FROM lake.disk_b)")
 	if err != nil {
 		return err
 	}
-	bad, badDistinct, err := t.tally(ctx, "SELECT count(*) AS n, count(DISTINCT message_id) AS d FROM lake.quarantine")
+	bad, err := t.d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT message_id) AS d FROM lake.quarantine")
 	if err != nil {
 		return err
 	}
 	t.res.events = int(t.pub.good.Load() + t.pub.bad.Load())
-	t.res.lost = t.res.events - goodDistinct - badDistinct
-	t.res.repeated = good - goodDistinct + bad - badDistinct
-	if out, err := t.lakeward(ctx, "fsck", "--deep"); err != nil {
+	t.res.lost = t.res.events - good.Distinct - bad.Distinct
+	t.res.repeated = good.Rows - good.Distinct + bad.Rows - bad.Distinct
+	if out, err := t.d.Lakeward(ctx, "fsck", "--deep"); err != nil {
 		return fmt.Errorf("fsck: %w: %s", err, out)
 	}
 	return nil
-}
-
-func (t *trial) tally(ctx context.Context, sql string) (n, distinct int, err error) {
-	out, err := t.lakeward(ctx, "query", "-f", "csv", sql)
-	if err != nil {
-		return 0, 0, err
-	}
-	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-	if err != nil || len(rows) != 2 || len(rows[1]) != 2 {
-		return 0, 0, fmt.Errorf("answer of lakeward query is %q: %w", out, err)
-	}
-	n, err1 := strconv.Atoi(rows[1][0])
-	distinct, err2 := strconv.Atoi(rows[1][1])
-	return n, distinct, errors.Join(err1, err2)
-}
-
-func (t *trial) lakeward(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, t.bin, args...)
-	cmd.Env, cmd.Dir = t.env, t.dir
-	var out, errOut strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("lakeward %s: %w: %s", args[0], err, errOut.String())
-	}
-	return out.String(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
@@ -28,7 +29,7 @@ func (t *trial) start(ctx context.Context) (*daemonproc.Process, error) {
 
 // end ends the daemon with one signal.
 func end(ctx context.Context, p *daemonproc.Process, within time.Duration) error {
-	if err := p.Signal(); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	return p.Wait(ctx, within)
@@ -45,7 +46,7 @@ func leave(ctx context.Context, p *daemonproc.Process, said func() (int, error))
 	if err != nil {
 		return 0, err
 	}
-	if err := p.Signal(); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
 	for n := before; n == before; {
@@ -57,7 +58,7 @@ func leave(ctx context.Context, p *daemonproc.Process, said func() (int, error))
 		}
 	}
 	began := time.Now()
-	if err := p.Signal(); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
 	err = p.Wait(ctx, time.Minute)

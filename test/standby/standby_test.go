@@ -26,6 +26,7 @@ import (
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/internal/pgtest"
+	"github.com/lakeward/lakeward/serve"
 	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
@@ -54,7 +55,7 @@ func TestStandby(t *testing.T) {
 	w, losses := newWorld(t, sqlite), losses(sqlite)
 	active, other := w.daemons[0], w.daemons[1]
 	active.start()
-	active.until("commit", func(s source) bool { return s.State == "running" && s.Commits > 0 })
+	active.until("commit", func(s serve.Source) bool { return s.State == "running" && s.Commits > 0 })
 	other.start()
 	other.standsBy(active.holder())
 	took := map[string]time.Duration{}
@@ -67,10 +68,12 @@ func TestStandby(t *testing.T) {
 		active, other = other, active
 	}
 	n, last := w.publisher.stop(t)
-	active.until("commit everything", func(s source) bool { return s.Committed >= last })
-	rows, distinct := w.count(active)
-	out, err := active.run("verify")
+	active.until("commit everything", func(s serve.Source) bool { return s.Committed >= last })
+	lake, err := active.Tally(t.Context(), "SELECT count(*) AS n, count(DISTINCT id) AS d FROM lake.standby")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := active.Lakeward(t.Context(), "verify"); err != nil {
 		t.Errorf("lakeward verify: %v\n%s", err, out)
 	}
 	for _, d := range w.daemons {
@@ -85,9 +88,9 @@ func TestStandby(t *testing.T) {
 	}
 	t.Logf("%d events published", n)
 	fmt.Printf("figure: standby_rounds %d count\nfigure: standby_takeover_seconds_max %.2f s\nfigure: standby_lost %d events\nfigure: standby_repeated %d events\nfigure: standby_fenced %d count\n",
-		rounds, longest.Seconds(), n-distinct, rows-distinct, w.daemons[0].fenced+w.daemons[1].fenced)
-	if distinct != n || rows != distinct {
-		t.Errorf("%d events were published, %d are in the lake, in %d rows", n, distinct, rows)
+		rounds, longest.Seconds(), n-lake.Distinct, lake.Rows-lake.Distinct, w.daemons[0].fenced+w.daemons[1].fenced)
+	if lake.Distinct != n || lake.Rows != n {
+		t.Errorf("%d events were published, %d are in the lake, in %d rows", n, lake.Distinct, lake.Rows)
 	}
 }
 
@@ -129,24 +132,18 @@ func newWorld(t *testing.T, sqlite bool) *world {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.publisher = newPublisher(t, "nats://"+addr)
 	for _, name := range []string{"a", "b"} {
-		port, err := daemonproc.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := &daemon{T: t, name: name, dir: filepath.Join(dir, name), bin: bin, http: fmt.Sprintf("127.0.0.1:%d", port),
-			nats: newProxy(t, addr), catalog: newProxy(t, catalog.Host)} // the last is not used with SQLite
-		if err := os.MkdirAll(filepath.Join(d.dir, "pipelines"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		d := &daemon{T: t, name: name, nats: newProxy(t, addr), catalog: newProxy(t, catalog.Host)} // the last is not used with SQLite
 		at := *catalog
 		if !sqlite {
 			at.Host = d.catalog.addr()
 		}
-		d.env = append(os.Environ(), "LAKEWARD_DATA_DIR="+filepath.Join(d.dir, "data"), "LAKEWARD_HTTP_LISTEN="+d.http,
-			"LAKEWARD_PIPELINES_DIR="+filepath.Join(d.dir, "pipelines"), "LAKEWARD_NATS_URL=nats://"+d.nats.addr(),
-			"LAKEWARD_LAKE_WAREHOUSE="+w.warehouse, "LAKEWARD_LAKE_CATALOG="+at.String(),
-			"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_LAKE_MAINTENANCE_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
-			"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=10")
+		d.Daemon, err = daemonproc.New(daemonproc.Options{Bin: bin, Dir: filepath.Join(dir, name), External: true, Env: []string{
+			"LAKEWARD_NATS_URL=nats://" + d.nats.addr(), "LAKEWARD_LAKE_WAREHOUSE=" + w.warehouse, "LAKEWARD_LAKE_CATALOG=" + at.String(),
+			"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_LAKE_MAINTENANCE_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
+			"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=10"}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		w.daemons = append(w.daemons, d)
 	}
 	t.Cleanup(w.close)
@@ -156,14 +153,16 @@ func newWorld(t *testing.T, sqlite bool) *world {
 // close ends what runs, and shows the logs of a test that failed.
 func (w *world) close() {
 	for _, d := range w.daemons {
-		if d.cmd == nil {
-			continue
+		if d.proc != nil {
+			_ = d.proc.Signal(syscall.SIGCONT) // it may have ended
+			if err := d.proc.Terminate(context.Background()); err != nil {
+				w.Errorf("daemon %s at the end: %v", d.name, err)
+			}
+			d.proc.Kill()
 		}
-		_ = d.cmd.Process.Signal(syscall.SIGCONT) // it may have ended
-		_ = d.cmd.Process.Signal(syscall.SIGTERM)
-		d.end()
+		_ = d.Close()
 		if w.Failed() {
-			b, _ := os.ReadFile(filepath.Join(d.dir, "daemon.log"))
+			b, _ := os.ReadFile(d.LogFile())
 			w.Logf("the end of the log of %s:\n%s", d.name, b[max(0, len(b)-6000):])
 		}
 	}
@@ -196,15 +195,15 @@ func (w *world) round(how string, active, other *daemon) time.Duration {
 	default:
 		w.Fatalf("no way to lose a daemon is called %q", how)
 	}
-	s := other.until("commit", func(s source) bool { return s.State == "running" && s.Commits > before.Commits })
+	s := other.until("commit", func(s serve.Source) bool { return s.State == "running" && s.Commits > before.Commits })
 	took := time.Since(began)
-	other.until("commit more", func(x source) bool { return x.Commits > s.Commits+2 })
+	other.until("commit more", func(x serve.Source) bool { return x.Commits > s.Commits+2 })
 	switch how {
 	case "killed", "ended":
-		active.end()
+		err := active.proc.Wait(w.Context(), within)
 		active.fenced += was.Fenced
-		if how == "ended" && active.err != nil {
-			w.Errorf("daemon %s ended with %v", active.name, active.err)
+		if how == "ended" && err != nil {
+			w.Errorf("daemon %s ended with %v", active.name, err)
 		}
 		active.start()
 	case "paused":
@@ -239,19 +238,6 @@ func (w *world) inCommit() time.Time {
 	}
 	w.Fatal("nothing is committed")
 	return time.Time{}
-}
-
-// count is the rows of the one table, and the different events in them.
-func (w *world) count(d *daemon) (rows, distinct int) {
-	w.Helper()
-	out, err := d.run("query", "-f", "csv", "SELECT count(*) AS n, count(DISTINCT id) AS d FROM lake.standby")
-	if err != nil {
-		w.Fatalf("lakeward query: %v\n%s", err, out)
-	}
-	if _, err := fmt.Sscanf(strings.ReplaceAll(out, ",", " "), "n d\n%d %d", &rows, &distinct); err != nil {
-		w.Fatalf("lakeward query says %q: %v", out, err)
-	}
-	return rows, distinct
 }
 
 // publisher publishes numbered events until it is told to stop, each until the

@@ -81,6 +81,15 @@ func ReadSeqs(r io.ReaderAt, size int64) (Seqs, error) {
 	return s, err
 }
 
+// SeqsOf is ReadSeqs of what opening a file returned; the file is closed.
+func SeqsOf(f tiers.FileReader, err error) (Seqs, error) {
+	if err != nil {
+		return Seqs{}, err
+	}
+	s, err := ReadSeqs(f, f.Size())
+	return s, errors.Join(err, f.Close())
+}
+
 // ReadRows reads the number of rows from the footer of a file of the given
 // size.
 func ReadRows(r io.ReaderAt, size int64) (int64, error) {

@@ -2,6 +2,7 @@ package compact
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -13,17 +14,18 @@ import (
 	"github.com/lakeward/lakeward/tiers/lease/leasetest"
 )
 
-// emptyLake counts the rounds that look at it.
+// emptyLake counts the looks for orphans.
 type emptyLake struct {
 	Lake
 	rounds atomic.Int64
+	err    error // of a look
 }
 
 func (l *emptyLake) Tables(context.Context) ([]string, error) { return nil, nil }
 
 func (l *emptyLake) Orphans(context.Context, time.Time) ([]tiers.Orphan, error) {
 	l.rounds.Add(1)
-	return nil, nil
+	return nil, l.err
 }
 
 func TestOneOfTwoDaemonsDoesTheRounds(t *testing.T) {
@@ -58,4 +60,38 @@ func TestOneOfTwoDaemonsDoesTheRounds(t *testing.T) {
 		}
 		endB()
 	})
+}
+
+func TestOrphansAreLookedForInFewerRoundsThanTheRest(t *testing.T) {
+	for _, c := range []struct {
+		every, orphans time.Duration
+		rounds         int
+		held, failing  int // of the first rounds
+		want           int64
+	}{
+		{10 * time.Minute, time.Hour, 12, 0, 0, 2},
+		{10 * time.Minute, 55 * time.Minute, 12, 0, 0, 2},
+		{10 * time.Minute, time.Minute, 12, 0, 0, 12},
+		{10 * time.Minute, time.Hour, 6, 5, 0, 1}, // what was held is not put off
+		{10 * time.Minute, time.Hour, 6, 0, 3, 4}, // nor what failed
+	} {
+		l := &emptyLake{}
+		n := 0
+		m := NewMaintainer(MaintainerOptions{Lake: l, Every: c.every, OrphansEvery: c.orphans, Grace: time.Hour, Seen: filepath.Join(t.TempDir(), "seen"),
+			Hold: func() string {
+				if n < c.held {
+					return "the clock has leapt"
+				}
+				return ""
+			}})
+		for ; n < c.rounds; n++ {
+			if l.err = nil; n < c.failing {
+				l.err = errors.New("injected")
+			}
+			m.round(t.Context())
+		}
+		if got := l.rounds.Load(); got != c.want {
+			t.Errorf("%+v: %d looks", c, got)
+		}
+	}
 }
