@@ -1,6 +1,10 @@
 package ingest
 
-import "hash/maphash"
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math/bits"
+)
 
 // recent remembers the message ids of late: a set of 16-byte fingerprints in
 // two generations. When the young one is full it becomes the old one, and what
@@ -19,12 +23,12 @@ type fingerprint [2]uint64
 // is not there; the tags, a byte for each slot, tell that from one line of the
 // processor's cache.
 type generation struct {
-	tags  []uint8       // 0: the slot is empty
+	tags  []uint8       // 0: the slot is empty; the first eight again after the last
 	slots []fingerprint // a power of two, or none
 	n     int
 }
 
-func (f fingerprint) tag() uint8 { return uint8(f[1]) | 1 }
+func (f fingerprint) tag() uint8 { return max(uint8(f[1]), 1) }
 
 const firstSlots = 1 << 10
 
@@ -56,18 +60,35 @@ func (g *generation) has(f fingerprint) bool {
 	return there
 }
 
+// Of each byte of a word, the lowest and the highest bit: eight tags are looked
+// at at once.
+const (
+	tagOnes  = 0x0101010101010101
+	tagHighs = 0x8080808080808080
+)
+
 // find returns the slot that holds f, or the empty one where it belongs.
 func (g *generation) find(f fingerprint) (slot uint64, there bool) {
-	mask, tag := uint64(len(g.slots)-1), f.tag()
-	for i := f[0] & mask; ; i = (i + 1) & mask {
-		switch g.tags[i] {
-		case 0:
-			return i, false
-		case tag:
-			if g.slots[i] == f {
-				return i, true
+	mask, tags := uint64(len(g.slots)-1), tagOnes*uint64(f.tag())
+	for i := f[0] & mask; ; i = (i + 8) & mask {
+		w := binary.LittleEndian.Uint64(g.tags[i:])
+		// The lowest bit that is set is exact. One above it may be wrong: behind the
+		// first empty slot it does not count, and before it slots are compared.
+		empty, same := (w-tagOnes)&^w&tagHighs, w^tags
+		for same = (same - tagOnes) &^ same & tagHighs & (empty&-empty - 1); same != 0; same &= same - 1 {
+			if k := (i + uint64(bits.TrailingZeros64(same))/8) & mask; g.slots[k] == f {
+				return k, true
 			}
 		}
+		if empty != 0 {
+			return (i + uint64(bits.TrailingZeros64(empty))/8) & mask, false
+		}
+	}
+}
+
+func (g *generation) put(i uint64, f fingerprint) {
+	if g.tags[i], g.slots[i] = f.tag(), f; i < 8 {
+		g.tags[uint64(len(g.slots))+i] = f.tag()
 	}
 }
 
@@ -77,7 +98,7 @@ func (g *generation) add(f fingerprint) {
 		g.grow()
 	}
 	if i, there := g.find(f); !there {
-		g.tags[i], g.slots[i] = f.tag(), f
+		g.put(i, f)
 		g.n++
 	}
 }
@@ -85,11 +106,11 @@ func (g *generation) add(f fingerprint) {
 func (g *generation) grow() {
 	old := *g
 	n := max(2*len(old.slots), firstSlots)
-	g.tags, g.slots = make([]uint8, n), make([]fingerprint, n)
+	g.tags, g.slots = make([]uint8, n+8), make([]fingerprint, n)
 	for k, f := range old.slots {
 		if old.tags[k] != 0 {
 			i, _ := g.find(f)
-			g.tags[i], g.slots[i] = f.tag(), f
+			g.put(i, f)
 		}
 	}
 }

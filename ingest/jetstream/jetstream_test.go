@@ -346,6 +346,21 @@ func TestReplySubjects(t *testing.T) {
 	}
 }
 
+// TestReplySubjectsInARow: what is remembered of the one before changes nothing.
+func TestReplySubjectsInARow(t *testing.T) {
+	heads := []string{"$JS.ACK.EVENTS.cons.", "$JS.ACK.EVENTS.other.", "$JS.ACK.1.2.", "$JS.ACK._.hash.EVENTS.cons.", "$JS.ACK.1.2.3.4.", "$JS.ACK.EVENTS.", "_INBOX."}
+	tails := []string{"1.1234.56.1700000000000000001.78", "1.12345678.1234567890123456.1.0", "1.0.00000001.99999999.0.token", "1.2.3.4", "1.2.3.4.", "1..3.4.5",
+		"1.2.3.4.5.6", "1.2.3.4.5.6.7", "1.1234567x.3.4.5", "1.2.1234567/.4.5", "1.2.3.4.x"}
+	var r replies
+	for i := range 3 * len(heads) * len(tails) * 7 {
+		s := heads[i/2%len(heads)] + tails[i%len(tails)]
+		want, wantOK := parseReply(s)
+		if got, ok := r.parse([]byte(s)); ok != wantOK || ok && got != want {
+			t.Fatalf("%s is %+v, %v after the one before it; by itself it is %+v, %v", s, got, ok, want, wantOK)
+		}
+	}
+}
+
 func TestCovers(t *testing.T) {
 	for _, c := range []struct {
 		filter, subject string

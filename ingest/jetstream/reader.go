@@ -77,12 +77,6 @@ type delivery struct {
 	pending string // messages that the request did not get
 }
 
-// position is what the reply subject of a message says.
-type position struct {
-	stream, consumer uint64
-	nanos            int64
-}
-
 // Read opens a reader on a connection of its own.
 func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.Reader, error) {
 	r := &reader{conn: s.conn, stream: s.o.Name, filter: filter, next: max(from, 1)}
@@ -341,48 +335,4 @@ func (r *reader) Close() error {
 		_ = r.conn.js.DeleteConsumer(ctx, r.stream, r.consumer) // a courtesy: it is soon forgotten anyway
 	}
 	return nil
-}
-
-// parseReply reads $JS.ACK.STREAM.CONSUMER.DELIVERED.SSEQ.CSEQ.NANOS.PENDING,
-// or the form that has domain and account hash after $JS.ACK and a token more
-// at the end. It is on the path of every message, so it splits nothing.
-func parseReply[T string | []byte](s T) (position, bool) {
-	const prefix = "$JS.ACK."
-	if len(s) < len(prefix) || string(s[:len(prefix)]) != prefix {
-		return position{}, false
-	}
-	dots := 0
-	for i := range len(s) {
-		if s[i] == '.' {
-			dots++
-		}
-	}
-	skip := 5 // tokens before SSEQ
-	if dots >= 10 {
-		skip = 7
-	} else if dots != 8 {
-		return position{}, false
-	}
-	i := 0
-	for ; skip > 0 && i < len(s); i++ {
-		if s[i] == '.' {
-			skip--
-		}
-	}
-	var n [3]uint64
-	for k := range n {
-		start := i
-		for ; i < len(s) && s[i] != '.'; i++ {
-			c := s[i] - '0'
-			if c > 9 {
-				return position{}, false
-			}
-			n[k] = n[k]*10 + uint64(c)
-		}
-		if i == start || i == len(s) {
-			return position{}, false
-		}
-		i++
-	}
-	return position{stream: n[0], consumer: n[1], nanos: int64(n[2])}, true
 }

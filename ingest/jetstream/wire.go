@@ -1,13 +1,11 @@
 package jetstream
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"strconv"
@@ -27,17 +25,15 @@ type wire struct {
 	conn    net.Conn
 	inbox   string
 	max     int64
-	r       *bufio.Reader
+	in      intake
 	out     chan []delivery
 	quit    chan struct{} // closed by close
 	done    chan struct{} // closed when run has ended
 	once    sync.Once
-	blocks  *blocks           // shared with the reader
-	block   []byte            // the present one
-	used    int               // of it
-	last    uint64            // sequence of the last message in it
 	spare   chan []delivery   // to be filled again
 	subject map[string]string // each once
+	same    string            // the last one
+	replies replies
 
 	mu sync.Mutex // of writing
 }
@@ -72,8 +68,8 @@ func dialWire(ctx context.Context, addr, suffix string, b *blocks) (*wire, error
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	w := &wire{conn: conn, inbox: nats.NewInbox(), r: bufio.NewReaderSize(conn, bufferBytes), out: make(chan []delivery, 4),
-		quit: make(chan struct{}), done: make(chan struct{}), subject: map[string]string{}, blocks: b, spare: make(chan []delivery, 4)}
+	w := &wire{conn: conn, inbox: nats.NewInbox(), in: intake{conn: conn, blocks: b}, out: make(chan []delivery, 4),
+		quit: make(chan struct{}), done: make(chan struct{}), subject: map[string]string{}, spare: make(chan []delivery, 4)}
 	if err := w.greet(ctx, suffix); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -85,7 +81,7 @@ func dialWire(ctx context.Context, addr, suffix string, b *blocks) (*wire, error
 func (w *wire) greet(ctx context.Context, suffix string) error {
 	stop := context.AfterFunc(ctx, func() { _ = w.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	line, err := w.line()
+	line, err := w.in.line()
 	if err != nil {
 		return fmt.Errorf("greet NATS: %w", err)
 	}
@@ -164,7 +160,7 @@ func (w *wire) run() {
 			ds = make([]delivery, 0, batch)
 		}
 		var err error
-		for err == nil && (len(ds) == 0 || w.r.Buffered() > 0) && len(ds) < batch {
+		for err == nil && (len(ds) == 0 || w.in.waiting()) && len(ds) < batch {
 			ds, err = w.frame(ds)
 		}
 		if len(ds) > 0 {
@@ -180,20 +176,9 @@ func (w *wire) run() {
 	}
 }
 
-// line reads one line of the protocol. It is valid until the next read.
-func (w *wire) line() ([]byte, error) {
-	line, err := w.r.ReadSlice('\n')
-	if err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
-}
-
-var errProtocol = errors.New("not NATS's protocol")
-
 // frame reads one operation of the protocol.
 func (w *wire) frame(ds []delivery) ([]delivery, error) {
-	line, err := w.line()
+	line, err := w.in.line()
 	if err != nil {
 		return ds, err
 	}
@@ -220,8 +205,10 @@ func (w *wire) message(ds []delivery, args []byte, headed bool) ([]delivery, err
 		if i < 0 {
 			i = len(args)
 		}
-		f[n], args = args[:i], bytes.TrimLeft(args[i:], " ")
-		n++
+		f[n], args = args[:i], args[i:]
+		for n++; len(args) > 0 && args[0] == ' '; {
+			args = args[1:]
+		}
 	}
 	sizes := 1
 	if headed {
@@ -240,14 +227,14 @@ func (w *wire) message(ds []delivery, args []byte, headed bool) ([]delivery, err
 	}
 	var d delivery
 	if n == 3+sizes {
-		d.at, _ = parseReply(f[2]) // zero is out of order
+		d.at, _ = w.replies.parse(f[2]) // zero is out of order
 	}
 	d.subject = w.intern(f[0])
-	data, err := w.take(size)
+	data, err := w.in.take(size)
 	if err != nil {
 		return ds, err
 	}
-	w.last = max(w.last, d.at.stream)
+	w.in.last = max(w.in.last, d.at.stream)
 	d.data = data[header:]
 	if headed {
 		d.header(data[:header])
@@ -271,41 +258,32 @@ func number(b []byte) (int, bool) {
 
 // intern gives equal subjects one string.
 func (w *wire) intern(b []byte) string {
-	if s, ok := w.subject[string(b)]; ok {
-		return s
+	if string(b) == w.same {
+		return w.same
 	}
-	if len(w.subject) >= mostSubjects {
-		clear(w.subject)
+	s, ok := w.subject[string(b)]
+	if !ok {
+		if len(w.subject) >= mostSubjects {
+			clear(w.subject)
+		}
+		s = string(b)
+		w.subject[s] = s
 	}
-	s := string(b)
-	w.subject[s] = s
+	w.same = s
 	return s
 }
 
-// take reads size bytes and the line's end, into a block that messages share.
-func (w *wire) take(size int) ([]byte, error) {
-	var out []byte
-	if size > blockBytes/4 {
-		out = make([]byte, size)
-	} else {
-		if w.used+size > len(w.block) {
-			w.block, w.used, w.last = w.blocks.next(w.block, w.last), 0, 0
-		}
-		out = w.block[w.used : w.used+size : w.used+size]
-		w.used += size
-	}
-	if _, err := io.ReadFull(w.r, out); err != nil {
-		return nil, err
-	}
-	var end [2]byte
-	if _, err := io.ReadFull(w.r, end[:]); err != nil || end != [2]byte{'\r', '\n'} {
-		return nil, errors.Join(errProtocol, err)
-	}
-	return out, nil
-}
+// onlyID begins a header that may have nothing but the message id.
+var onlyID = []byte("NATS/1.0" + lineEnd + jetstream.MsgIDHeader + ":")
 
 // header looks for a status, and for the message id.
 func (d *delivery) header(h []byte) {
+	if id, ok := bytes.CutPrefix(h, onlyID); ok { // as most are
+		if i := bytes.IndexByte(id, '\r'); i >= 0 && string(id[i:]) == lineEnd+lineEnd {
+			d.id = bytes.TrimSpace(id[:i])
+			return
+		}
+	}
 	line, rest, _ := bytes.Cut(h, []byte("\r\n"))
 	if status := strings.TrimSpace(string(bytes.TrimPrefix(line, []byte("NATS/1.0")))); status != "" && len(d.data) == 0 {
 		d.status, _, _ = strings.Cut(status, " ")
