@@ -17,15 +17,17 @@ const restEvery = 4 * time.Second
 
 // gcPercent trades processor time for memory: a batch is few large slices
 // without pointers, which cost the collector next to nothing to look at again.
-const gcPercent = 30
+const gcPercent = 40
 
 // rest gives memory back each time that ingest falls silent, and again when
-// the last batch's memory and the stream's caches have been let go of, too.
+// the last batch's memory and the stream's caches have been let go of, too. What
+// starting has touched of the program is let go of before ingest needs memory.
 func (a *app) rest(ctx context.Context) error {
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
 	var seen uint64
 	silent := 0 // ticks
+	a.unmap()
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,15 +40,20 @@ func (a *app) rest(ctx context.Context) error {
 		}
 		if commits != seen {
 			seen, silent = commits, 0
+			a.unmap()
 			continue
 		}
 		switch silent++; silent {
 		case 1, 2, 4:
 			debug.FreeOSMemory()
-			if err := unmapProgram(); err != nil {
-				a.log.Debug("the program's pages stay mapped", "error", err)
-			}
+			a.unmap()
 		}
+	}
+}
+
+func (a *app) unmap() {
+	if err := unmapProgram(); err != nil {
+		a.log.Debug("the program's pages stay mapped", "error", err)
 	}
 }
 

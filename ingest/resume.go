@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -175,7 +176,7 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if err := s.belong(ctx, marksOf(tables, s.key), info); err != nil {
 		return nil, err
 	}
-	e := &epoch{s: s, info: info, writer: parquetfile.NewWriter(), memory: s.o.Memory.open(), feeds: map[string]*feed{}, first: len(tables) == 0}
+	e := &epoch{s: s, info: info, writer: parquetfile.NewParallelWriter(min(2, runtime.GOMAXPROCS(0))), memory: s.o.Memory.open(), feeds: map[string]*feed{}, first: len(tables) == 0}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
 		m := t.Marks()[s.key]

@@ -19,7 +19,7 @@ const (
 )
 
 // chunk writes one column of one row group.
-func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
+func (w *encoder) chunk(l *leaf, lv levels) (chunk, error) {
 	vals := w.buf.values(lv)
 	data := w.gather(l, vals)
 	b, nans := data.bounds()
@@ -30,7 +30,7 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 	l.total.merge(b)
 	if l.bloom {
 		if err := l.filter(&data); err != nil {
-			return format.ColumnChunk{}, err
+			return chunk{}, err
 		}
 	}
 	lay := w.choose(l.col, &data)
@@ -47,7 +47,7 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 		meta.DictionaryPageOffset = start
 		n, err := w.dictionaryPage(&data)
 		if err != nil {
-			return format.ColumnChunk{}, err
+			return chunk{}, err
 		}
 		raw += n
 	}
@@ -58,19 +58,16 @@ func (w *Writer) chunk(l *leaf, lv levels) (format.ColumnChunk, error) {
 		toE, toV, rows := data.pageEnd(lv, e, v, w.pageRows)
 		n, err := w.dataPage(lay, &data, lv, e, toE, v, toV)
 		if err != nil {
-			return format.ColumnChunk{}, err
+			return chunk{}, err
 		}
 		pages = append(pages, format.PageLocation{Offset: int64(at), CompressedPageSize: int32(len(w.out) - at), FirstRowIndex: int64(row)})
 		raw += n
 		e, v, row = toE, toV, row+rows
 	}
-	if w.pageRows > 0 {
-		l.pages = append(l.pages, pages)
-	}
 	meta.TotalUncompressedSize = raw
 	meta.TotalCompressedSize = int64(len(w.out)) - start
 	l.size += meta.TotalCompressedSize
-	return format.ColumnChunk{FileOffset: start, MetaData: meta}, nil
+	return chunk{format.ColumnChunk{FileOffset: start, MetaData: meta}, pages}, nil
 }
 
 // pageEnd returns where the page ends that begins at entry e and value v. limit
@@ -96,7 +93,7 @@ func (d *values) pageEnd(lv levels, e, v, limit int) (toE, toV, rows int) {
 }
 
 // dataPage appends the entries [e, toE) with the values [v, toV).
-func (w *Writer) dataPage(lay layout, d *values, lv levels, e, toE, v, toV int) (int64, error) {
+func (w *encoder) dataPage(lay layout, d *values, lv levels, e, toE, v, toV int) (int64, error) {
 	page := w.buf.page[:0]
 	var err error
 	if lv.maxRep > 0 {
@@ -124,7 +121,7 @@ func (w *Writer) dataPage(lay layout, d *values, lv levels, e, toE, v, toV int) 
 }
 
 // appendLevels appends levels with their length. nil levels are all at the maximum.
-func (w *Writer) appendLevels(page, lv []byte, from, to int, maxLevel byte) ([]byte, error) {
+func (w *encoder) appendLevels(page, lv []byte, from, to int, maxLevel byte) ([]byte, error) {
 	width := bitWidth(int(maxLevel))
 	if lv == nil {
 		page = append(page, 0, 0, 0, 0)
@@ -144,14 +141,14 @@ func (w *Writer) appendLevels(page, lv []byte, from, to int, maxLevel byte) ([]b
 	return append(page, b...), nil
 }
 
-func (w *Writer) dictionaryPage(d *values) (int64, error) {
+func (w *encoder) dictionaryPage(d *values) (int64, error) {
 	h := format.PageHeader{Type: format.DictionaryPage}
 	h.DictionaryPageHeader.Set(format.DictionaryPageHeader{NumValues: int32(d.entries), Encoding: format.Plain})
 	return w.writePage(h, d.dict)
 }
 
 // writePage compresses and appends a page, and returns its size uncompressed.
-func (w *Writer) writePage(h format.PageHeader, body []byte) (int64, error) {
+func (w *encoder) writePage(h format.PageHeader, body []byte) (int64, error) {
 	z := w.zstd.EncodeAll(body, w.buf.out[:0])
 	w.buf.out = z
 	h.UncompressedPageSize, h.CompressedPageSize = int32(len(body)), int32(len(z))
@@ -220,7 +217,7 @@ func (d *values) bounds() (b bounds, nans int64) {
 }
 
 // gather brings the values of the slots together.
-func (w *Writer) gather(l *leaf, slots []uint32) values {
+func (w *encoder) gather(l *leaf, slots []uint32) values {
 	c, b := l.col, &w.buf
 	d := values{kind: c.Kind, n: len(slots)}
 	switch c.Kind {
@@ -268,7 +265,7 @@ func (w *Writer) gather(l *leaf, slots []uint32) values {
 	return d
 }
 
-func (w *Writer) gatherPlain(d *values, t *texts, slots []uint32) {
+func (w *encoder) gatherPlain(d *values, t *texts, slots []uint32) {
 	b := &w.buf
 	d.data, d.offs = b.bytes[:0], append(b.offs[:0], 0)
 	for _, s := range slots {
@@ -280,7 +277,7 @@ func (w *Writer) gatherPlain(d *values, t *texts, slots []uint32) {
 
 // gatherDict numbers the entries that the slots use in the order of their
 // first appearance.
-func (w *Writer) gatherDict(d *values, t *texts, slots []uint32) {
+func (w *encoder) gatherDict(d *values, t *texts, slots []uint32) {
 	b := &w.buf
 	b.remap = slices.Grow(b.remap[:0], len(t.entries)+1)[:len(t.entries)+1]
 	clear(b.remap)
@@ -304,7 +301,7 @@ func (w *Writer) gatherDict(d *values, t *texts, slots []uint32) {
 }
 
 // spell writes the texts out that so far are a dictionary.
-func (w *Writer) spell(d *values) {
+func (w *encoder) spell(d *values) {
 	if d.offs != nil {
 		return
 	}
@@ -319,7 +316,7 @@ func (w *Writer) spell(d *values) {
 
 // number makes a dictionary of integers or doubles. It reports false if most
 // values differ.
-func (w *Writer) number(d *values) bool {
+func (w *encoder) number(d *values) bool {
 	if d.index != nil {
 		return true
 	}

@@ -36,7 +36,7 @@ const (
 
 // choose returns the encoding that makes the chunk smallest, judged by a
 // sample from its middle.
-func (w *Writer) choose(c *Column, d *values) layout {
+func (w *encoder) choose(c *Column, d *values) layout {
 	if c.Kind == tiers.KindBool {
 		return layout{enc: format.Plain}
 	}
@@ -72,7 +72,7 @@ func (w *Writer) choose(c *Column, d *values) layout {
 	return best
 }
 
-func (w *Writer) packed(body []byte) int {
+func (w *encoder) packed(body []byte) int {
 	w.buf.z = w.zstd.EncodeAll(body, w.buf.z[:0])
 	return len(w.buf.z)
 }
@@ -90,7 +90,7 @@ func candidates(k tiers.Kind) []layout {
 }
 
 // can prepares the values for an encoding, and reports whether it is possible.
-func (w *Writer) can(enc format.Encoding, d *values) bool {
+func (w *encoder) can(enc format.Encoding, d *values) bool {
 	text := d.physical == format.ByteArray
 	switch {
 	case enc == format.RLEDictionary && text:
@@ -105,7 +105,7 @@ func (w *Writer) can(enc format.Encoding, d *values) bool {
 
 // encode returns the values [from, to) in an encoding for which can was true.
 // The bytes are valid until the next call.
-func (w *Writer) encode(lay layout, d *values, from, to int) ([]byte, error) {
+func (w *encoder) encode(lay layout, d *values, from, to int) ([]byte, error) {
 	var e encoding.Encoding
 	switch lay.enc {
 	case format.RLEDictionary:
@@ -125,7 +125,7 @@ func (w *Writer) encode(lay layout, d *values, from, to int) ([]byte, error) {
 }
 
 // encodeIndex writes the width and then runs of indices.
-func (w *Writer) encodeIndex(index []int32, width int, wide bool) ([]byte, error) {
+func (w *encoder) encodeIndex(index []int32, width int, wide bool) ([]byte, error) {
 	if wide {
 		width = (width + 7) &^ 7
 	}
@@ -136,7 +136,7 @@ func (w *Writer) encodeIndex(index []int32, width int, wide bool) ([]byte, error
 	return w.buf.enc, err
 }
 
-func (w *Writer) encodeWith(e encoding.Encoding, d *values, from, to int) ([]byte, error) {
+func (w *encoder) encodeWith(e encoding.Encoding, d *values, from, to int) ([]byte, error) {
 	dst := w.buf.enc[:0]
 	switch d.physical {
 	case format.Boolean:
@@ -237,12 +237,9 @@ func (w *Writer) blooms() {
 
 // pageIndex appends where the pages are, those of a row group together.
 func (w *Writer) pageIndex() error {
-	if w.pageRows == 0 {
-		return nil
-	}
 	for g := range w.groups {
-		for i, l := range w.leaves {
-			b, err := thrift.Marshal(new(thrift.CompactProtocol), &format.OffsetIndex{PageLocations: l.pages[g]})
+		for i := range w.leaves {
+			b, err := thrift.Marshal(new(thrift.CompactProtocol), &format.OffsetIndex{PageLocations: w.pages[g*len(w.leaves)+i]})
 			if err != nil {
 				return err
 			}

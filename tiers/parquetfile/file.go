@@ -45,23 +45,43 @@ type File struct {
 // Writer writes files one after the other and keeps its buffers between them.
 // Not safe for concurrent use.
 type Writer struct {
-	zstd *zstd.Encoder
-	out  []byte
-	buf  buffers
+	encoders []*encoder // the columns of a row group are divided among them
+	rows     []uint32
+	out      []byte
 
-	leaves   []*leaf
-	groups   []format.RowGroup
-	pageRows int
+	leaves []*leaf
+	groups []format.RowGroup
+	pages  [][]format.PageLocation // of each chunk of each row group
 }
 
 // NewWriter makes a writer.
-func NewWriter() *Writer {
+func NewWriter() *Writer { return NewParallelWriter(1) }
+
+// NewParallelWriter makes a writer that encodes up to n columns at a time, each
+// with buffers of its own. The files are the same.
+func NewParallelWriter(n int) *Writer {
+	w := &Writer{}
+	for range max(n, 1) {
+		w.encoders = append(w.encoders, newEncoder())
+	}
+	return w
+}
+
+// encoder makes column chunks one after the other.
+type encoder struct {
+	zstd     *zstd.Encoder
+	out      []byte
+	buf      buffers
+	pageRows int // of a page; 0: any number
+}
+
+func newEncoder() *encoder {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic(err) // only wrong options
 	}
-	return &Writer{zstd: z}
+	return &encoder{zstd: z}
 }
 
 // Write makes a file of the table's rows in the given order (nil: all, as they
@@ -80,8 +100,11 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("write Parquet file: %w", err)
 	}
-	w.leaves, w.groups, w.pageRows, w.out = p.leaves, nil, o.PageRows, append(w.out[:0], magic...)
-	defer func() { w.leaves, w.groups = nil, nil }() // they hold the table's memory
+	w.leaves, w.groups, w.pages, w.out = p.leaves, nil, nil, append(w.out[:0], magic...)
+	defer func() { w.leaves, w.groups, w.pages = nil, nil, nil }() // they hold the table's memory
+	for _, e := range w.encoders {
+		e.pageRows = o.PageRows
+	}
 	size := o.RowGroup
 	if size <= 0 {
 		size = RowGroup
@@ -94,8 +117,10 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 		}
 	}
 	w.blooms()
-	if err := w.pageIndex(); err != nil {
-		return File{}, fmt.Errorf("write Parquet page index: %w", err)
+	if o.PageRows > 0 {
+		if err := w.pageIndex(); err != nil {
+			return File{}, fmt.Errorf("write Parquet page index: %w", err)
+		}
 	}
 	if err := w.footer(p, int64(n), o); err != nil {
 		return File{}, fmt.Errorf("write Parquet footer: %w", err)
@@ -131,52 +156,6 @@ func floorDiv(a, b int64) int64 {
 		q--
 	}
 	return q
-}
-
-// rowGroup appends the rows [lo, hi) of the order.
-func (w *Writer) rowGroup(t *Table, p *plan, rows []uint32, lo, hi int) error {
-	order := w.buf.order(rows, lo, hi)
-	from := int64(len(w.out))
-	g := format.RowGroup{NumRows: int64(hi - lo), Ordinal: int16(len(w.groups)), FileOffset: from}
-	top := levels{slots: order, space: t.N}
-	for _, n := range p.nodes {
-		if err := w.node(n, top, 0, &g); err != nil {
-			return err
-		}
-	}
-	for i := range g.Columns {
-		g.TotalByteSize += g.Columns[i].MetaData.TotalUncompressedSize
-		g.TotalCompressedSize += g.Columns[i].MetaData.TotalCompressedSize
-	}
-	g.SortingColumns = p.sorted
-	w.groups = append(w.groups, g)
-	return nil
-}
-
-// node writes the column chunks below one field.
-func (w *Writer) node(n *node, l levels, depth int, g *format.RowGroup) error {
-	if !n.col.Required {
-		l = w.buf.present(l, n.col, depth)
-		depth++
-	}
-	switch n.col.Kind {
-	case tiers.KindStruct:
-		for _, m := range n.members {
-			if err := w.node(m, l, depth, g); err != nil {
-				return err
-			}
-		}
-		return nil
-	case tiers.KindList:
-		return w.node(n.members[0], w.buf.repeat(l, n.col, depth), depth+1, g)
-	default:
-		chunk, err := w.chunk(n.leaf, l)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", n.leaf.dotted(), err)
-		}
-		g.Columns = append(g.Columns, chunk)
-		return nil
-	}
 }
 
 // footer appends the metadata, its length and the magic.

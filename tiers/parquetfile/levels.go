@@ -13,7 +13,6 @@ type levels struct {
 // buffers are reused from column to column. Levels live until their column's
 // members are written, so there is one of each for a depth.
 type buffers struct {
-	rows []uint32
 	def  [][]byte
 	rep  [][]byte
 	slot [][]uint32
@@ -37,17 +36,6 @@ type buffers struct {
 	rebased []uint32
 	z       []byte
 	out     []byte
-}
-
-func (b *buffers) order(rows []uint32, lo, hi int) []uint32 {
-	if rows != nil {
-		return rows[lo:hi]
-	}
-	b.rows = b.rows[:0]
-	for i := lo; i < hi; i++ {
-		b.rows = append(b.rows, uint32(i))
-	}
-	return b.rows
 }
 
 func at[T any](s *[][]T, depth int) []T {

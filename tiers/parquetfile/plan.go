@@ -20,6 +20,7 @@ type plan struct {
 	schema []format.SchemaElement
 	sorted thrift.Slice[format.SortingColumn]
 	bloom  []string
+	shared bool // some vectors are of two nodes
 }
 
 // node is a field of the file's schema with its vector.
@@ -40,8 +41,7 @@ type leaf struct {
 
 	rows, nulls, nans, size int64
 	total                   bounds
-	filters                 [][]byte                // serialised, one a row group
-	pages                   [][]format.PageLocation // of each row group, if they are indexed
+	filters                 [][]byte // serialised, one a row group
 }
 
 func (l *leaf) dotted() string { return strings.Join(l.path, ".") }
@@ -96,7 +96,7 @@ func (p *plan) copies(t *Table, o Options) error {
 		if err != nil {
 			return err
 		}
-		n.leaf.bloom = true
+		n.leaf.bloom, p.shared = true, true
 		p.nodes = append(p.nodes, n)
 	}
 	return nil
