@@ -22,6 +22,9 @@ import (
 	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
+// soakBudget is the daemon's memory.budget.
+const soakBudget = "1GiB"
+
 // What a soak may grow by after it is warm.
 const (
 	mostDrift  = 10 // percent of resident memory
@@ -59,8 +62,11 @@ func soak(ctx context.Context, dir, bin string) error {
 		return err
 	}
 	// Without retention of events the lake keeps them all; what merging leaves
-	// behind must go soon, or the disk is full of it.
+	// behind must go soon, or the disk is full of it. What the engine remembers of
+	// files grows with the lake up to its share of the budget: a small one is
+	// reached before the growth of anything else is looked at.
 	s.started, err = start(ctx, daemonproc.Options{Bin: bin, Dir: dir, Pipelines: folder, Env: []string{
+		"LAKEWARD_MEMORY_BUDGET=" + soakBudget,
 		"LAKEWARD_LAKE_MAINTENANCE_EVERY=" + between(s.long/24, 10*time.Second, 10*time.Minute).String(),
 		"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=5m", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=10m",
 		"LAKEWARD_ANALYTICS_RETENTION=1d", "LAKEWARD_PIPELINES_SETTLE=10s"}})
