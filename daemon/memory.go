@@ -17,7 +17,7 @@ const restEvery = 4 * time.Second
 
 // gcPercent trades processor time for memory: a batch is few large slices
 // without pointers, which cost the collector next to nothing to look at again.
-const gcPercent = 40
+const gcPercent = 32
 
 // rest gives memory back each time that ingest falls silent, and again when
 // the last batch's memory and the stream's caches have been let go of, too. What
