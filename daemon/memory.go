@@ -38,14 +38,15 @@ func (a *app) rest(ctx context.Context) error {
 		for _, s := range a.sources {
 			commits += s.Status().Commits
 		}
+		silent++
 		if commits != seen {
 			seen, silent = commits, 0
-			a.unmap()
-			continue
 		}
-		switch silent++; silent {
+		switch silent {
 		case 1, 2, 4:
 			debug.FreeOSMemory()
+			fallthrough
+		case 0: // batches need the memory
 			a.unmap()
 		}
 	}

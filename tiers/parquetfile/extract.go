@@ -69,20 +69,32 @@ func (e *Extract) put(b []byte) error {
 	return err
 }
 
+// sought is a text that is looked up in a file.
+type sought struct {
+	bloom, leaf int // numbers of the filter in a row group, and of its column
+	hash        uint64
+	value       string
+}
+
 // Add adds the pages of a file in which a row may have all the texts. For each
 // of the fields x.Finds must be true. The error wraps ErrTooMuch if the file
 // gets larger than its limit.
 func (e *Extract) Add(r io.ReaderAt, x *Index, want []Equal) error {
+	texts := make([]sought, len(want))
+	for i, w := range want {
+		b := x.bloomOf(w.Field)
+		texts[i] = sought{b, x.blooms[b], bloom.XXH64{}.Sum64([]byte(w.Value)), w.Value}
+	}
 	for i := range x.groups {
 		g := &x.groups[i]
-		maybe, err := x.maybe(r, g, want)
+		maybe, err := g.maybe(r, texts)
 		if err != nil {
 			return fmt.Errorf("read a bloom filter: %w", err)
 		}
 		if !maybe {
 			continue
 		}
-		if err := e.group(r, x, g, want); err != nil {
+		if err := e.group(r, x, g, texts); err != nil {
 			return fmt.Errorf("extract pages of row group %d: %w", i, err)
 		}
 	}
@@ -90,10 +102,10 @@ func (e *Extract) Add(r io.ReaderAt, x *Index, want []Equal) error {
 }
 
 // maybe asks the bloom filters.
-func (x *Index) maybe(r io.ReaderAt, g *groupIndex, want []Equal) (bool, error) {
-	for _, w := range want {
-		f := g.blooms[x.bloomOf(w.Field)]
-		found, err := bloom.CheckSplitBlock(io.NewSectionReader(r, f.at, f.size), f.size, bloom.XXH64{}.Sum64([]byte(w.Value)))
+func (g *groupIndex) maybe(r io.ReaderAt, texts []sought) (bool, error) {
+	for _, s := range texts {
+		f := g.blooms[s.bloom]
+		found, err := bloom.CheckSplitBlock(io.NewSectionReader(r, f.at, f.size), f.size, s.hash)
 		if err != nil || !found {
 			return false, err
 		}
@@ -102,7 +114,7 @@ func (x *Index) maybe(r io.ReaderAt, g *groupIndex, want []Equal) (bool, error) 
 }
 
 // group adds what of a row group may have the texts.
-func (e *Extract) group(r io.ReaderAt, x *Index, g *groupIndex, want []Equal) error {
+func (e *Extract) group(r io.ReaderAt, x *Index, g *groupIndex, texts []sought) error {
 	pages, err := x.offsets(r, g)
 	if err != nil {
 		return err
@@ -117,11 +129,11 @@ func (e *Extract) group(r io.ReaderAt, x *Index, g *groupIndex, want []Equal) er
 	for i := range take {
 		take[i] = true
 	}
-	for _, w := range want {
-		leaf := x.blooms[x.bloomOf(w.Field)]
-		has, err := e.find(r, dictionary(g, pages, leaf), pages[leaf].PageLocations, x.leaves[leaf], w.Value)
+	for _, s := range texts {
+		l := x.leaves[s.leaf]
+		has, err := e.find(r, dictionary(g, pages, s.leaf), pages[s.leaf].PageLocations, l, s.value)
 		if err != nil {
-			return fmt.Errorf("column %s: %w", x.leaves[leaf].path[0], err)
+			return fmt.Errorf("column %s: %w", l.path[0], err)
 		}
 		if !slices.Contains(has, true) {
 			return nil

@@ -12,17 +12,14 @@ import (
 
 // rowGroup appends the rows [lo, hi) of the order.
 func (w *Writer) rowGroup(t *Table, p *plan, rows []uint32, lo, hi int) error {
-	order := rows
-	if rows != nil {
-		order = rows[lo:hi]
-	} else {
+	if rows == nil {
 		w.rows = w.rows[:0]
 		for i := lo; i < hi; i++ {
 			w.rows = append(w.rows, uint32(i))
 		}
-		order = w.rows
+		rows, lo, hi = w.rows, 0, hi-lo
 	}
-	parts, err := w.encode(p, levels{slots: order, space: t.N})
+	parts, err := w.encode(p, levels{slots: rows[lo:hi], space: t.N})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go/bloom"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -97,6 +98,9 @@ func ReadIndex(r io.ReaderAt, size int64) (*Index, error) {
 		return nil, ErrNoIndex
 	}
 	x := &Index{schema: meta.Schema}
+	for i := range x.schema { // a name is a part of the footer, all of which would stay
+		x.schema[i].Name = strings.Clone(x.schema[i].Name)
+	}
 	if err := x.columns(); err != nil {
 		return nil, err
 	}
