@@ -3,22 +3,17 @@ package lake_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
-var scoreSchema = arrow.NewSchema([]arrow.Field{
-	{Name: "entity", Type: arrow.BinaryTypes.String, Nullable: true},
-	{Name: "score", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
-}, nil)
+var scores = []arrow.Field{tierstest.Nullable("entity", arrow.BinaryTypes.String), tierstest.Nullable("score", arrow.PrimitiveTypes.Int64)}
 
 // promote runs the pipeline for two windows, the second of which replaces a
 // key that the first wrote.
@@ -28,19 +23,9 @@ func promote(t *testing.T, s *lake.Sink) error {
 		`[{"entity": "ada", "score": 1}, {"entity": "bob", "score": 2}]`,
 		`[{"entity": "bob", "score": 3}, {"entity": "cy", "score": 4}]`,
 	} {
-		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, scoreSchema, strings.NewReader(rows))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := array.NewRecordReader(scoreSchema, []arrow.RecordBatch{rec})
-		if err != nil {
-			t.Fatal(err)
-		}
 		start := time.Date(2026, 11, 2, hour, 0, 0, 0, time.UTC)
-		_, err = s.Write(t.Context(), tiers.Write{Table: "t", Mode: tiers.Merge, Key: []string{"entity"}, Pipeline: "p",
-			RunID: fmt.Sprint(hour), Start: start, End: start.Add(time.Hour), Rows: r})
-		r.Release()
-		rec.Release()
+		_, err := s.Write(t.Context(), tiers.Write{Table: "t", Mode: tiers.Merge, Key: []string{"entity"}, Pipeline: "p",
+			RunID: fmt.Sprint(hour), Start: start, End: start.Add(time.Hour), Rows: tierstest.RowsOf(t, scores, rows)})
 		if err != nil {
 			return err
 		}
