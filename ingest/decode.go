@@ -274,18 +274,25 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 	if m.Seq <= r.feed.through || d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) {
 		return nil
 	}
-	if len(m.ID) > 0 {
-		f, repeat, err := d.repeat(ctx, r.feed, m, now)
-		if repeat || err != nil {
-			return err
-		}
-		stored, err := d.events(r.feed, m, now)
-		if stored {
-			d.recent.add(f)
-		}
+	if len(m.ID) == 0 {
+		_, err = d.events(r.feed, m, now)
 		return err
 	}
-	_, err = d.events(r.feed, m, now)
+	if d.recent == nil {
+		if d.recent, err = d.remember(ctx); err != nil {
+			return err
+		}
+	}
+	id := d.recent.of(r.feed.name, m.ID)
+	at, known := d.recent.lookUp(id)
+	if known {
+		d.repeat(r.feed, m, now)
+		return nil
+	}
+	stored, err := d.events(r.feed, m, now)
+	if stored {
+		d.recent.add(id, at)
+	}
 	return err
 }
 
@@ -363,18 +370,16 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 	}
 	rows := d.fill(f)
 	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published}, now, event)
-	var bad *columnar.Reject
-	switch {
-	case err == nil:
+	if err == nil {
 		d.rows++
 		d.growth += int64(len(event) + slotBytes*rows.Leaves())
 		return true, nil
-	case errors.As(err, &bad):
+	}
+	if bad, ok := errors.AsType[*columnar.Reject](err); ok { // errors.As would cost each event an allocation
 		d.reject(m, index, event, bad.Reason, now)
 		return false, nil
-	default:
-		return false, fmt.Errorf("decode message %d: %w", m.Seq, err)
 	}
+	return false, fmt.Errorf("decode message %d: %w", m.Seq, err)
 }
 
 // fill is the table's batch.
@@ -481,23 +486,12 @@ func (d *decoder) id(m *Message, index int) string {
 	return id
 }
 
-// repeat reports whether the message's id is known in the table, and counts it.
-func (d *decoder) repeat(ctx context.Context, f *feed, m *Message, now time.Time) (fingerprint, bool, error) {
-	if d.recent == nil {
-		var err error
-		if d.recent, err = d.remember(ctx); err != nil {
-			return fingerprint{}, false, err
-		}
-	}
-	p := d.recent.of(f.name, m.ID)
-	if !d.recent.has(p) {
-		return p, false, nil
-	}
+// repeat records a message whose id is known in the table.
+func (d *decoder) repeat(f *feed, m *Message, now time.Time) {
 	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: string(m.ID), at: m.Published, subject: m.Subject, messageID: string(m.ID),
 		table: f.name, reason: reasonRepeat + ": a message with this id is in the table"})
 	d.rows++
 	d.repeats++
-	return p, true, nil
 }
 
 // route finds the table of a subject.

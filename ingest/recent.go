@@ -13,6 +13,8 @@ import (
 type recent struct {
 	most       int // of one generation
 	seeds      [2]maphash.Seed
+	table      string // the last one
+	tableHash  uint64
 	young, old generation
 }
 
@@ -39,25 +41,35 @@ func newRecent(capacity int) *recent {
 
 // of is the fingerprint of an id in a table.
 func (r *recent) of(table string, id []byte) fingerprint {
-	return fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ maphash.String(r.seeds[0], table)}
+	if table != r.table {
+		r.table, r.tableHash = table, maphash.String(r.seeds[0], table)
+	}
+	return fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ r.tableHash}
 }
 
-func (r *recent) has(f fingerprint) bool { return r.young.has(f) || r.old.has(f) }
+// lookUp reports whether f is known. If not, at is for add.
+func (r *recent) lookUp(f fingerprint) (at uint64, known bool) {
+	if at, known = r.young.find(f); !known {
+		_, known = r.old.find(f)
+	}
+	return at, known
+}
 
-func (r *recent) add(f fingerprint) {
-	if r.young.n >= r.most && !r.young.has(f) {
+// add adds what is not known, at the place that lookUp gave; nothing was added
+// meanwhile.
+func (r *recent) add(f fingerprint, at uint64) {
+	g := &r.young
+	if g.n >= r.most {
 		r.young, r.old = r.old, r.young
-		r.young.clear()
+		g.clear()
+		at, _ = g.find(f)
 	}
-	r.young.add(f)
-}
-
-func (g *generation) has(f fingerprint) bool {
-	if g.n == 0 {
-		return false
+	if g.n+1 > len(g.slots)/8*7 { // an eighth stays free
+		g.grow()
+		at, _ = g.find(f)
 	}
-	_, there := g.find(f)
-	return there
+	g.put(at, f)
+	g.n++
 }
 
 // Of each byte of a word, the lowest and the highest bit: eight tags are looked
@@ -69,6 +81,9 @@ const (
 
 // find returns the slot that holds f, or the empty one where it belongs.
 func (g *generation) find(f fingerprint) (slot uint64, there bool) {
+	if len(g.slots) == 0 {
+		return 0, false
+	}
 	mask, tags := uint64(len(g.slots)-1), tagOnes*uint64(f.tag())
 	for i := f[0] & mask; ; i = (i + 8) & mask {
 		w := binary.LittleEndian.Uint64(g.tags[i:])
@@ -89,17 +104,6 @@ func (g *generation) find(f fingerprint) (slot uint64, there bool) {
 func (g *generation) put(i uint64, f fingerprint) {
 	if g.tags[i], g.slots[i] = f.tag(), f; i < 8 {
 		g.tags[uint64(len(g.slots))+i] = f.tag()
-	}
-}
-
-// add adds what is not in it, and keeps an eighth of the slots free.
-func (g *generation) add(f fingerprint) {
-	if g.n+1 > len(g.slots)/8*7 {
-		g.grow()
-	}
-	if i, there := g.find(f); !there {
-		g.put(i, f)
-		g.n++
 	}
 }
 

@@ -13,16 +13,20 @@ func TestRecentIDsAreKnownAndOthersAreNot(t *testing.T) {
 	young, old := map[string]bool{}, map[string]bool{}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 60_000 {
-		id := fmt.Sprint(random.IntN(9000))
+		id := fmt.Sprint(random.IntN(90_000))
 		f := r.of("a", []byte(id))
-		if got, want := r.has(f), young[id] || old[id]; got != want {
-			t.Fatalf("step %d: id %s is known: %v, want %v", i, id, got, want)
-		}
-		if r.has(r.of("b", []byte(id))) {
+		if _, known := r.lookUp(r.of("b", []byte(id))); known {
 			t.Fatalf("step %d: id %s is known in a table that never had it", i, id)
 		}
-		r.add(f)
-		if !young[id] && len(young) >= capacity/2 {
+		at, known := r.lookUp(f)
+		if want := young[id] || old[id]; known != want {
+			t.Fatalf("step %d: id %s is known: %v, want %v", i, id, known, want)
+		}
+		if known {
+			continue
+		}
+		r.add(f, at)
+		if len(young) >= capacity/2 {
 			young, old = map[string]bool{}, young
 		}
 		young[id] = true
@@ -35,11 +39,13 @@ func TestRecentIDsAreKnownAndOthersAreNot(t *testing.T) {
 func BenchmarkUnknownID(b *testing.B) {
 	r := newRecent(1_800_000)
 	for i := range 1_700_000 {
-		r.add(r.of("a", fmt.Append(nil, "id-", i)))
+		f := r.of("a", fmt.Append(nil, "id-", i))
+		at, _ := r.lookUp(f)
+		r.add(f, at)
 	}
 	id := make([]byte, 0, 32)
 	for i := 0; b.Loop(); i++ {
-		if r.has(r.of("a", fmt.Append(id, "no-", i))) {
+		if _, known := r.lookUp(r.of("a", fmt.Append(id, "no-", i))); known {
 			b.Fatal("it is known")
 		}
 	}

@@ -41,8 +41,12 @@ func (d *decoder) remember(ctx context.Context) (*recent, error) {
 		}
 		for _, file := range newest {
 			err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
-				if !strings.HasPrefix(v[0].text, made) {
-					r.add(r.of(f.name, []byte(v[0].text)))
+				if strings.HasPrefix(v[0].text, made) {
+					return
+				}
+				p := r.of(f.name, []byte(v[0].text))
+				if at, known := r.lookUp(p); !known {
+					r.add(p, at)
 				}
 			})
 			if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids
