@@ -15,6 +15,9 @@ import (
 // minutes, and under a limit far above what is used, for ever.
 const restEvery = 4 * time.Second
 
+// trimEvery is how often the engine is asked whether it remembers too much.
+const trimEvery = 5 * time.Minute
+
 // gcPercent trades processor time for memory: a batch is few large slices
 // without pointers, which cost the collector next to nothing to look at again.
 const gcPercent = 32
@@ -25,6 +28,8 @@ const gcPercent = 32
 func (a *app) rest(ctx context.Context) error {
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
 	var seen uint64
 	silent := 0 // ticks
 	a.unmap()
@@ -32,6 +37,11 @@ func (a *app) rest(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-trim.C:
+			if err := a.engine.Trim(ctx); err != nil && ctx.Err() == nil {
+				a.log.Debug("the engine does not say what it remembers", "error", err)
+			}
+			continue
 		case <-tick.C:
 		}
 		var commits uint64

@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	duck "github.com/duckdb/duckdb-go-bindings"
 
@@ -41,8 +43,8 @@ const (
 )
 
 // Engine is one DuckDB instance. It implements query.Engine. An instance that a
-// failed write has made useless is replaced by a new one once nobody has a
-// connection to it any more.
+// failed write has made useless, or that remembers too many files, is replaced
+// by a new one once nobody has a connection to it any more.
 type Engine struct {
 	opts    Options
 	log     *slog.Logger
@@ -52,6 +54,9 @@ type Engine struct {
 	mu       sync.Mutex
 	db       duck.Database // no pointer: the last attempt to open one failed
 	broken   error         // why the instance is of no use; nil: it is
+	sated    bool          // the instance remembers too much
+	most     int64         // bytes of footers that it may remember
+	opened   time.Time     // the instance
 	sessions int64         // opened so far
 	conns    int           // open now
 	open     sync.WaitGroup
@@ -68,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, most: mostFooters}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, lookups.close())
 	}
@@ -85,7 +90,7 @@ func (e *Engine) start(ctx context.Context) error {
 		duck.Close(&db)
 		return err
 	}
-	e.db = db
+	e.db, e.opened = db, time.Now()
 	return nil
 }
 
@@ -118,7 +123,7 @@ func settings(o Options) map[string]string {
 		"temp_directory":               o.TempDir,
 		"preserve_insertion_order":     "true",
 		"default_null_order":           "nulls_last",
-		"enable_external_file_cache":   "true",
+		"enable_external_file_cache":   "false", // the system's cache holds local files already
 	}
 	if o.Threads > 0 {
 		s["threads"] = fmt.Sprint(o.Threads)
@@ -208,7 +213,7 @@ func (e *Engine) connect(ctx context.Context) (*Conn, int64, error) {
 	if e.closed {
 		return nil, 0, errors.New("the engine is closed")
 	}
-	if e.broken != nil {
+	if e.broken != nil || e.sated && e.conns == 0 {
 		if err := e.replace(ctx); err != nil {
 			return nil, 0, err
 		}
@@ -244,8 +249,8 @@ func (e *Engine) failed(err error) {
 	}
 }
 
-// replace opens an instance in the place of the broken one. What was committed
-// is in its files. Two instances on the same files would destroy them, so the
+// replace opens an instance in the place of this one. What was committed is in
+// its files. Two instances on the same files would destroy them, so the
 // connections to the old one must be gone.
 func (e *Engine) replace(ctx context.Context) error {
 	if e.conns > 0 {
@@ -257,11 +262,52 @@ func (e *Engine) replace(ctx context.Context) error {
 		e.db = duck.Database{}
 	}
 	if err := e.start(ctx); err != nil {
+		if e.broken == nil {
+			e.broken = err
+		}
 		return fmt.Errorf("%w: its databases cannot be opened again: %w", query.ErrUnavailable, err)
 	}
-	e.log.Info("DuckDB's databases were opened again")
-	e.broken = nil
+	if e.broken != nil {
+		e.log.Info("DuckDB's databases were opened again")
+	} else {
+		e.log.Debug("DuckDB was opened again, to forget the files that are gone")
+	}
+	e.broken, e.sated = nil, false
 	return nil
+}
+
+// DuckDB keeps the footers of all files that it has read since it was opened, up
+// to its limit of memory; those of files that merging has removed, too.
+const (
+	mostFooters = 32 << 20 // bytes, by DuckDB's estimate; they take up to half as much again
+	openFor     = time.Hour
+)
+
+// Trim has the instance replaced, at a moment when nobody has a connection, if
+// it remembers more of files than is worth it.
+func (e *Engine) Trim(ctx context.Context) error {
+	e.mu.Lock()
+	young := time.Since(e.opened) < openFor
+	e.mu.Unlock()
+	if young {
+		return nil
+	}
+	n, err := e.footers(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sated = n > e.most
+	return nil
+}
+
+// footers is how much of its memory the instance keeps footers in.
+func (e *Engine) footers(ctx context.Context) (n int64, err error) {
+	err = e.ask(ctx, "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'", func(r arrow.RecordBatch) {
+		n = r.Column(0).(*array.Int64).Value(0)
+	})
+	return n, err
 }
 
 // Conn opens a trusted connection with no lake view, for the analytics tier.
@@ -272,21 +318,29 @@ func (e *Engine) Conn(ctx context.Context) (*Conn, error) {
 
 // Usage is what the instance holds of its memory and of the disk.
 func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
+	err = e.ask(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()", func(r arrow.RecordBatch) {
+		u.Memory = r.Column(0).(*array.Int64).Value(0)
+		u.Spill = r.Column(1).(*array.Int64).Value(0)
+	})
+	return u, err
+}
+
+// ask asks the instance for its memory.
+func (e *Engine) ask(ctx context.Context, sql string, row func(arrow.RecordBatch)) (err error) {
 	c, err := e.Conn(ctx)
 	if err != nil {
-		return u, err
+		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	r, err := c.Query(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()")
+	r, err := c.Query(ctx, sql)
 	if err != nil {
-		return u, fmt.Errorf("ask for the engine's memory: %w", err)
+		return fmt.Errorf("ask for the engine's memory: %w", err)
 	}
 	defer r.Release()
 	for r.Next() {
-		u.Memory = r.RecordBatch().Column(0).(*array.Int64).Value(0)
-		u.Spill = r.RecordBatch().Column(1).(*array.Int64).Value(0)
+		row(r.RecordBatch())
 	}
-	return u, r.Err()
+	return r.Err()
 }
 
 // Close waits until every session is closed, then ends the instance.
