@@ -66,6 +66,9 @@ type DataFile struct {
 	// Copies are the ids of the fields, members of structs, of which the file has
 	// a copy at its top level, with bloom filters: see CopyID.
 	Copies []int
+	// Fields are the leaves that the file has a column for. They are known of
+	// large files of the lake's own writers.
+	Fields FieldSet
 }
 
 // copyBase is above every id that a schema gets and below those that Iceberg

@@ -46,10 +46,11 @@ const (
 // failed write has made useless, or that remembers too many files, is replaced
 // by a new one once nobody has a connection to it any more.
 type Engine struct {
-	opts    Options
-	log     *slog.Logger
-	parser  *Parser
-	lookups *extracts
+	opts      Options
+	log       *slog.Logger
+	parser    *Parser
+	lookups   *extracts
+	templates *templates
 
 	mu       sync.Mutex
 	db       duck.Database // no pointer: the last attempt to open one failed
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, most: mostFooters}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir}, most: mostFooters}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, lookups.close())
 	}

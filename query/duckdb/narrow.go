@@ -169,6 +169,11 @@ type part struct {
 	files    []tiers.DataFile
 	extracts []string // local paths of files with pages of others, instead of files
 	want     []equality
+
+	// Of files that are read by name:
+	template string   // local path; empty: they are read by field id
+	columns  []string // of the view, those that they lack as NULL
+	rows     int64
 }
 
 // paths are those of its files.

@@ -54,9 +54,9 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 	return "STRUCT(" + strings.Join(parts, ", ") + ")", nil
 }
 
-// tableSelect is the SELECT behind lake.NAME: the view's files read by field
-// id, or no rows of the right types if there are none. parts are the files
-// divided (nil: one part, and all of its rows; none: no row is wanted).
+// tableSelect is the SELECT behind lake.NAME: the view's files, or no rows of
+// the right types if there are none. parts are the files divided (none: no row
+// is wanted).
 func tableSelect(v verified, parts []part) (string, error) {
 	t := v.table
 	if len(t.Schema.Fields) == 0 {
@@ -68,15 +68,15 @@ func tableSelect(v verified, parts []part) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("table %s, column %s: %w", t.Name, f.Name, err)
 		}
-		cols = append(cols, quoteIdent(f.Name))
-		empty = append(empty, fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name)))
+		null, err := nullColumn(f)
+		if err != nil {
+			return "", fmt.Errorf("table %s: %w", t.Name, err)
+		}
+		cols, empty = append(cols, quoteIdent(f.Name)), append(empty, null)
 		ids = append(ids, fieldByID(f.ID, f.Name, typ))
 		if f.ID <= 0 && len(t.Files) > 0 {
 			return "", fmt.Errorf("table %s, column %s has no field id", t.Name, f.Name)
 		}
-	}
-	if parts == nil && len(t.Files) > 0 {
-		parts = []part{{files: t.Files}}
 	}
 	if len(parts) == 0 {
 		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", nil
@@ -96,6 +96,7 @@ func fieldByID(id int, name, typ string) string {
 	return fmt.Sprintf("%d: {name: %s, type: %s, default_value: NULL}", id, quoteText(name), quoteText(typ))
 }
 
+// sql is the SELECT of a part of a table whose columns have these names and ids.
 func (p part) sql(cols, ids []string) (string, error) {
 	paths, err := p.paths()
 	if err != nil {
@@ -103,6 +104,11 @@ func (p part) sql(cols, ids []string) (string, error) {
 	}
 	for i := range paths {
 		paths[i] = quoteText(paths[i])
+	}
+	if p.template != "" {
+		// What DuckDB expects of a file without rows would be none.
+		return fmt.Sprintf("SELECT %s FROM read_parquet([%s,%s], hive_partitioning = false, explicit_cardinality = %d)",
+			strings.Join(p.columns, ", "), quoteText(p.template), strings.Join(paths, ","), max(p.rows, 1)), nil
 	}
 	var conds []string
 	ids = slices.Clone(ids)

@@ -24,16 +24,17 @@ var (
 // Session is one connection whose default database is its own, in memory, and
 // holds the views of one query.View. It implements query.Session.
 type Session struct {
-	conn    *Conn
-	parser  *Parser
-	checker query.Checker
-	name    string // of the session's database
-	inputs  []string
-	unseen  map[string]query.TableView // by lower-case name: no statement has read them yet
-	remote  query.Remote               // nil: the analytics tier is attached
-	lookups *extracts
-	taken   []string // files of extracts that the views read
-	opts    query.Options
+	conn      *Conn
+	parser    *Parser
+	checker   query.Checker
+	name      string // of the session's database
+	inputs    []string
+	unseen    map[string]query.TableView // by lower-case name: no statement has read them yet
+	remote    query.Remote               // nil: the analytics tier is attached
+	lookups   *extracts
+	templates *templates
+	taken     []string // files of extracts that the views read
+	opts      query.Options
 
 	memory, spill int64 // of the engine, for errors
 }
@@ -44,7 +45,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, lookups: e.lookups, name: fmt.Sprintf("s%d", n), opts: o,
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, lookups: e.lookups, templates: e.templates, name: fmt.Sprintf("s%d", n), opts: o,
 		memory: orDefault(e.opts.MemoryLimit, defaultMemory), spill: orDefault(e.opts.MaxSpill, defaultSpill)}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())
@@ -114,6 +115,9 @@ func (s *Session) show(ctx context.Context, tables []string, statement map[strin
 			if parts, err = s.extract(ctx, parts, want); err != nil {
 				return fmt.Errorf("look up in lake.%s: %w", t.Name, err)
 			}
+		}
+		if parts, err = s.named(ctx, v.table, parts); err != nil {
+			return err
 		}
 		sel, err := tableSelect(v, parts)
 		if err != nil {

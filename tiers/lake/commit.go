@@ -76,7 +76,7 @@ func (t *Table) land(ctx context.Context, txn *table.Transaction) (*version, err
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVersion(t.name, tbl.MetadataLocation(), tbl.Metadata())
+	v, err := newVersion(t.name, tbl.MetadataLocation(), tbl.Metadata(), t.version())
 	if err != nil {
 		return nil, err
 	}

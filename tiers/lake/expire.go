@@ -44,7 +44,7 @@ func (t *Table) expire(ctx context.Context, ids []int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	v, err := newVersion(t.name, loc, meta)
+	v, err := newVersion(t.name, loc, meta, base)
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -101,10 +102,15 @@ func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
 	return files, nil
 }
 
+// largeFile is the size in bytes from which on the fields of a file are kept.
+// What smaller ones cost to read does not depend on how.
+const largeFile = 1 << 20
+
 // describe is the part of a file's description that a listing keeps.
 func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
 	f := tiers.DataFile{Path: d.FilePath(), Size: d.FileSizeBytes(), Rows: d.Count()}
-	f.CRC32C, _ = tiers.PathChecksum(f.Path)
+	var own bool
+	f.CRC32C, own = tiers.PathChecksum(f.Path)
 	for _, v := range d.Partition() {
 		switch v := v.(type) {
 		case iceberg.Date:
@@ -120,6 +126,9 @@ func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
 		}
 	}
 	slices.Sort(f.Copies)
+	if own && f.Size >= largeFile {
+		f.Fields = tiers.FieldSetOf(maps.Keys(d.ValueCounts()))
+	}
 	if timeID != 0 {
 		lo, okLo := bound(d.LowerBoundValues()[timeID])
 		hi, okHi := bound(d.UpperBoundValues()[timeID])

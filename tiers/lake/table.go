@@ -51,11 +51,17 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 	if err != nil {
 		return nil, fmt.Errorf("parse metadata %s: %w", loc, err)
 	}
-	return newVersion(name, loc, meta)
+	return newVersion(name, loc, meta, prev)
 }
 
-func newVersion(name, loc string, meta table.Metadata) (*version, error) {
+// newVersion reads a table's metadata; prev is an earlier version, or nil.
+func newVersion(name, loc string, meta table.Metadata, prev *version) (*version, error) {
 	v := &version{name: name, location: loc, meta: meta, schema: fromIceberg(meta.CurrentSchema()), marks: map[string]tiers.Mark{}}
+	if prev != nil && prev.schema.ID == v.schema.ID && len(prev.meta.Schemas()) == len(meta.Schemas()) {
+		v.schema.Named = prev.schema.Named
+	} else {
+		v.schema.Named = named(meta.Schemas())
+	}
 	for k, s := range meta.Properties() {
 		key, ok := strings.CutPrefix(k, markPrefix)
 		if !ok {

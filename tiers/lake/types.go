@@ -2,6 +2,7 @@ package lake
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/apache/iceberg-go"
 
@@ -85,6 +86,43 @@ func (c *converter) list(t tiers.Type) (iceberg.Type, error) {
 // holds their values; what has none is KindInvalid.
 func fromIceberg(s *iceberg.Schema) tiers.Schema {
 	return tiers.Schema{ID: s.ID, Fields: fromFields(s.Fields())}
+}
+
+// named computes tiers.Schema's Named. Engines that read by names take upper and
+// lower case for the same.
+func named(schemas []*iceberg.Schema) bool {
+	type place struct {
+		parent int
+		name   string
+	}
+	places, ids := map[int]place{}, map[place]int{}
+	var all func(parent int, fields []tiers.Field) bool
+	all = func(parent int, fields []tiers.Field) bool {
+		for _, f := range fields {
+			p := place{parent, strings.ToLower(f.Name)}
+			if was, ok := places[f.ID]; ok && was != p {
+				return false
+			}
+			if was, ok := ids[p]; ok && was != f.ID {
+				return false
+			}
+			places[f.ID], ids[p] = p, f.ID
+			below := f.Type.Fields
+			if f.Type.Elem != nil {
+				below = []tiers.Field{*f.Type.Elem}
+			}
+			if !all(f.ID, below) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, s := range schemas {
+		if !all(0, fromFields(s.Fields())) {
+			return false
+		}
+	}
+	return true
 }
 
 func fromFields(in []iceberg.NestedField) []tiers.Field {

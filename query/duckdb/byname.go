@@ -1,0 +1,166 @@
+package duckdb
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// Reading by field id is right for every file, but then DuckDB reads a struct
+// as a whole. By name it reads single members and skips by their statistics; it
+// wants a first file that has all columns, and each of these in every file.
+
+// mostTemplates bounds the files of templates, and so what DuckDB remembers of them.
+const mostTemplates = 1000
+
+// mostShapes is into how many parts the files read by name are divided.
+const mostShapes = 4
+
+// templates makes files without rows that tell DuckDB a table's columns. Safe
+// for concurrent use.
+type templates struct {
+	dir string // empty: there are none
+
+	mu    sync.Mutex
+	known map[string]string // local paths by the columns
+}
+
+// of is the template for columns, each an expression and its name; empty if
+// there is none.
+func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, error) {
+	if t.dir == "" {
+		return "", nil
+	}
+	key := strings.Join(columns, ", ")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	path, ok := t.known[key]
+	if ok {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	} else if len(t.known) >= mostTemplates {
+		return "", nil
+	} else {
+		path = filepath.Join(t.dir, fmt.Sprintf("template-%d.parquet", len(t.known)))
+	}
+	if _, err := c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quoteText(path)+" (FORMAT parquet)"); err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	if t.known == nil {
+		t.known = map[string]string{}
+	}
+	t.known[key] = path
+	return path, nil
+}
+
+// shape is files that have columns for the same fields at the top.
+type shape struct {
+	has   []bool // by the schema's fields
+	files []tiers.DataFile
+	rows  int64
+}
+
+// shapes divides files into those that can be read by name, the most rows
+// first, and the others.
+func shapes(s tiers.Schema, files []tiers.DataFile) (out []*shape, rest []tiers.DataFile) {
+	bySet, byHas := map[tiers.FieldSet]*shape{}, map[string]*shape{}
+	for _, f := range files {
+		if !s.Named || !f.Fields.Known() {
+			rest = append(rest, f)
+			continue
+		}
+		sh := bySet[f.Fields]
+		if sh == nil {
+			has := make([]bool, len(s.Fields))
+			for i, field := range s.Fields {
+				has[i] = f.Fields.HasAny(field)
+			}
+			key := fmt.Sprint(has)
+			if sh = byHas[key]; sh == nil {
+				sh = &shape{has: has}
+				byHas[key] = sh
+			}
+			bySet[f.Fields] = sh
+		}
+		sh.files, sh.rows = append(sh.files, f), sh.rows+f.Rows
+	}
+	out = slices.SortedFunc(maps.Values(byHas), func(a, b *shape) int { return cmp.Compare(b.rows, a.rows) })
+	if len(out) > mostShapes {
+		for _, sh := range out[mostShapes:] {
+			rest = append(rest, sh.files...)
+		}
+		out = out[:mostShapes]
+	}
+	return out, rest
+}
+
+// named has the large files of whole parts read by name where that is the same.
+func (s *Session) named(ctx context.Context, t query.TableView, parts []part) ([]part, error) {
+	if parts == nil && len(t.Files) > 0 {
+		parts = []part{{files: t.Files}}
+	}
+	var out []part
+	for _, p := range parts {
+		if len(p.want) > 0 || len(p.extracts) > 0 {
+			out = append(out, p)
+			continue
+		}
+		byName, rest := shapes(t.Schema, p.files)
+		for _, sh := range byName {
+			part, err := s.byName(ctx, t, sh)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, part)
+		}
+		if len(rest) > 0 {
+			out = append(out, part{files: rest})
+		}
+	}
+	return out, nil
+}
+
+// byName is a shape as a part, which is read by name if there is a template.
+func (s *Session) byName(ctx context.Context, t query.TableView, sh *shape) (part, error) {
+	p := part{files: sh.files}
+	var columns []string
+	for i, f := range t.Schema.Fields {
+		null, err := nullColumn(f)
+		if err != nil {
+			return p, fmt.Errorf("table %s: %w", t.Name, err)
+		}
+		p.columns = append(p.columns, null)
+		if sh.has[i] {
+			columns = append(columns, null)
+			p.columns[i] = quoteIdent(f.Name)
+		}
+	}
+	var err error
+	if p.template, err = s.templates.of(ctx, s.conn, columns); err != nil {
+		if ctx.Err() != nil {
+			return p, err
+		}
+		s.lookups.log.Warn("large files are read by field id, which is slower", "table", t.Name, "error", err)
+	}
+	p.rows = sh.rows
+	return p, nil
+}
+
+// nullColumn is a column of a view that has no value.
+func nullColumn(f tiers.Field) (string, error) {
+	typ, err := sqlType(f.Type)
+	if err != nil {
+		return "", fmt.Errorf("column %s: %w", f.Name, err)
+	}
+	return fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name)), nil
+}
