@@ -72,40 +72,44 @@ func fillRandomly(c *parquetfile.Column, f tiers.Field, slot int, rnd *rand.Rand
 }
 
 // namedFiles writes files that lack columns, or members, of the schema.
-func namedFiles(t *testing.T, dir string, s tiers.Schema, rnd *rand.Rand) []tiers.DataFile {
+func namedFiles(t testing.TB, dir string, s tiers.Schema, rnd *rand.Rand) []tiers.DataFile {
 	t.Helper()
-	leaves := []int{2, 3, 4, 5, 6, 7, 11, 12, 14, 15, 13, 10, 21, 20, 32, 33, 35, 36, 34, 30, 40, 41, 42}
 	var files []tiers.DataFile
+	leaves := []int{2, 3, 4, 5, 6, 7, 11, 12, 14, 15, 13, 10, 21, 20, 32, 33, 35, 36, 34, 30, 40, 41, 42}
 	for n := range 12 {
 		none := map[int]bool{}
 		for range n {
 			none[leaves[rnd.IntN(len(leaves))]] = true
 		}
-		tab := parquetfile.NewTable(s)
-		for i := range 300 {
-			for _, f := range s.Fields {
-				f.Required = f.ID == 1
-				fillRandomly(tab.Column(f.Name), f, i, rnd, none)
-			}
-			tab.N++
-		}
-		f, err := parquetfile.NewWriter().Write(tab, nil, parquetfile.Options{Schema: s, RowGroup: 100})
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, fmt.Sprint(n, ".parquet"))
-		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f.Info.Path = "file://" + path
-		ids := map[int]bool{}
-		for _, c := range f.Info.Columns {
-			ids[c.FieldID] = true
-		}
-		f.Info.Fields = tiers.FieldSetOf(maps.Keys(ids))
-		files = append(files, f.Info)
+		files = append(files, randomFile(t, filepath.Join(dir, fmt.Sprint(n, ".parquet")), s, 300, rnd, none))
 	}
 	return files
+}
+
+func randomFile(t testing.TB, path string, s tiers.Schema, rows int, rnd *rand.Rand, none map[int]bool) tiers.DataFile {
+	t.Helper()
+	tab := parquetfile.NewTable(s)
+	for i := range rows {
+		for _, f := range s.Fields {
+			f.Required = f.ID == 1
+			fillRandomly(tab.Column(f.Name), f, i, rnd, none)
+		}
+		tab.N++
+	}
+	f, err := parquetfile.NewWriter().Write(tab, nil, parquetfile.Options{Schema: s, RowGroup: max(rows/3, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.Info.Path = "file://" + path
+	ids := map[int]bool{}
+	for _, c := range f.Info.Columns {
+		ids[c.FieldID] = true
+	}
+	f.Info.Fields = tiers.FieldSetOf(maps.Keys(ids))
+	return f.Info
 }
 
 // TestFilesReadByNameAnswerAsByFieldID: the two ways of reading must not be told
@@ -212,5 +216,29 @@ func TestFilesOfManyShapesAreDividedFewTimes(t *testing.T) {
 	s.Named = false
 	if out, rest = shapes(s, files); len(out) > 0 || len(rest) != len(files) {
 		t.Error("files are read by name of a table whose names have changed")
+	}
+}
+
+// BenchmarkMembers reads one member of a struct of three, and one row in forty.
+func BenchmarkMembers(b *testing.B) {
+	dir, s := b.TempDir(), deep()
+	file := randomFile(b, filepath.Join(dir, "0.parquet"), s, 300_000, rand.New(rand.NewPCG(1, 1)), nil)
+	for _, named := range []bool{true, false} {
+		s.Named = named
+		e := openEngine(b, Options{AllowedDirs: []string{dir}, Threads: 1})
+		ses := openSession(b, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s, Files: []tiers.DataFile{file}}}}, query.Options{Trusted: true})
+		for name, sql := range map[string]string{
+			"read":   `SELECT count("user".uid) FROM lake.events`,
+			"filter": `SELECT count(id) FROM lake.events WHERE "user".name = 'name7'`,
+		} {
+			b.Run(fmt.Sprintf("%s/name=%t", name, named), func(b *testing.B) {
+				for b.Loop() {
+					r, err := ses.Query(b.Context(), sql)
+					if got := cells(b, r, err); len(got) != 1 {
+						b.Fatal(got)
+					}
+				}
+			})
+		}
 	}
 }
