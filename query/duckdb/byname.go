@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -29,13 +30,14 @@ const mostShapes = 4
 // for concurrent use.
 type templates struct {
 	dir string // empty: there are none
+	log *slog.Logger
 
 	mu    sync.Mutex
 	known map[string]string // local paths by the columns
 }
 
 // of is the template for columns, each an expression and its name; empty if
-// there is none.
+// there is none. It fails only when ctx ends.
 func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, error) {
 	if t.dir == "" {
 		return "", nil
@@ -54,10 +56,12 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 		path = filepath.Join(t.dir, fmt.Sprintf("template-%d.parquet", len(t.known)))
 	}
 	if _, err := c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quoteText(path)+" (FORMAT parquet)"); err != nil {
-		return "", fmt.Errorf("write %s: %w", path, err)
-	}
-	if t.known == nil {
-		t.known = map[string]string{}
+		_ = os.Remove(path) // a part of it would pass for the whole
+		if ctx.Err() != nil {
+			return "", err
+		}
+		t.log.Warn("large files are read by field id, which is slower: their template cannot be written", "path", path, "error", err)
+		return "", nil
 	}
 	t.known[key] = path
 	return path, nil
@@ -132,7 +136,7 @@ func (s *Session) named(ctx context.Context, t query.TableView, parts []part) ([
 
 // byName is a shape as a part, which is read by name if there is a template.
 func (s *Session) byName(ctx context.Context, t query.TableView, sh *shape) (part, error) {
-	p := part{files: sh.files}
+	p := part{files: sh.files, rows: sh.rows}
 	var columns []string
 	for i, f := range t.Schema.Fields {
 		null, err := nullColumn(f)
@@ -146,14 +150,8 @@ func (s *Session) byName(ctx context.Context, t query.TableView, sh *shape) (par
 		}
 	}
 	var err error
-	if p.template, err = s.templates.of(ctx, s.conn, columns); err != nil {
-		if ctx.Err() != nil {
-			return p, err
-		}
-		s.lookups.log.Warn("large files are read by field id, which is slower", "table", t.Name, "error", err)
-	}
-	p.rows = sh.rows
-	return p, nil
+	p.template, err = s.templates.of(ctx, s.conn, columns)
+	return p, err
 }
 
 // nullColumn is a column of a view that has no value.

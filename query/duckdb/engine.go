@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir}, most: mostFooters}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir, log: o.Logger, known: map[string]string{}}, most: mostFooters}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, lookups.close())
 	}
