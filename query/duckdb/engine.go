@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir, log: o.Logger, known: map[string]string{}}, most: mostFooters}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir, log: o.Logger, known: map[string]string{}}, most: max(leastFooters, orDefault(o.MemoryLimit, defaultMemory)/footersShare)}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, lookups.close())
 	}
@@ -280,8 +280,9 @@ func (e *Engine) replace(ctx context.Context) error {
 // DuckDB keeps the footers of all files that it has read since it was opened, up
 // to its limit of memory; those of files that merging has removed, too.
 const (
-	mostFooters = 32 << 20 // bytes, by DuckDB's estimate; they take up to half as much again
-	openFor     = time.Hour
+	leastFooters = 32 << 20 // bytes, by DuckDB's estimate, that are worth it; they take up to half as much again
+	footersShare = 4        // the part of the limit that is worth it
+	openFor      = time.Hour
 )
 
 // Trim has the instance replaced, at a moment when nobody has a connection, if
