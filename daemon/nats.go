@@ -39,8 +39,11 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 }
 
 // natsLook is how often the embedded server is asked how it is, and the least
-// time between two starts.
-const natsLook = 2 * time.Second
+// time between two starts; those that are of no use are followed by longer ones.
+const (
+	natsLook    = 2 * time.Second
+	mostSkipped = 29 // looks between two starts
+)
 
 // natsTrouble is why the embedded server takes no events.
 type natsTrouble struct {
@@ -74,6 +77,7 @@ func (a *app) watchNATS(ctx context.Context) error {
 	}
 	tick := time.NewTicker(natsLook)
 	defer tick.Stop()
+	skip, vain := 0, 0 // looks until the next start, and starts that were of no use
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,7 +86,11 @@ func (a *app) watchNATS(ctx context.Context) error {
 		}
 		why := a.nats.Trouble()
 		was := a.trouble.set(why)
-		if why == "" || ctx.Err() != nil {
+		if why == "" {
+			skip, vain = 0, 0
+			continue
+		}
+		if ctx.Err() != nil {
 			continue
 		}
 		if was == "" {
@@ -91,12 +99,18 @@ func (a *app) watchNATS(ctx context.Context) error {
 		if disks.Failing(a.disks.Look()) != nil {
 			continue
 		}
+		if skip--; skip >= 0 {
+			continue // each start breaks the connections, and it may take events all the same
+		}
+		skip, vain = min(1<<vain, mostSkipped), min(vain+1, 30)
 		if err := a.nats.Restart(ctx); err != nil {
-			a.log.Error("start the embedded NATS server again; it is tried again", "in", natsLook, "error", err)
+			a.log.Error("start the embedded NATS server again; it is tried again", "in", time.Duration(skip+1)*natsLook, "error", err)
 			continue
 		}
 		a.log.Info("the embedded NATS server was started again", "because", why)
-		a.trouble.set(a.nats.Trouble())
+		if a.trouble.set(a.nats.Trouble()); a.trouble.reason() == "" {
+			skip, vain = 0, 0
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +86,9 @@ func StartServer(ctx context.Context, o ServerOptions, log *slog.Logger) (*Serve
 
 // start starts a server with the options, in place of one that has ended.
 func (s *Server) start(ctx context.Context) error {
+	if err := tidy(filepath.Join(s.opts.StoreDir, "jetstream")); err != nil {
+		return err
+	}
 	ns, err := natsd.NewServer(s.opts.Clone())
 	if err != nil {
 		return fmt.Errorf("configure NATS server: %w", err)
@@ -101,6 +105,28 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	if at, ok := ns.Addr().(*net.TCPAddr); ok {
 		s.opts.Port = at.Port
+	}
+	return nil
+}
+
+// tidy removes the empty files by which NATS tries whether it can write. A
+// process that was killed leaves them, and then NATS takes each for an account
+// that it cannot find, and never says again that it is well.
+func tidy(store string) error {
+	entries, err := os.ReadDir(store)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into the NATS store: %w", err)
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), "_test_") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(store, e.Name())); err != nil {
+			return fmt.Errorf("tidy up the NATS store: %w", err)
+		}
 	}
 	return nil
 }
