@@ -42,6 +42,7 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 // time between two starts; those that are of no use are followed by longer ones.
 const (
 	natsLook    = 2 * time.Second
+	troubleFor  = 3  // looks in a row before the server is started again
 	mostSkipped = 29 // looks between two starts
 )
 
@@ -77,7 +78,7 @@ func (a *app) watchNATS(ctx context.Context) error {
 	}
 	tick := time.NewTicker(natsLook)
 	defer tick.Stop()
-	skip, vain := 0, 0 // looks until the next start, and starts that were of no use
+	var r restarts
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,32 +87,50 @@ func (a *app) watchNATS(ctx context.Context) error {
 		}
 		why := a.nats.Trouble()
 		was := a.trouble.set(why)
-		if why == "" {
-			skip, vain = 0, 0
-			continue
-		}
 		if ctx.Err() != nil {
 			continue
 		}
-		if was == "" {
+		if was == "" && why != "" {
 			a.log.Error("the embedded NATS server takes no events", "error", why)
 		}
-		if disks.Failing(a.disks.Look()) != nil {
+		if !r.due(why != "", disks.Failing(a.disks.Look()) != nil) {
 			continue
 		}
-		if skip--; skip >= 0 {
-			continue // each start breaks the connections, and it may take events all the same
-		}
-		skip, vain = min(1<<vain, mostSkipped), min(vain+1, 30)
 		if err := a.nats.Restart(ctx); err != nil {
-			a.log.Error("start the embedded NATS server again; it is tried again", "in", time.Duration(skip+1)*natsLook, "error", err)
+			a.log.Error("start the embedded NATS server again; it is tried again", "in", time.Duration(r.skip+1)*natsLook, "error", err)
 			continue
 		}
 		a.log.Info("the embedded NATS server was started again", "because", why)
-		if a.trouble.set(a.nats.Trouble()); a.trouble.reason() == "" {
-			skip, vain = 0, 0
-		}
+		a.trouble.set(a.nats.Trouble())
 	}
+}
+
+// restarts decides when the embedded server is started again. Each start breaks
+// the connections, and a server in trouble may take events all the same; so one
+// bad look is no reason, and starts that do not help become rare.
+type restarts struct {
+	seen int // looks that found trouble, in a row
+	skip int // looks until the next start
+	vain int // starts since it was well
+}
+
+// due is to be asked at each look; failing is whether the disks are, so that a
+// start would be in vain.
+func (r *restarts) due(trouble, failing bool) bool {
+	if !trouble {
+		*r = restarts{}
+		return false
+	}
+	if r.seen++; failing || r.seen < troubleFor {
+		return false
+	}
+	if r.skip > 0 {
+		r.skip--
+		return false
+	}
+	r.skip = min(1<<r.vain, mostSkipped)
+	r.vain = min(r.vain+1, 5)
+	return true
 }
 
 func connectOptions(cfg config.Config) jetstream.Options {
