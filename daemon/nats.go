@@ -93,7 +93,8 @@ func (a *app) watchNATS(ctx context.Context) error {
 		if was == "" && why != "" {
 			a.log.Error("the embedded NATS server takes no events", "error", why)
 		}
-		if !r.due(why != "", disks.Failing(a.disks.Look()) != nil) {
+		failing := why != "" && disks.Failing(a.disks.Look()) != nil
+		if !r.due(why != "", failing) {
 			continue
 		}
 		if err := a.nats.Restart(ctx); err != nil {
