@@ -77,9 +77,13 @@ type shape struct {
 // shapes divides files into those that can be read by name, the most rows
 // first, and the others.
 func shapes(s tiers.Schema, files []tiers.DataFile) (out []*shape, rest []tiers.DataFile) {
+	known := func(f tiers.DataFile) bool { return f.Fields.Known() }
+	if !s.Named || !slices.ContainsFunc(files, known) {
+		return nil, files
+	}
 	bySet, byHas := map[tiers.FieldSet]*shape{}, map[string]*shape{}
 	for _, f := range files {
-		if !s.Named || !f.Fields.Known() {
+		if !known(f) {
 			rest = append(rest, f)
 			continue
 		}
@@ -120,8 +124,16 @@ func (s *Session) named(ctx context.Context, t query.TableView, parts []part) ([
 			continue
 		}
 		byName, rest := shapes(t.Schema, p.files)
+		if len(byName) == 0 {
+			out = append(out, p)
+			continue
+		}
+		nulls, err := nullColumns(t)
+		if err != nil {
+			return nil, err
+		}
 		for _, sh := range byName {
-			part, err := s.byName(ctx, t, sh)
+			part, err := s.byName(ctx, t.Schema, nulls, sh)
 			if err != nil {
 				return nil, err
 			}
@@ -135,30 +147,29 @@ func (s *Session) named(ctx context.Context, t query.TableView, parts []part) ([
 }
 
 // byName is a shape as a part, which is read by name if there is a template.
-func (s *Session) byName(ctx context.Context, t query.TableView, sh *shape) (part, error) {
-	p := part{files: sh.files, rows: sh.rows}
-	var columns []string
-	for i, f := range t.Schema.Fields {
-		null, err := nullColumn(f)
-		if err != nil {
-			return p, fmt.Errorf("table %s: %w", t.Name, err)
-		}
-		p.columns = append(p.columns, null)
+// nulls are the schema's columns without values.
+func (s *Session) byName(ctx context.Context, schema tiers.Schema, nulls []string, sh *shape) (p part, err error) {
+	p = part{files: sh.files, rows: sh.rows, columns: slices.Clone(nulls)}
+	var has []string
+	for i, f := range schema.Fields {
 		if sh.has[i] {
-			columns = append(columns, null)
+			has = append(has, nulls[i])
 			p.columns[i] = quoteIdent(f.Name)
 		}
 	}
-	var err error
-	p.template, err = s.templates.of(ctx, s.conn, columns)
+	p.template, err = s.templates.of(ctx, s.conn, has)
 	return p, err
 }
 
-// nullColumn is a column of a view that has no value.
-func nullColumn(f tiers.Field) (string, error) {
-	typ, err := sqlType(f.Type)
-	if err != nil {
-		return "", fmt.Errorf("column %s: %w", f.Name, err)
+// nullColumns are the columns of a table's view without values.
+func nullColumns(t query.TableView) ([]string, error) {
+	out := make([]string, len(t.Schema.Fields))
+	for i, f := range t.Schema.Fields {
+		typ, err := sqlType(f.Type)
+		if err != nil {
+			return nil, fmt.Errorf("table %s, column %s: %w", t.Name, f.Name, err)
+		}
+		out[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name))
 	}
-	return fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name)), nil
+	return out, nil
 }

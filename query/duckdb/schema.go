@@ -62,24 +62,21 @@ func tableSelect(v verified, parts []part) (string, error) {
 	if len(t.Schema.Fields) == 0 {
 		return "", fmt.Errorf("table %s has no columns", t.Name)
 	}
-	var cols, empty, ids []string
+	var cols, ids []string
 	for _, f := range t.Schema.Fields {
 		typ, err := sqlType(f.Type)
 		if err != nil {
 			return "", fmt.Errorf("table %s, column %s: %w", t.Name, f.Name, err)
 		}
-		null, err := nullColumn(f)
-		if err != nil {
-			return "", fmt.Errorf("table %s: %w", t.Name, err)
-		}
-		cols, empty = append(cols, quoteIdent(f.Name)), append(empty, null)
+		cols = append(cols, quoteIdent(f.Name))
 		ids = append(ids, fieldByID(f.ID, f.Name, typ))
 		if f.ID <= 0 && len(t.Files) > 0 {
 			return "", fmt.Errorf("table %s, column %s has no field id", t.Name, f.Name)
 		}
 	}
 	if len(parts) == 0 {
-		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", nil
+		empty, err := nullColumns(t)
+		return "SELECT " + strings.Join(empty, ", ") + " WHERE false", err
 	}
 	selects := make([]string, len(parts))
 	for i, p := range parts {
