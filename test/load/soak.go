@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,6 +34,7 @@ const (
 	mostGrowth = 10 // goroutines, and files
 	warmUp     = 0.25
 	mostPoints = 800
+	tellings   = 40  // lines of progress
 	mostDisk   = 0.6 // of what is free
 	signins    = "events.signin"
 	soakID     = "soak-"
@@ -50,7 +52,8 @@ type soaking struct {
 }
 
 // soak first measures the top rate, and then publishes at half of it for
-// MINUTES, while queries and pipelines run and the lake is maintained.
+// MINUTES, while queries and pipelines run and the lake is maintained. SIGUSR1
+// ends the publishing early, and what there is is judged.
 func soak(ctx context.Context, dir, bin string) error {
 	minutes, err := size("MINUTES", 240)
 	if err != nil {
@@ -196,6 +199,8 @@ func (s *soaking) load(ctx context.Context, rate int) error {
 	work, done := context.WithCancel(work)
 	defer done()
 	first, total := s.sent, rate*int(s.long.Seconds())
+	enough, stop := signal.NotifyContext(work, syscall.SIGUSR1)
+	defer stop()
 	g.Go(func() error {
 		defer done()
 		p, err := connect(work, s.NATS)
@@ -203,15 +208,15 @@ func (s *soaking) load(ctx context.Context, rate int) error {
 			return err
 		}
 		var buf []byte
-		s.behind, err = steadily(work, rate, total, func(n int) error {
+		s.behind, err = steadily(enough, rate, total, func(n int) error {
 			buf = number(buf, first+n, time.Now())
+			s.sent++
 			return p.Publish(work, signins, soakID+strconv.Itoa(first+n), buf)
 		})
-		if err != nil {
+		if err != nil && (work.Err() != nil || enough.Err() == nil) {
 			return err
 		}
-		s.sent += total
-		return s.stored(work, p, total)
+		return s.stored(work, p, s.sent-first)
 	})
 	g.Go(func() error { return until(work, time.Second, s.ask) })
 	g.Go(func() error { return until(work, max(s.long/mostPoints, 250*time.Millisecond), s.sample) })
@@ -277,6 +282,10 @@ func (s *soaking) sample(ctx context.Context) error {
 		return err
 	}
 	s.samples = append(s.samples, one)
+	if every := mostPoints / tellings; len(s.samples)%every == 0 {
+		fmt.Printf("%s: resident memory %d MiB, %d goroutines, %d files\n",
+			one.at.Format(time.TimeOnly), one.rss>>20, one.goroutines, one.files)
+	}
 	return nil
 }
 
