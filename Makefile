@@ -86,8 +86,8 @@ bench-pipelines: ## the shipped pipelines over EVENTS (default 20000000), agains
 	EVENTS=$(EVENTS) go run ./test/bench/pipelines
 
 .PHONY: bench-lookup
-bench-lookup: ## look up users and addresses among ROWS (default 50000000) merged sign-ins, against DuckDB over plain files
-	ROWS=$(ROWS) go run ./test/bench/lookup
+bench-lookup: ## look up users and addresses among ROWS (default 50000000) merged sign-ins, against DuckDB over plain files; LAKE=directory keeps them for the next run
+	ROWS=$(ROWS) LAKE=$(LAKE) go run ./test/bench/lookup
 
 .PHONY: bench-plan
 bench-plan: ## plan the merges of a table of FILES (default 1000000) small files

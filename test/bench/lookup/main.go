@@ -36,6 +36,7 @@ type settings struct {
 	rows int
 	keys int // looked up of each kind; of fewer than a few hundred the 99th percentile would be the longest
 	dir  string
+	keep bool // dir is LAKE's: it stays, and what is there already is not made again
 }
 
 func readSettings() (settings, error) {
@@ -53,6 +54,13 @@ func readSettings() (settings, error) {
 		return s, fmt.Errorf("ROWS=%d: at least 100000, so that there are parts to skip", s.rows)
 	}
 	var err error
+	if lake := os.Getenv("LAKE"); lake != "" {
+		s.keep = true
+		if s.dir, err = filepath.Abs(lake); err == nil {
+			err = os.MkdirAll(s.dir, 0o750)
+		}
+		return s, err
+	}
 	s.dir, err = os.MkdirTemp(os.Getenv("BENCH_DIR"), "lakeward-bench-")
 	return s, err
 }
@@ -62,10 +70,12 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
+	if !s.keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
+	}
 	b := &bench{settings: s}
 	b.company = company{users: max(2000, min(120_000, s.rows/400)), days: max(2, min(60, s.rows/800_000)), seed: 20261126}
-	if err := b.build(ctx); err != nil {
+	if err := b.lake(ctx); err != nil {
 		return fmt.Errorf("make the lake: %w", err)
 	}
 	if err := b.keysOf(ctx); err != nil {
