@@ -55,7 +55,11 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 	} else {
 		path = filepath.Join(t.dir, fmt.Sprintf("template-%d.parquet", len(t.known)))
 	}
-	if _, err := c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quoteText(path)+" (FORMAT parquet)"); err != nil {
+	err := os.MkdirAll(t.dir, 0o700) // who tidies up temporary files may have removed it
+	if err == nil {
+		_, err = c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quoteText(path)+" (FORMAT parquet)")
+	}
+	if err != nil {
 		_ = os.Remove(path) // a part of it would pass for the whole
 		if ctx.Err() != nil {
 			return "", err

@@ -293,6 +293,9 @@ func (w *extraction) create(like *parquetfile.Index) (*pagesFile, error) {
 	w.mu.Lock()
 	w.made = append(w.made, path)
 	w.mu.Unlock()
+	if err := os.MkdirAll(w.x.dir, 0o700); err != nil { // who tidies up temporary files may have removed it
+		return nil, fmt.Errorf("create directory for look-ups: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create file for a look-up: %w", err)

@@ -182,7 +182,14 @@ func TestALookUpThatNeedsMostPagesReadsTheFiles(t *testing.T) {
 	if err != nil || len(out) != 2 || len(out[0].files) != 2 || len(out[1].extracts) == 0 || len(made) < len(out[1].extracts) {
 		t.Errorf("%+v, %q, %v", out, made, err)
 	}
-	x.dir = filepath.Join(dir, "gone") // as good as a full disk: the files are read
+	if err := os.RemoveAll(x.dir); err != nil { // as who tidies up temporary files
+		t.Fatal(err)
+	}
+	out, made, err = x.extract(t.Context(), []part{{files: files}}, []equality{{5, "user7"}})
+	if err != nil || len(out) != 2 || len(out[1].extracts) == 0 || len(made) == 0 {
+		t.Errorf("when the directory was removed: %+v, %q, %v", out, made, err)
+	}
+	x.dir = filepath.Join(dir, "0.parquet", "d") // as good as a full disk: the files are read
 	out, _, err = x.extract(t.Context(), []part{{files: files}}, []equality{{5, "user7"}})
 	if err != nil || len(out) != 1 || len(out[0].files) != 5 {
 		t.Errorf("without a directory: %+v, %v", out, err)

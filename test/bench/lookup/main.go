@@ -99,15 +99,17 @@ func (b *bench) open(ctx context.Context) (*station, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := b.engine(ctx, l)
+	e, err := b.engine(ctx, l, "spill")
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return &station{l, e}, nil
 }
 
-func (b *bench) engine(ctx context.Context, l *lake.Lake) (*duckdb.Engine, error) {
-	return duckdb.Open(ctx, duckdb.Options{MemoryLimit: 2 << 30, Threads: 2, TempDir: filepath.Join(b.dir, "spill"),
+// engine opens one that has a directory for itself: it removes what is left
+// there of others.
+func (b *bench) engine(ctx context.Context, l *lake.Lake, spill string) (*duckdb.Engine, error) {
+	return duckdb.Open(ctx, duckdb.Options{MemoryLimit: 2 << 30, Threads: 2, TempDir: filepath.Join(b.dir, spill),
 		AllowedDirs: []string{filepath.Join(b.dir, "lake")}, Checker: l})
 }
 

@@ -240,7 +240,7 @@ func (b *bench) kind(ctx context.Context, s *station, name, column string, keys 
 		res.times, res.cpu, res.rows = append(res.times, one.took), append(res.cpu, one.cpu), append(res.rows, one.rows)
 	}
 	for i, k := range keys[:min(coldKeys, len(keys))] {
-		e, err := b.engine(ctx, s.lake)
+		e, err := b.engine(ctx, s.lake, "spill-cold")
 		if err != nil {
 			return err
 		}
