@@ -337,3 +337,25 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		t.Error("a spill directory in the working directory")
 	}
 }
+
+// BenchmarkTexts is what it costs to hand on a result of texts.
+func BenchmarkTexts(b *testing.B) {
+	const rows = 100_000
+	s := openSession(b, openEngine(b, Options{}), query.View{}, query.Options{})
+	for b.Loop() {
+		r, err := s.Query(b.Context(), "SELECT range::VARCHAR AS a, 'user' || range || '@example.test' AS b, CASE WHEN range % 3 > 0 THEN 'Mozilla/5.0' END AS c FROM range(?)", rows)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := int64(0)
+		for r.Next() {
+			n += r.RecordBatch().NumRows()
+		}
+		err = r.Err()
+		r.Release()
+		if err != nil || n != rows {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/rows, "ns/row")
+}

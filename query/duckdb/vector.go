@@ -157,7 +157,7 @@ func (c *column) fill(b array.Builder, v duck.Vector, off, n int) error {
 func (c *column) fillVariable(b array.Builder, v duck.Vector, s span) error {
 	switch c.id {
 	case duck.TypeVarchar, duck.TypeBlob:
-		fillBytes(b, s)
+		return fillBytes(b, s)
 	case duck.TypeHugeInt:
 		fillHuge(b.(*array.Decimal128Builder), s)
 	case duck.TypeDecimal:
@@ -195,20 +195,30 @@ func (t *stringT) bytes() []byte {
 	return unsafe.Slice((*byte)(t.ptr), t.length)
 }
 
-func fillBytes(b array.Builder, s span) {
-	b.Reserve(s.n)
-	rows := values[stringT](s)
-	add := func(p []byte) { b.(*array.BinaryBuilder).Append(p) }
-	if sb, ok := b.(*array.StringBuilder); ok {
-		add = func(p []byte) { sb.BinaryBuilder.Append(p) }
+func fillBytes(b array.Builder, s span) error {
+	bytes, ok := b.(*array.BinaryBuilder)
+	if text, is := b.(*array.StringBuilder); is {
+		bytes, ok = text.BinaryBuilder, true
 	}
+	if !ok {
+		return fmt.Errorf("builder %T takes no bytes", b)
+	}
+	rows, total := values[stringT](s), 0
 	for i := range rows {
 		if s.valid(i) {
-			add(rows[i].bytes())
-		} else {
-			b.AppendNull()
+			total += int(rows[i].length)
 		}
 	}
+	bytes.Reserve(s.n)
+	bytes.ReserveData(total)
+	for i := range rows {
+		if s.valid(i) {
+			bytes.Append(rows[i].bytes())
+		} else {
+			bytes.AppendNull()
+		}
+	}
+	return nil
 }
 
 type hugeT struct {
