@@ -49,6 +49,8 @@ type soaking struct {
 	queries atomic.Int64
 	samples []sample
 	behind  time.Duration
+	loaded  time.Duration // how long the load lasted
+	rate    float64       // events a second that were published in that time
 }
 
 // soak first measures the top rate, and then publishes at half of it for
@@ -198,7 +200,7 @@ func (s *soaking) load(ctx context.Context, rate int) error {
 	g, work := errgroup.WithContext(ctx)
 	work, done := context.WithCancel(work)
 	defer done()
-	first, total := s.sent, rate*int(s.long.Seconds())
+	began, first, total := time.Now(), s.sent, rate*int(s.long.Seconds())
 	enough, stop := signal.NotifyContext(work, syscall.SIGUSR1)
 	defer stop()
 	g.Go(func() error {
@@ -216,6 +218,8 @@ func (s *soaking) load(ctx context.Context, rate int) error {
 		if err != nil && (work.Err() != nil || enough.Err() == nil) {
 			return err
 		}
+		s.loaded = time.Since(began)
+		s.rate = float64(s.sent-first) / s.loaded.Seconds()
 		return s.stored(work, p, s.sent-first)
 	})
 	g.Go(func() error { return until(work, time.Second, s.ask) })
@@ -319,6 +323,8 @@ func (s *soaking) judge(ctx context.Context) error {
 	fmt.Printf("%d samples, the last %d count: resident memory from %.0f to %.0f MiB (at most %.0f), goroutines from %.0f to %.0f, files from %.0f to %.0f\n",
 		len(s.samples), len(kept), rssFrom, rssTo, float64(top.rss)/(1<<20), goFrom, goTo, fdFrom, fdTo)
 	fmt.Printf("%d events in %d files of %d MiB, publishing was late by up to %s\n", t.Rows, t.Files, t.Bytes>>20, s.behind.Round(time.Millisecond))
+	figure("soak_minutes", s.loaded.Minutes(), "minutes")
+	figure("soak_published_per_second", s.rate, "events/s")
 	figure("soak_events", s.sent, "events")
 	figure("soak_queries", s.queries.Load(), "queries")
 	figure("soak_pipeline_runs", runs, "runs")

@@ -49,6 +49,9 @@ func (b *bench) lake(ctx context.Context) error {
 	was, err := os.ReadFile(made)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(b.dir, "lake")); err == nil {
+			return fmt.Errorf("%s has a lake that was not finished: remove it, or give another LAKE", b.dir)
+		}
 		if err := b.build(ctx); err != nil {
 			return err
 		}
