@@ -276,14 +276,21 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-func drain(r array.RecordReader, err error) error {
+// count reads a result to its end.
+func count(r array.RecordReader, err error) (rows int64, _ error) {
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer r.Release()
 	for r.Next() {
+		rows += r.RecordBatch().NumRows()
 	}
-	return r.Err()
+	return rows, r.Err()
+}
+
+func drain(r array.RecordReader, err error) error {
+	_, err = count(r, err)
+	return err
 }
 
 func TestParseErrorHasItsPosition(t *testing.T) {
@@ -343,16 +350,7 @@ func BenchmarkTexts(b *testing.B) {
 	const rows = 100_000
 	s := openSession(b, openEngine(b, Options{}), query.View{}, query.Options{})
 	for b.Loop() {
-		r, err := s.Query(b.Context(), "SELECT range::VARCHAR AS a, 'user' || range || '@example.test' AS b, CASE WHEN range % 3 > 0 THEN 'Mozilla/5.0' END AS c FROM range(?)", rows)
-		if err != nil {
-			b.Fatal(err)
-		}
-		n := int64(0)
-		for r.Next() {
-			n += r.RecordBatch().NumRows()
-		}
-		err = r.Err()
-		r.Release()
+		n, err := count(s.Query(b.Context(), "SELECT range::VARCHAR AS a, 'user' || range || '@example.test' AS b, CASE WHEN range % 3 > 0 THEN 'Mozilla/5.0' END AS c FROM range(?)", rows))
 		if err != nil || n != rows {
 			b.Fatal(n, err)
 		}

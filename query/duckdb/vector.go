@@ -196,11 +196,13 @@ func (t *stringT) bytes() []byte {
 }
 
 func fillBytes(b array.Builder, s span) error {
-	bytes, ok := b.(*array.BinaryBuilder)
-	if text, is := b.(*array.StringBuilder); is {
-		bytes, ok = text.BinaryBuilder, true
-	}
-	if !ok {
+	var bytes *array.BinaryBuilder
+	switch b := b.(type) {
+	case *array.BinaryBuilder:
+		bytes = b
+	case *array.StringBuilder:
+		bytes = b.BinaryBuilder
+	default:
 		return fmt.Errorf("builder %T takes no bytes", b)
 	}
 	rows, total := values[stringT](s), 0

@@ -215,7 +215,7 @@ func (s *soaking) load(ctx context.Context, rate int) error {
 			s.sent++
 			return p.Publish(work, signins, soakID+strconv.Itoa(first+n), buf)
 		})
-		if err != nil && (work.Err() != nil || enough.Err() == nil) {
+		if early := enough.Err() != nil && work.Err() == nil; err != nil && !early {
 			return err
 		}
 		s.loaded = time.Since(began)

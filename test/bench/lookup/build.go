@@ -45,6 +45,9 @@ type bench struct {
 
 // lake makes the lake, unless a run before this one has left it.
 func (b *bench) lake(ctx context.Context) error {
+	for d := range b.company.days {
+		b.plain = append(b.plain, filepath.Join(b.dir, "plain", strconv.Itoa(d)+".parquet"))
+	}
 	made := filepath.Join(b.dir, "rows") // written last
 	was, err := os.ReadFile(made)
 	switch {
@@ -55,32 +58,27 @@ func (b *bench) lake(ctx context.Context) error {
 		if err := b.build(ctx); err != nil {
 			return err
 		}
-		err = os.WriteFile(made, []byte(strconv.Itoa(b.rows)), 0o600)
-		return errors.Join(err, b.count(ctx))
+		if err := os.WriteFile(made, []byte(strconv.Itoa(b.rows)), 0o600); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	case string(was) != strconv.Itoa(b.rows):
 		return fmt.Errorf("the lake in %s has ROWS=%s", b.dir, was)
+	default:
+		fmt.Printf("the lake of a run before this one, in %s\n", b.dir)
 	}
-	for d := range b.company.days {
-		b.plain = append(b.plain, b.plainFile(d))
-	}
-	fmt.Printf("the lake of a run before this one, in %s\n", b.dir)
 	return b.count(ctx)
-}
-
-func (b *bench) plainFile(day int) string {
-	return filepath.Join(b.dir, "plain", strconv.Itoa(day)+".parquet")
 }
 
 // count takes the sizes of what there is.
 func (b *bench) count(ctx context.Context) error {
-	s, err := b.open(ctx)
+	l, err := b.openLake(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	t, err := s.lake.Open(ctx, table)
+	defer l.Close()
+	t, err := l.Open(ctx, table)
 	if err != nil {
 		return err
 	}
@@ -95,7 +93,7 @@ func (b *bench) count(ctx context.Context) error {
 	if rows != int64(b.rows) {
 		return fmt.Errorf("the lake has %d rows", rows)
 	}
-	b.bytes, b.plainBy = size(files), 0
+	b.bytes = size(files)
 	for _, p := range b.plain {
 		st, err := os.Stat(p)
 		if err != nil {
@@ -236,12 +234,10 @@ func (b *bench) copyPlain(ctx context.Context, t tiers.Table) error {
 			}
 			names = append(names, "'"+u.Path+"'")
 		}
-		to := b.plainFile(d)
 		if _, err := c.Exec(ctx, fmt.Sprintf(`COPY (SELECT * FROM read_parquet([%s]) ORDER BY "time") TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, WRITE_BLOOM_FILTER false)`,
-			strings.Join(names, ","), to)); err != nil {
+			strings.Join(names, ","), b.plain[d])); err != nil {
 			return err
 		}
-		b.plain = append(b.plain, to)
 	}
 	return nil
 }

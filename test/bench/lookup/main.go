@@ -94,8 +94,12 @@ type station struct {
 	engine *duckdb.Engine
 }
 
+func (b *bench) openLake(ctx context.Context) (*lake.Lake, error) {
+	return lake.Open(ctx, lake.Options{Warehouse: filepath.Join(b.dir, "lake"), Catalog: filepath.Join(b.dir, "catalog.db")})
+}
+
 func (b *bench) open(ctx context.Context) (*station, error) {
-	l, err := lake.Open(ctx, lake.Options{Warehouse: filepath.Join(b.dir, "lake"), Catalog: filepath.Join(b.dir, "catalog.db")})
+	l, err := b.openLake(ctx)
 	if err != nil {
 		return nil, err
 	}
