@@ -35,17 +35,35 @@ func (w *encoder) chunk(l *leaf, lv levels) (chunk, error) {
 	}
 	lay := w.choose(l.col, &data)
 
+	start := len(w.out)
+	c, err := w.laidOut(lay, &data, lv)
+	if err != nil && lay.enc != format.Plain {
+		w.out = w.out[:start]
+		l.col.choice = choice{}
+		c, err = w.laidOut(w.plainly(&data), &data, lv)
+	}
+	if err != nil {
+		return chunk{}, err
+	}
+	m := &c.MetaData
+	m.PathInSchema, m.Statistics = thrift.Slice[string](l.path), b.statistics(l.col.Kind, nulls)
+	l.size += m.TotalCompressedSize
+	return c, nil
+}
+
+// laidOut appends the pages of a chunk in a layout for which the values are
+// prepared.
+func (w *encoder) laidOut(lay layout, data *values, lv levels) (chunk, error) {
 	start := int64(len(w.out))
 	meta := format.ColumnMetaData{
 		Type: data.physical, Codec: format.Zstd, NumValues: int64(len(lv.slots)),
-		PathInSchema: thrift.Slice[string](l.path), Statistics: b.statistics(l.col.Kind, nulls),
 		Encoding: thrift.Slice[format.Encoding]{format.RLE, lay.enc},
 	}
 	var raw int64
 	if lay.enc == format.RLEDictionary {
 		meta.Encoding = append(meta.Encoding, format.Plain)
 		meta.DictionaryPageOffset = start
-		n, err := w.dictionaryPage(&data)
+		n, err := w.dictionaryPage(data)
 		if err != nil {
 			return chunk{}, err
 		}
@@ -56,7 +74,7 @@ func (w *encoder) chunk(l *leaf, lv levels) (chunk, error) {
 	for e, v, row := 0, 0, 0; e < len(lv.slots) || e == 0; {
 		at := len(w.out)
 		toE, toV, rows := data.pageEnd(lv, e, v, w.pageRows)
-		n, err := w.dataPage(lay, &data, lv, e, toE, v, toV)
+		n, err := w.dataPage(lay, data, lv, e, toE, v, toV)
 		if err != nil {
 			return chunk{}, err
 		}
@@ -66,7 +84,6 @@ func (w *encoder) chunk(l *leaf, lv levels) (chunk, error) {
 	}
 	meta.TotalUncompressedSize = raw
 	meta.TotalCompressedSize = int64(len(w.out)) - start
-	l.size += meta.TotalCompressedSize
 	return chunk{format.ColumnChunk{FileOffset: start, MetaData: meta}, pages}, nil
 }
 

@@ -37,8 +37,8 @@ const (
 // choose returns the encoding that makes the chunk smallest, judged by a
 // sample from its middle.
 func (w *encoder) choose(c *Column, d *values) layout {
-	if c.Kind == tiers.KindBool {
-		return layout{enc: format.Plain}
+	if c.Kind == tiers.KindBool || d.n == 0 {
+		return w.plainly(d)
 	}
 	if c.choice.known && c.choice.age < choiceLives {
 		c.choice.age++
@@ -68,8 +68,18 @@ func (w *encoder) choose(c *Column, d *values) layout {
 			best, least = lay, size
 		}
 	}
+	if least < 0 {
+		return w.plainly(d)
+	}
 	c.choice = choice{layout: best, known: d.n >= sample/4}
 	return best
+}
+
+// plainly is the layout that takes any values, and none at all: a dictionary
+// without entries has no width for its indices.
+func (w *encoder) plainly(d *values) layout {
+	w.can(format.Plain, d)
+	return layout{enc: format.Plain}
 }
 
 func (w *encoder) packed(body []byte) int {
