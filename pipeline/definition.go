@@ -55,6 +55,8 @@ type Program interface {
 	BucketProbe(compile.Baseline) string
 	// Learning counts a baseline's entities that still learn, and all.
 	Learning(compile.Baseline) string
+	// Misfits counts, by step, the rows whose values do not convert; empty: none can be.
+	Misfits(compile.Run) string
 	FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool)
 }
 

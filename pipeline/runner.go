@@ -303,7 +303,7 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 	if err := execute(ctx, s, e.program, run); err != nil {
 		return err
 	}
-	if err := e.note(ctx, s); err != nil {
+	if err := e.note(ctx, s, run); err != nil {
 		return err
 	}
 	for _, step := range e.o.Collect {
@@ -326,9 +326,9 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 	return nil
 }
 
-// note says which baselines still learn, and which keys were left out because
-// the lake lacks their columns.
-func (e *execution) note(ctx context.Context, s query.Session) error {
+// note says which baselines still learn, which keys were left out because the
+// lake lacks their columns, and how many rows have values that do not convert.
+func (e *execution) note(ctx context.Context, s query.Session, run compile.Run) error {
 	var notes []string
 	for _, b := range e.bases {
 		rows, err := queryRows(ctx, s, 1, e.program.Learning(b))
@@ -344,6 +344,15 @@ func (e *execution) note(ctx context.Context, s query.Session) error {
 	if c, ok := e.program.(*compile.Compiled); ok {
 		for _, d := range c.Dropped {
 			notes = append(notes, "left out: "+d)
+		}
+	}
+	if sql := e.program.Misfits(run); sql != "" {
+		rows, err := queryRows(ctx, s, 0, sql)
+		if err != nil {
+			return fmt.Errorf("count the rows that do not convert: %w", err)
+		}
+		for _, r := range rows {
+			notes = append(notes, fmt.Sprintf("%s: %d rows have a value that does not convert, taken as null", text(r, "step"), integer(r, "n")))
 		}
 	}
 	e.res.Note = strings.Join(notes, "; ")

@@ -104,8 +104,8 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 		if b.classic {
 			centre = ident(m + "_mean")
 		}
-		cols = append(cols, fmt.Sprintf("%s AS z%d", zSQL(m, b.classic), i),
-			fmt.Sprintf("%s - %s AS d%d", ident(m), centre, i))
+		cols = append(cols, fmt.Sprintf("%s AS z%d", finite("("+zSQL(m, b.classic)+")"), i),
+			fmt.Sprintf("%s AS d%d", finite("("+ident(m)+" - "+centre+")"), i))
 		ratio := fmt.Sprintf("%s / %s", directed(fmt.Sprintf("z%d", i), f.direction), num(f.threshold))
 		delta := directed(fmt.Sprintf("d%d", i), f.direction)
 		if f.direction != "down" {
@@ -194,9 +194,9 @@ func (f *anomalyForm) baselineShape(b *baselineForm, from string) shape {
 		vars[m.name+".expected"] = text(expected)
 		vars[m.name+".p90"] = text(ident(m.name + "_p90"))
 		var kv []string
-		kv = append(kv, "'observed', "+ident(m.name))
+		kv = append(kv, "'observed', "+evidence(ident(m.name)))
 		for _, st := range []string{"median", "mad", "aad", "mean", "p10", "p90"} {
-			kv = append(kv, str(st)+", round("+ident(m.name+"_"+st)+", 6)")
+			kv = append(kv, str(st)+", "+finite("round("+ident(m.name+"_"+st)+", 6)"))
 		}
 		measures = append(measures, str(m.name)+", json_object("+list(kv)+")")
 	}
@@ -234,7 +234,7 @@ func (c *Compiled) poisson(s *step, r Run) (string, error) {
 		if f.minDelta > 0 {
 			cond += fmt.Sprintf("WHEN k%d - l%d < %s THEN NULL ", i, i, num(f.minDelta))
 		}
-		strength = append(strength, fmt.Sprintf("CASE %sWHEN lp%d IS NULL THEN NULL ELSE lp%d / %s END AS r%d", cond, i, i, limit, i))
+		strength = append(strength, fmt.Sprintf("CASE %sWHEN lp%d IS NULL THEN NULL ELSE %s END AS r%d", cond, i, finite(fmt.Sprintf("(lp%d / %s)", i, limit)), i))
 	}
 	var rs []string
 	for i := range names {
@@ -264,9 +264,12 @@ func (c *Compiled) poisson(s *step, r Run) (string, error) {
 }
 
 // logTail is ln P(X >= k) for X Poisson(l). Below the rate the tail is at
-// least about a half, which no threshold flags: it is given as ln 1.
+// least about a half, which no threshold flags: it is given as ln 1. Past a
+// million events the series is bounded by the geometric one, and past 1e15 the
+// tail is that of 1e15: so no value makes the sum long or infinite.
 func logTail(k, l string) string {
-	return fmt.Sprintf(`CASE WHEN %[2]s IS NULL THEN NULL WHEN %[1]s <= %[2]s THEN 0.0 ELSE
-  %[1]s * ln(%[2]s) - %[2]s - lgamma(%[1]s + 1) + ln(list_sum(list_transform(range(0, (50 + 9 * sqrt(%[1]s))::BIGINT),
-    lambda j: exp(j * ln(%[2]s) + lgamma(%[1]s + 1) - lgamma(%[1]s + 1 + j))))) END`, k, l)
+	k = "least(" + k + ", 1e15)"
+	return fmt.Sprintf(`CASE WHEN %[2]s IS NULL OR %[1]s IS NULL THEN NULL WHEN %[1]s <= %[2]s THEN 0.0 ELSE
+  %[1]s * ln(%[2]s) - %[2]s - lgamma(%[1]s + 1) + CASE WHEN %[1]s > 1e6 THEN -ln(1.0 - %[2]s / (%[1]s + 1)) ELSE ln(list_sum(list_transform(range(0, (50 + 9 * sqrt(least(%[1]s, 1e6)))::BIGINT),
+    lambda j: exp(j * ln(%[2]s) + lgamma(%[1]s + 1) - lgamma(%[1]s + 1 + j))))) END END`, k, l)
 }

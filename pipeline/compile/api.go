@@ -69,4 +69,10 @@ type Confiner interface {
 	Confine(expr string, columns []string) error
 	// ConfineSelect accepts one SELECT over the named inputs.
 	ConfineSelect(sql string, inputs []string) error
+	// Lenient is an accepted expression in which a conversion that fails gives
+	// NULL. The conditions hold for the rows that have such a value.
+	Lenient(expr string) (lenient string, misfits []string, err error)
+	// LenientSelect does the same for an accepted SELECT. The counts are
+	// SELECTs over its inputs of the rows that have such a value, one a conversion.
+	LenientSelect(sql string) (lenient string, counts []string, err error)
 }

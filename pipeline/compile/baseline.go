@@ -109,14 +109,16 @@ func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 	} else {
 		cols = append(cols, "NULL::VARCHAR AS peer")
 	}
+	outer := []string{"entity", "bucket", "peer"}
 	for i, m := range f.measures {
-		cols = append(cols, fmt.Sprintf("(%s)::DOUBLE AS m%d", m.expr, i))
+		cols = append(cols, fmt.Sprintf("TRY_CAST((%s) AS DOUBLE) AS m%d", m.expr, i))
+		outer = append(outer, fmt.Sprintf("%s AS m%d", finite(fmt.Sprintf("m%d", i)), i))
 	}
 	where := notNull(f.entity)
 	if f.where != "" {
 		where += " AND (" + f.where + ")"
 	}
-	return fmt.Sprintf("SELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2", list(cols), c.raw(f.of, rs), where)
+	return fmt.Sprintf("SELECT %s FROM (\nSELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2)", list(outer), list(cols), c.raw(f.of, rs), where)
 }
 
 // stateTable and flaggedTable are where a baseline keeps its aggregates and

@@ -94,7 +94,7 @@ func (b *builder) expr(of string, t spec.Text) string {
 	if m, gone := b.checked(of, t); gone {
 		b.missing(of, m)
 	}
-	return t.Value
+	return b.lenient(of, t)
 }
 
 // optional is an expression, or nothing if the input lacks a column of it.
@@ -103,7 +103,7 @@ func (b *builder) optional(of string, t spec.Text) string {
 		b.c.Dropped = append(b.c.Dropped, b.tables[of]+" has no column "+m)
 		return ""
 	}
-	return t.Value
+	return b.lenient(of, t)
 }
 
 // optionalPath is optional for a column's path.
@@ -152,7 +152,11 @@ func (b *builder) read(name string, r *spec.Read) *readForm {
 		if err := b.confiner.Confine(j.On.Value, nil); err != nil {
 			b.problem(j.On, err)
 		}
-		f.joins = append(f.joins, joinForm{table: j.Table.Value, as: j.As.Value, on: j.On.Value, left: j.Left})
+		on, _, err := b.confiner.Lenient(j.On.Value)
+		if err != nil {
+			on = j.On.Value
+		}
+		f.joins = append(f.joins, joinForm{table: j.Table.Value, as: j.As.Value, on: on, left: j.Left})
 	}
 	if len(f.joins) > 0 && b.known[name] != nil {
 		b.known[name]["t"] = nil

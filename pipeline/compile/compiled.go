@@ -14,11 +14,12 @@ type Compiled struct {
 	// left out.
 	Dropped []string
 
-	name  string
-	order []string
-	steps map[string]*step
-	keys  map[string]string   // baseline step to the key of its state
-	cols  map[string][]string // top-level columns of read steps; absent: unknown
+	name    string
+	order   []string
+	steps   map[string]*step
+	misfits []misfit
+	keys    map[string]string   // baseline step to the key of its state
+	cols    map[string][]string // top-level columns of read steps; absent: unknown
 }
 
 // Steps lists the steps in order.

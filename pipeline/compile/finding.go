@@ -33,7 +33,7 @@ type shape struct {
 	entityType string // SQL
 	entity     string
 	detector   string // plain text
-	score      string // 0 to 100; capped here
+	score      string // a DOUBLE; no finding if it is NULL or not finite; held to 0 to 100 here
 	observed   string
 	expected   string
 	evidence   [][2]string // JSON key, SQL value
@@ -44,6 +44,10 @@ type shape struct {
 	extra      []string // further columns, after the findings' own
 }
 
+// rawScore is the column of the score as the detector made it. What has no
+// finite score is no finding.
+const rawScore = "score before its bounds"
+
 // findingSQL is the SELECT that gives findings their one shape.
 func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error) {
 	reason, err := template(s.reason, s.vars)
@@ -52,7 +56,7 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 	}
 	var ev []string
 	for _, kv := range s.evidence {
-		ev = append(ev, str(kv[0])+", "+kv[1])
+		ev = append(ev, str(kv[0])+", "+evidence(kv[1]))
 	}
 	technique := "NULL"
 	if s.technique != "" {
@@ -66,7 +70,7 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 		"entity_type":  s.entityType,
 		"entity":       s.entity,
 		"detector":     str(s.detector),
-		"score":        "round(greatest(0.0, least(" + c.ceiling(step) + ", " + s.score + ")), 2)",
+		"score":        "round(greatest(0.0, least(" + c.ceiling(step) + ", " + ident(rawScore) + ")), 2)",
 		"severity":     severitySQL("score"),
 		"observed":     s.observed,
 		"expected":     s.expected,
@@ -80,13 +84,15 @@ func (c *Compiled) findingSQL(step string, runID string, s shape) (string, error
 	for _, f := range tiers.FindingColumns() {
 		expr := inner[f.Name]
 		if f.Name != "severity" { // refers to the alias score beside it
-			expr = "(" + expr + ")::" + SQLType(f.Kind)
+			if expr = "(" + expr + ")::" + SQLType(f.Kind); f.Kind == tiers.KindDouble && f.Name != "score" {
+				expr = finite("(" + expr + ")")
+			}
 		}
 		cols = append(cols, expr+" AS "+ident(f.Name))
 	}
-	q := "SELECT " + strings.Join(append(cols, s.extra...), ",\n  ") + "\nFROM " + s.from
+	q := "SELECT " + strings.Join(append(cols, s.extra...), ",\n  ") + fmt.Sprintf("\nFROM (SELECT *, %s AS %s FROM %s)\nWHERE %[2]s IS NOT NULL", finite("("+s.score+")"), ident(rawScore), s.from)
 	if s.where != "" {
-		q += "\nWHERE " + s.where
+		q += " AND (" + s.where + ")"
 	}
 	return q, nil
 }

@@ -41,6 +41,7 @@ type builder struct {
 	c        *Compiled
 	known    map[string]columns // by step; absent: any column
 	tables   map[string]string  // by step: what a message names
+	current  string             // the step that is being built
 	problems []spec.Problem
 }
 
@@ -50,7 +51,7 @@ func (b *builder) step(s spec.Step) {
 		out.of = append(out.of, in.Value)
 	}
 	b.c.order, b.c.steps[out.name] = append(b.c.order, out.name), out
-	b.tables[out.name] = "step " + out.name
+	b.tables[out.name], b.current = "step "+out.name, out.name
 	switch s.Kind {
 	case spec.KindRead:
 		out.kind, out.read = kindRead, b.read(out.name, s.Read)
@@ -58,6 +59,8 @@ func (b *builder) step(s spec.Step) {
 		out.kind, out.sql = kindSQL, s.SQL.Query.Value
 		if err := b.confiner.ConfineSelect(out.sql, out.of); err != nil {
 			b.problem(s.SQL.Query, err)
+		} else {
+			out.sql = b.lenientSelect(out.name, s.SQL.Query)
 		}
 	case spec.KindBaseline:
 		out.kind, out.baseline = kindBaseline, b.baseline(s.Baseline)
@@ -132,7 +135,7 @@ func (b *builder) anomaly(a *spec.Anomaly) *anomalyForm {
 
 func (b *builder) travel(of string, t *spec.Travel) *travelForm {
 	return &travelForm{
-		lat: b.path(of, t.Lat), lon: b.path(of, t.Lon), address: b.path(of, t.Address),
+		lat: b.number(of, b.path(of, t.Lat)), lon: b.number(of, b.path(of, t.Lon)), address: b.path(of, t.Address),
 		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
 		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optionalPath(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
 	}

@@ -116,7 +116,7 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
 			rows = c.raw(of, []Range{{end.Add(-2 * f.lookback), end}})
 		}
-		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, score, reason, pipeline FROM %s", path(f.entity), rows))
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, %s AS score, reason, pipeline FROM %s", path(f.entity), number("score"), rows))
 	}
 	var w strings.Builder
 	for _, x := range f.weights {

@@ -67,7 +67,7 @@ func inRanges(col string, rs []Range) string {
 // text is the SQL that prints a number shortly: whole numbers without a
 // point, others with two places.
 func text(expr string) string {
-	return fmt.Sprintf("coalesce(CASE WHEN %[1]s = round(%[1]s) AND abs(%[1]s) < 1e15 THEN (%[1]s)::BIGINT::VARCHAR ELSE round(%[1]s, 2)::VARCHAR END, 'unknown')", "("+expr+")")
+	return fmt.Sprintf("coalesce(CASE WHEN %[1]s = round(%[1]s) AND abs(%[1]s) < 1e15 THEN (%[1]s)::BIGINT::VARCHAR WHEN abs(%[1]s) < 'Infinity'::DOUBLE THEN round(%[1]s, 2)::VARCHAR END, 'unknown')", "("+expr+")")
 }
 
 func list(items []string) string { return strings.Join(items, ", ") }

@@ -67,16 +67,30 @@ func source(table string) string {
 // readSQL is the SELECT of a read step over the time ranges.
 func (f *readForm) readSQL(rs []Range) string {
 	cols := "*"
-	if len(f.cols) > 0 {
+	switch {
+	case len(f.cols) > 0:
 		cols = list(f.cols)
+	case len(f.joins) > 0:
+		cols = ident(base) + ".*"
+		for _, j := range f.joins {
+			cols += ", " + ident(j.as)
+		}
 	}
-	from := source(f.table)
-	base := "t"
+	where := ""
+	if f.where != "" {
+		where = "(" + f.where + ")"
+	}
+	return "SELECT " + cols + " " + f.fromSQL(rs, where)
+}
+
+// base is the name of the table that a read step reads, beside those that it joins.
+const base = "t"
+
+// fromSQL is FROM and WHERE of a read step, with a condition beside the time.
+func (f *readForm) fromSQL(rs []Range, where string) string {
+	from := "FROM " + source(f.table)
 	if len(f.joins) > 0 {
 		from += " AS " + ident(base)
-		if len(f.cols) == 0 {
-			cols = ident(base) + ".*"
-		}
 	}
 	for _, j := range f.joins {
 		how := "JOIN"
@@ -84,9 +98,6 @@ func (f *readForm) readSQL(rs []Range) string {
 			how = "LEFT JOIN"
 		}
 		from += fmt.Sprintf("\n%s %s AS %s ON (%s)", how, source(j.table), ident(j.as), j.on)
-		if len(f.cols) == 0 {
-			cols += ", " + ident(j.as)
-		}
 	}
 	var ands []string
 	if f.timed && !f.whole {
@@ -96,14 +107,13 @@ func (f *readForm) readSQL(rs []Range) string {
 		}
 		ands = append(ands, inRanges(col, f.ranges(rs)))
 	}
-	if f.where != "" {
-		ands = append(ands, "("+f.where+")")
+	if where != "" {
+		ands = append(ands, where)
 	}
-	q := "SELECT " + cols + " FROM " + from
-	if len(ands) > 0 {
-		q += "\nWHERE " + strings.Join(ands, " AND ")
+	if len(ands) == 0 {
+		return from
 	}
-	return q
+	return from + "\nWHERE " + strings.Join(ands, " AND ")
 }
 
 // ranges applies the step's own look back.
@@ -131,19 +141,24 @@ func (c *Compiled) raw(name string, rs []Range) string {
 	case kindRead:
 		return "(" + s.read.readSQL(rs) + ")"
 	case kindSQL:
-		var with []string
-		for _, in := range s.of {
-			if k := c.steps[in].kind; k == kindRead || k == kindSQL {
-				with = append(with, ident(in)+" AS "+c.raw(in, rs))
-			}
-		}
-		if len(with) == 0 {
-			return "(" + s.sql + ")"
-		}
-		return "(WITH " + list(with) + "\nSELECT * FROM (" + s.sql + "\n))"
+		return "(" + c.over(name, s.sql, rs) + ")"
 	default:
 		return ident(name)
 	}
+}
+
+// over is a SELECT over the inputs of a step, which are computed afresh.
+func (c *Compiled) over(name, sql string, rs []Range) string {
+	var with []string
+	for _, in := range c.steps[name].of {
+		if k := c.steps[in].kind; k == kindRead || k == kindSQL {
+			with = append(with, ident(in)+" AS "+c.raw(in, rs))
+		}
+	}
+	if len(with) == 0 {
+		return sql
+	}
+	return "WITH " + list(with) + "\nSELECT * FROM (" + sql + "\n)"
 }
 
 // tableRanges adds to out the raw ranges that the step's rows over rs need.

@@ -50,8 +50,8 @@ func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
 		}
 		return expr + " AS " + as
 	}
-	cols := []string{entityText(f.entity) + " AS entity", `"time"`, path(t.lat) + "::DOUBLE AS lat", path(t.lon) + "::DOUBLE AS lon",
-		path(t.address) + "::VARCHAR AS ip", opt(t.place, "place", "''"), opt(t.familiar, "familiar", "false"), opt(t.radius, "radius", "0.0"), opt(t.networkText(), "network", "NULL"), c.eventID(f.of)}
+	cols := []string{entityText(f.entity) + " AS entity", `"time"`, number(path(t.lat)) + " AS lat", number(path(t.lon)) + " AS lon",
+		path(t.address) + "::VARCHAR AS ip", opt(t.place, "place", "''"), opt(t.familiar, "familiar", "false"), opt(t.radiusSQL(), "radius", "0.0"), opt(t.networkText(), "network", "NULL"), c.eventID(f.of)}
 	// One window function over a struct: one for each column sorts as often.
 	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'radius': radius, 'network': network}`
 	prev := "lag(" + before + `) OVER (PARTITION BY entity ORDER BY "time", ip)`
@@ -66,6 +66,14 @@ func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
     AND (place IS NULL OR place = '' OR place IS DISTINCT FROM p_place))
 WHERE km >= %s AND km / hours >= %s`,
 		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), t.condition(f), num(t.distanceKm), num(t.speedKmh))
+}
+
+// radiusSQL is the accuracy in km: 0 where it is not known or no number.
+func (t *travelForm) radiusSQL() string {
+	if t.radius == "" {
+		return ""
+	}
+	return "coalesce(" + number(t.radius) + ", 0.0)"
 }
 
 func (t *travelForm) condition(f *anomalyForm) string {

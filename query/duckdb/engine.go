@@ -380,6 +380,14 @@ func Scratch(context.Context) (*Conn, error) {
 // Confine implements query.Confiner.
 func (e *Engine) Confine(expr string, columns []string) error { return e.parser.Confine(expr, columns) }
 
+// Lenient is Parser.Lenient.
+func (e *Engine) Lenient(expr string) (string, []string, error) { return e.parser.Lenient(expr) }
+
+// LenientSelect is Parser.LenientSelect.
+func (e *Engine) LenientSelect(sql string) (string, []string, error) {
+	return e.parser.LenientSelect(sql)
+}
+
 // ConfineSelect implements query.Confiner.
 func (e *Engine) ConfineSelect(sql string, inputs []string) error {
 	return e.parser.ConfineSelect(sql, inputs)

@@ -1,0 +1,55 @@
+package duckdb
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestConversionsAreMadeLenient(t *testing.T) {
+	p, err := NewParser(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, c := range []struct {
+		expr, want string
+		misfits    []string
+	}{
+		{"count(*) FILTER (a = 'x')", "count(*) FILTER (a = 'x')", nil},
+		{"ip::VARCHAR = DATE '2026-01-01'", "ip::VARCHAR = DATE '2026-01-01'", nil},
+		{"sum(bytes::BIGINT)", "sum(TRY_CAST(bytes AS BIGINT))", []string{"(bytes) IS NOT NULL AND (TRY_CAST(bytes AS BIGINT)) IS NULL"}},
+		{"max(a)::DOUBLE", "TRY_CAST(max(a) AS DOUBLE)", nil}, // of no row
+		{"strptime(a, '%Y') > b", "(try_strptime(a, '%Y') > b)", []string{"(a) IS NOT NULL AND (try_strptime(a, '%Y')) IS NULL"}},
+		{"ln(sum(x)) + ln(y)", "(ln(sum(x)) + TRY(ln(y)))", nil},
+		{"params->>'$.a'", "TRY((params ->> '$.a'))", nil},
+		{"unmapped->>'$.a' = 'b'", "unmapped->>'$.a' = 'b'", nil},
+		{"list_transform(l, lambda x: x::INT)", "list_transform(l, (x -> TRY_CAST(x AS INTEGER)))", nil},
+	} {
+		got, misfits, err := p.Lenient(c.expr)
+		if err != nil || got != c.want || !slices.Equal(misfits, c.misfits) {
+			t.Errorf("%s: %s, %q, %v", c.expr, got, misfits, err)
+		}
+		if err := p.Confine(got, nil); err != nil {
+			t.Errorf("%s: %v", got, err)
+		}
+	}
+}
+
+func TestConversionsOfASelectAreCountedOverItsTable(t *testing.T) {
+	p, err := NewParser(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	got, counts, err := p.LenientSelect("SELECT host, sum(bytes::BIGINT) AS b FROM seen WHERE ok GROUP BY ALL ORDER BY 1 LIMIT 3")
+	if want := "SELECT host, sum(TRY_CAST(bytes AS BIGINT)) AS b FROM seen WHERE ok GROUP BY ALL ORDER BY 1 LIMIT 3"; err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	if want := []string{"SELECT count_star() FROM seen WHERE (bytes) IS NOT NULL AND (TRY_CAST(bytes AS BIGINT)) IS NULL"}; !slices.Equal(counts, want) {
+		t.Errorf("%q", counts)
+	}
+	// Of two tables it is not known whose rows they are.
+	if _, counts, err := p.LenientSelect("SELECT a::INT FROM x JOIN y USING (k)"); err != nil || len(counts) != 0 {
+		t.Errorf("%q, %v", counts, err)
+	}
+}
