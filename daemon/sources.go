@@ -101,7 +101,7 @@ func sourceStatus(s ingest.Status) serve.Source {
 	return serve.Source{
 		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
 		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts, Fenced: s.Fenced, Holder: s.Holder,
-		Retries: s.Retries, Failing: s.Failing,
+		Retries: s.Retries, Divided: s.Divided, Refused: s.Refused, Failing: s.Failing,
 		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,
 	}
 }

@@ -86,14 +86,17 @@ func (b *bookRows) Bytes() int64         { return b.bytes }
 func (b *bookRows) Used() int64          { return b.bytes }
 func (b *bookRows) Schema() tiers.Schema { return bookSchema(b.table) }
 
-// Files makes one file a day, sorted by time.
-func (b *bookRows) Files(schema tiers.Schema, bloom []string) ([]parquetfile.File, error) {
-	slices.SortStableFunc(b.entries, func(x, y entry) int {
+// Event names a row.
+func (b *bookRows) Event(row int) (uint64, string) { return b.entries[row].seq, b.entries[row].id }
+
+// Part makes one file a day, sorted by time.
+func (b *bookRows) Part(from, to int, schema tiers.Schema, bloom []string) ([]parquetfile.File, error) {
+	sorted := slices.SortedStableFunc(slices.Values(b.entries[from:to]), func(x, y entry) int {
 		return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.seq, y.seq), cmp.Compare(x.index, y.index))
 	})
 	w := parquetfile.NewWriter()
 	var out []parquetfile.File
-	for rest := b.entries; len(rest) > 0; {
+	for rest := sorted; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && sameDay(rest[0].at, rest[n].at) {
 			n++

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // sealed is a batch that is full: every message of (from, to] has had its say.
@@ -172,15 +173,28 @@ func (c *committer) to(p place) *tiers.Mark {
 
 // put writes a part's files and commits them with the mark.
 func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err error) {
-	cm := tiers.Commit{To: c.to(b.to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(b.to.seq, 10)}}
-	if err := c.add(ctx, p, cm); err != nil {
+	to := b.to
+	if m := p.feed.mark; m != nil && m.Seq > to.seq {
+		// An epoch began before this table's mark because of another one, and
+		// refuses an event that was not refused before: the mark stays.
+		to = place{m.Seq, m.Published}
+	}
+	cm := tiers.Commit{To: c.to(to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(to.seq, 10)}}
+	if err := c.add(ctx, p, cm, c.encode); err != nil {
 		return 0, err
 	}
 	return p.rows.Rows(), nil
 }
 
+// encodePart makes the files of a part for the table's schema.
+type encodePart func(context.Context, part, tiers.Schema) ([]parquetfile.File, error)
+
+func encodeOnce(_ context.Context, p part, s tiers.Schema) ([]parquetfile.File, error) {
+	return recovered(func() ([]parquetfile.File, error) { return p.rows.Part(0, p.rows.Rows(), s, p.feed.opts.Bloom) })
+}
+
 // add commits a part's files with the rest of the commit.
-func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
+func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode encodePart) error {
 	f := p.feed
 	var schema tiers.Schema
 	err := c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
@@ -190,7 +204,7 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit) error {
 	if err != nil {
 		return err
 	}
-	files, err := p.rows.Files(schema, f.opts.Bloom)
+	files, err := encode(ctx, p, schema)
 	if err != nil {
 		return fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
 	}

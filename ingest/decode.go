@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // decoder fills batches. It owns what is being filled, and decides in the
@@ -30,6 +32,7 @@ type decoder struct {
 	newest  time.Time // publishing of the last message
 	rows    int
 	filling []*feed
+	index   int   // in its message, of the event that is being decoded
 	growth  int64 // that the batches may have grown by since they were last measured
 	step    int64 // of growth, after which they are measured
 	bytes   uint64
@@ -141,13 +144,21 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 	return d.seal(ctx, fromQuiet, nil)
 }
 
-func (d *decoder) chunk(ctx context.Context, chunk []Message) error {
+func (d *decoder) chunk(ctx context.Context, chunk []Message) (err error) {
 	now := d.s.o.Now()
+	var m *Message
+	defer func() {
+		if r := recover(); r != nil && m != nil {
+			p := &parquetfile.Panic{Value: r, Stack: debug.Stack()}
+			err = &undecodable{refusal{m.Seq, d.id(m, d.index), "the event cannot be decoded: " + p.Error()}, p}
+		}
+	}()
 	for i := range chunk {
 		if d.began.IsZero() {
 			d.began = now
 		}
-		if err := d.message(ctx, &chunk[i], now); err != nil {
+		m = &chunk[i]
+		if err := d.message(ctx, m, now); err != nil {
 			return err
 		}
 		if why := d.full(); why != fromQuiet {
@@ -300,6 +311,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 // there was one.
 func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err error) {
 	index := 0
+	d.index = 0
 	w := d.weigh(f, m)
 	for event, bad := range columnar.Split(d.s.o.Format, m.Data) {
 		if reason := w.tooMuch(d.growth); reason != "" {
@@ -312,6 +324,7 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 			index++
 			continue
 		}
+		d.index = index
 		ok, err := d.event(f, m, index, event, now)
 		if err != nil {
 			return stored, err
@@ -364,11 +377,20 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 	if d.e.has(Quarantine, m.Seq, index) {
 		return false, nil
 	}
+	if len(d.s.refused) > 0 {
+		if reason := d.s.refused.of(m.Seq, d.id(m, index)); reason != "" {
+			d.reject(m, index, event, reason, now)
+			return false, nil
+		}
+	}
 	if !f.held && m.Seq <= d.e.reached {
 		return false, fmt.Errorf("%w: message %d was partly committed before the last stop, but to tables other than lake.%s: "+
 			"start once with the configuration of then", tiers.ErrHalt, m.Seq, f.name)
 	}
 	rows := d.fill(f)
+	if d.s.o.decode != nil {
+		d.s.o.decode(event)
+	}
 	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published}, now, event)
 	if err == nil {
 		d.rows++

@@ -18,10 +18,13 @@ type eventRows struct {
 
 var _ rows = eventRows{}
 
-// Files makes one sorted file for each day.
-func (r eventRows) Files(s tiers.Schema, bloom []string) ([]parquetfile.File, error) {
-	return r.Batch.Files(s, parquetfile.Options{Bloom: bloom, Stream: r.stream})
+// Part makes one sorted file for each day.
+func (r eventRows) Part(from, to int, s tiers.Schema, bloom []string) ([]parquetfile.File, error) {
+	return r.Batch.Part(from, to, s, parquetfile.Options{Bloom: bloom, Stream: r.stream})
 }
+
+// Event names a row.
+func (r eventRows) Event(row int) (uint64, string) { return r.Seq(row), string(r.EventID(row)) }
 
 // newEventRows makes an empty batch. Only the committer uses the writer.
 func (e *epoch) newEventRows(f *feed) eventRows {

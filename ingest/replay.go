@@ -351,7 +351,7 @@ func (p *replay) commit(ctx context.Context, f *feed, batch eventRows, taken, re
 		for _, r := range taken {
 			ids = append(ids, r.ID)
 		}
-		if err := p.c.add(ctx, part{feed: f, rows: batch}, tiers.Commit{To: f.next(), Properties: map[string]string{replayProp: strings.Join(ids, " ")}}); err != nil {
+		if err := p.c.add(ctx, part{feed: f, rows: batch}, tiers.Commit{To: f.next(), Properties: map[string]string{replayProp: strings.Join(ids, " ")}}, encodeOnce); err != nil {
 			return err
 		}
 		f.known = f.table.Schema()
@@ -379,7 +379,7 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 		}
 		p.feed(Skipped, f.table)
 	}
-	return p.c.add(ctx, part{feed: f, rows: book}, tiers.Commit{To: f.next()})
+	return p.c.add(ctx, part{feed: f, rows: book}, tiers.Commit{To: f.next()}, encodeOnce)
 }
 
 // decode adds the events of a row to the batch, all or none; the reason says

@@ -193,6 +193,7 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if e.told, err = e.readTold(ctx); err != nil {
 		return nil, err
 	}
+	s.refused.through(e.start)
 	s.note(func(st *Status) { st.Committed, st.Last, st.lastAt = e.start, e.start, e.startAt })
 	return e, nil
 }

@@ -62,7 +62,12 @@ func (s *Source) Run(ctx context.Context) error {
 
 // after does what an epoch's end asks for, and returns the next pause.
 func (s *Source) after(ctx context.Context, err error, pause time.Duration) time.Duration {
+	f := s.suspects(err)
 	switch {
+	case f != nil:
+		s.log.Error("the source starts again from its marks without events that cannot be written", "error", err)
+		s.state(Waiting, err.Error())
+		s.quarantines(f)
 	case errors.Is(err, tiers.ErrHalt):
 		s.log.Error("the source halts", "error", err)
 		s.state(Halted, err.Error())

@@ -59,6 +59,8 @@ type Options struct {
 	OpenFile func(path string) (File, error) // of the lake; default: local files
 
 	readColumns columnReader // a test's, which works in a bubble of synctest
+	encode      encodeRows   // a test's, which fails; nil: rows.Part
+	decode      func([]byte) // a test's, which panics; nil: nothing
 }
 
 // Flush says when a batch is committed; whichever is first.
@@ -104,6 +106,8 @@ type Status struct {
 	Commits     uint64
 	Conflicts   uint64
 	Retries     uint64    // of steps that failed and changed nothing
+	Divided     uint64    // batches that could not be written whole
+	Refused     uint64    // events that were found in them, or while decoding, and go to quarantine
 	Failing     time.Time // since when nothing gets on, over epochs, whatever is tried; zero: it does, or nothing is tried
 	Committed   uint64    // sequence up to which everything is in the lake
 	Last        uint64    // last sequence that was read
@@ -124,6 +128,10 @@ type Source struct {
 	turn     chan struct{} // holds one while somebody has the source: Run, or who holds it
 	batchAge time.Duration // how long a batch takes events
 	key      string        // of the source's marks; set at the start of an epoch, by who has the source
+	// Between epochs they are of who has the source, as key is.
+	refused   refusals       // an epoch only reads it
+	suspect   refusal        // the event that could not be decoded in the last epoch
+	unwritten map[string]int // by table: times in a row that its rows could not be encoded; the committer's
 
 	mu      sync.Mutex
 	status  Status
@@ -168,7 +176,7 @@ func New(o Options) *Source {
 		o.readColumns = readerOf(o.OpenFile)
 	}
 	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.Settle), flush: make(chan flushRequest), turn: make(chan struct{}, 1),
-		status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
+		refused: refusals{}, unwritten: map[string]int{}, status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
 }
 
 // filling is how long a batch takes events, so that its first one is committed

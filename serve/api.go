@@ -155,6 +155,8 @@ type Source struct {
 	Conflicts   uint64    `json:"conflicts"`
 	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
 	Retries     uint64    `json:"retries"`
+	Divided     uint64    `json:"divided"`                // batches that could not be written whole
+	Refused     uint64    `json:"refused"`                // events that cannot be written, which are in lake.quarantine
 	Failing     time.Time `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`

@@ -96,6 +96,8 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		{"ingest_conflicts_total", "Commits refused because another writer was first.", s.Conflicts},
 		{"ingest_fenced_total", "Times that another daemon committed first, so that what was read was dropped and read again.", s.Fenced},
 		{"ingest_retries_total", "Steps towards a commit that failed, changed nothing and were tried again.", s.Retries},
+		{"ingest_batches_divided_total", "Batches that could not be written whole, and were divided until the events that cannot be written were known.", s.Divided},
+		{"ingest_events_refused_total", "Events that cannot be written whatever is tried; lake.quarantine has them.", s.Refused},
 	} {
 		out <- prometheus.MustNewConstMetric(desc(m.name, m.help, l...), prometheus.CounterValue, float64(m.value), s.Name)
 	}

@@ -284,6 +284,9 @@ func (b *Batch) DropLast() {
 	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
 }
 
+// Seq is the stream sequence of a row's message.
+func (b *Batch) Seq(row int) uint64 { return uint64(b.seq.Int(row)) }
+
 // EventID is the id of a row's event, valid until the batch changes.
 func (b *Batch) EventID(row int) []byte { return b.id.Bytes(row) }
 

@@ -23,8 +23,13 @@ func dayOf(micros int64) int64 {
 // each day of time. schema is Schema's with every id set. Of o, Schema, Seqs
 // and Sorted are filled here. The batch keeps its rows.
 func (b *Batch) Files(schema tiers.Schema, o parquetfile.Options) ([]parquetfile.File, error) {
+	return b.Part(0, b.t.N, schema, o)
+}
+
+// Part is Files for the rows [from, to), as they were appended.
+func (b *Batch) Part(from, to int, schema tiers.Schema, o parquetfile.Options) ([]parquetfile.File, error) {
 	o.Schema, o.Sorted = schema, []string{tiers.ColTime, tiers.ColStreamSeq}
-	order := b.order()
+	order := b.order(from, to)
 	var files []parquetfile.File
 	for lo := 0; lo < len(order); {
 		day := dayOf(b.time.Int(int(order[lo])))
@@ -43,14 +48,14 @@ func (b *Batch) Files(schema tiers.Schema, o parquetfile.Options) ([]parquetfile
 	return files, nil
 }
 
-// order is the rows by time, sequence, and then as they came.
-func (b *Batch) order() []uint32 {
-	order := make([]uint32, b.t.N)
+// order is the rows [from, to) by time, sequence, and then as they came.
+func (b *Batch) order(from, to int) []uint32 {
+	order := make([]uint32, to-from)
 	sorted := true
 	for i := range order {
-		order[i] = uint32(i)
+		order[i] = uint32(from + i)
 		if i > 0 && sorted {
-			sorted = b.compare(uint32(i-1), uint32(i)) <= 0
+			sorted = b.compare(order[i-1], order[i]) <= 0
 		}
 	}
 	if !sorted {

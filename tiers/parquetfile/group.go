@@ -2,6 +2,7 @@ package parquetfile
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go/format"
@@ -51,7 +52,12 @@ type chunk struct {
 func (w *Writer) encode(p *plan, top levels) ([]part, error) {
 	parts := make([]part, len(p.nodes))
 	var next atomic.Int64
-	work := func(e *encoder) error {
+	work := func(e *encoder) (err error) {
+		defer func() { // in a goroutine it would end the process
+			if r := recover(); r != nil {
+				err = &Panic{r, debug.Stack()}
+			}
+		}()
 		e.out = e.out[:0]
 		for {
 			i := int(next.Add(1)) - 1
@@ -75,6 +81,15 @@ func (w *Writer) encode(p *plan, top levels) ([]part, error) {
 	}
 	return parts, g.Wait()
 }
+
+// Panic is one of the encoders, or of whoever else recovers from it. Its text is
+// the same each time.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
 // appendPart puts a part where it belongs in the file.
 func (w *Writer) appendPart(p *part, g *format.RowGroup) {
