@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -231,17 +231,5 @@ func readUnder(base, name string) (data []byte, err error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, maxTestFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(data) > maxTestFile {
-		return nil, fmt.Errorf("read %s: more than %d bytes", name, maxTestFile)
-	}
-	return data, nil
+	return safefile.ReadIn(root, name, maxTestFile)
 }

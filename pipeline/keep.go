@@ -15,7 +15,7 @@ func (f *Folder) keep(name string) error {
 	if f.o.Keep == "" {
 		return nil
 	}
-	data, tests, err := read(f.o.Dir, name)
+	data, tests, err := readFrom(f.o.Dir, name)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (f *Folder) recall(ctx context.Context, name string) *entry {
 	if f.o.Keep == "" {
 		return e
 	}
-	data, tests, err := read(f.o.Keep, name)
+	data, tests, err := readFrom(f.o.Keep, name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.o.Logger.Warn("read the last good version", "file", name, "error", err)
@@ -59,6 +59,15 @@ func (f *Folder) recall(ctx context.Context, name string) *entry {
 	}
 	e.good, e.goodHash = d, contentHash(data, tests)
 	return e
+}
+
+func readFrom(dir, name string) (data, tests []byte, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return read(root, name)
 }
 
 // forget removes what was kept of a file that is gone.

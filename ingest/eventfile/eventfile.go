@@ -60,6 +60,10 @@ func Open(path string, stdin io.Reader) (*Reader, error) {
 		}
 		return r, nil
 	}
+	// A pipe could block for ever, and a device never end.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, r.at(0, problem("it is a pipe or a device", "give a regular file, or - and the events on standard input"))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open event file: %w", err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 )
@@ -258,6 +259,15 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 	}
 	if _, err := Open(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "is a directory; name the files") {
 		t.Errorf("directory: %v", err)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero"} {
+		if _, err := Open(path, nil); err == nil || !strings.Contains(err.Error(), "is a pipe or a device; give a regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

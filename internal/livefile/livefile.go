@@ -8,11 +8,11 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
+
+	"github.com/lakeward/lakeward/internal/safefile"
 )
 
 const (
@@ -101,21 +101,9 @@ func (l *Value[T]) read() ([][]byte, [sha256.Size]byte, error) {
 	return contents, [sha256.Size]byte(all.Sum(nil)), nil
 }
 
-// ReadBounded reads a file of at most 1 MiB.
+// ReadBounded reads a regular file of at most 1 MiB.
 func ReadBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err // names the path
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(data) > maxBytes {
-		return nil, fmt.Errorf("read %s: it is larger than 1 MiB", path)
-	}
-	return data, nil
+	return safefile.Read(path, maxBytes)
 }
 
 // Certificate reads a certificate and its key.

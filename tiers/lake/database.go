@@ -19,6 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	sqlitedriver "modernc.org/sqlite" // the driver named "sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/lakeward/lakeward/internal/safefile"
 )
 
 // dialect is what differs between the databases that hold the catalog. The
@@ -128,6 +130,9 @@ func openSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error
 		q.Add("_pragma", "query_only(true)")
 	} else {
 		q.Add("_pragma", "journal_mode(WAL)")
+		if err := safefile.Private(path); err != nil { // its log has the same mode
+			return nil, fmt.Errorf("open catalog: %w", err)
+		}
 	}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err != nil {
