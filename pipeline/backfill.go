@@ -13,6 +13,9 @@ import (
 // MaxBackfill bounds one backfill, in runs of one pipeline.
 const MaxBackfill = 10_000
 
+// ErrTooManyRuns is a plan or a backfill over too long a time.
+var ErrTooManyRuns = errors.New("too many runs")
+
 // Backfill runs the windows of the logical times in (from, to] that this
 // version of each pipeline has not finished. Definitions are taken in time
 // order, and at one time in the order given: put upstreams first (see Order).
@@ -24,9 +27,9 @@ func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[stri
 	}
 	var todo []item
 	for _, d := range ds {
-		times, dropped := d.times(clocks[d.Name], from, to, MaxBackfill)
-		if dropped > 0 {
-			return fmt.Errorf("backfill %s: %d runs are more than %d; take a shorter time", d.Name, len(times)+dropped, MaxBackfill)
+		times, more := d.times(clocks[d.Name], from, to, MaxBackfill)
+		if more {
+			return fmt.Errorf("backfill %s: %w: there are more than %d from %s to %s; take a shorter time", d.Name, ErrTooManyRuns, MaxBackfill, stamp(from), stamp(to))
 		}
 		for _, t := range times {
 			todo = append(todo, item{d, t})
@@ -38,6 +41,9 @@ func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[stri
 		return err
 	}
 	for _, it := range todo {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		w, err := it.d.WindowAt(it.at, clocks[it.d.Name])
 		if errors.Is(err, ErrNoWindow) {
 			continue
@@ -86,11 +92,15 @@ func Jobs(ds []*Definition) []schedule.Job {
 // included.
 func Clocks(ds []*Definition) (map[string]*schedule.Cron, []error) {
 	jobs, errs := schedule.Resolve(Jobs(ds))
+	return clocksOf(jobs), errs
+}
+
+func clocksOf(jobs []schedule.Job) map[string]*schedule.Cron {
 	out := map[string]*schedule.Cron{}
 	for _, j := range jobs {
 		out[j.Name] = j.Cron
 	}
-	return out, errs
+	return out
 }
 
 // Order puts every definition behind those that it runs after, and is by name

@@ -13,9 +13,13 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/lakeward/lakeward/internal/safefile"
+	"github.com/lakeward/lakeward/pipeline/schedule"
 )
 
 // FolderOptions wire a Folder.
@@ -38,16 +42,34 @@ type Generation struct {
 	Hash        string // of what is active
 	Definitions map[string]*Definition
 	Files       []FileStatus // by name
+
+	list   []*Definition
+	jobs   []schedule.Job
+	clocks map[string]*schedule.Cron
+	errs   []error
 }
 
-// List is the definitions, upstreams first.
-func (g *Generation) List() []*Definition {
-	var out []*Definition
+// newGeneration completes a generation whose exported fields are set.
+func newGeneration(g Generation) *Generation {
 	for _, n := range sortedKeys(g.Definitions) {
-		out = append(out, g.Definitions[n])
+		g.list = append(g.list, g.Definitions[n])
 	}
-	return Order(out)
+	g.list = Order(g.list)
+	g.jobs, g.errs = schedule.Resolve(Jobs(g.list))
+	g.clocks = clocksOf(g.jobs)
+	return &g
 }
+
+// List is the definitions, upstreams first. It is the generation's own.
+func (g *Generation) List() []*Definition { return g.list }
+
+// Jobs are the schedule's view of the definitions, resolved. They are the
+// generation's own.
+func (g *Generation) Jobs() []schedule.Job { return g.jobs }
+
+// Clocks is the schedule of each definition, those that run after others
+// included. It is the generation's own. The errors say which have none.
+func (g *Generation) Clocks() (map[string]*schedule.Cron, []error) { return g.clocks, g.errs }
 
 // FileStatus is how one file fares.
 type FileStatus struct {
@@ -68,15 +90,16 @@ type Folder struct {
 
 // entry is what is known of one file.
 type entry struct {
-	hash     string // last looked at
+	marks    [2]fileMark // of the file and its tests, when they were last read
+	hash     string      // last looked at
 	good     *Definition
 	goodHash string
 	fresh    *Definition // good in this very version; nil: broken
 	problems []Problem
 }
 
-// maxFile bounds a pipeline's file.
-const maxFile = 1 << 20
+// MaxFile bounds a pipeline's file and the file of its tests, in bytes.
+const MaxFile = 1 << 20
 
 // NewFolder returns a folder that has not been read yet.
 func NewFolder(o FolderOptions) *Folder {
@@ -87,7 +110,7 @@ func NewFolder(o FolderOptions) *Folder {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	f := &Folder{o: o, files: map[string]*entry{}}
-	f.now.Store(&Generation{Definitions: map[string]*Definition{}})
+	f.now.Store(newGeneration(Generation{Definitions: map[string]*Definition{}}))
 	return f
 }
 
@@ -101,24 +124,38 @@ func (f *Folder) Scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changed := false
 	for name := range f.files {
-		if !slices.Contains(names, name) {
+		if _, there := slices.BinarySearch(names, name); !there {
+			changed = true
 			delete(f.files, name)
 			if err := f.forget(name); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range names {
-		if err := f.look(ctx, name); err != nil {
-			return err
+	if len(names) > 0 {
+		root, err := os.OpenRoot(f.o.Dir)
+		if err != nil {
+			return fmt.Errorf("read pipelines' directory %s: %w", f.o.Dir, err)
+		}
+		defer root.Close()
+		for _, name := range names {
+			new, err := f.look(ctx, root, name)
+			if err != nil {
+				return err
+			}
+			changed = changed || new
 		}
 	}
-	f.swap()
+	if changed {
+		f.swap()
+	}
 	return nil
 }
 
-// names lists the pipelines' files. A directory that does not exist is empty.
+// names lists the pipelines' files, sorted. A directory that does not exist is
+// empty. What is not a regular file is listed too: look says what is wrong.
 func (f *Folder) names() ([]string, error) {
 	entries, err := os.ReadDir(f.o.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,7 +171,7 @@ func (f *Folder) names() ([]string, error) {
 		if strings.HasPrefix(n, ".") || (ext != ".yaml" && ext != ".yml") || strings.HasSuffix(strings.TrimSuffix(n, ext), "_test") {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(f.o.Dir, n)); err != nil || !info.Mode().IsRegular() {
+		if e.IsDir() {
 			continue
 		}
 		out = append(out, n)
@@ -147,59 +184,83 @@ func testFile(name string) string {
 	return strings.TrimSuffix(name, ext) + "_test" + ext
 }
 
-// look evaluates a file if it has changed.
-func (f *Folder) look(ctx context.Context, name string) error {
+// look evaluates a file if it has changed, and reports whether it has.
+func (f *Folder) look(ctx context.Context, root *os.Root, name string) (changed bool, err error) {
 	e := f.files[name]
 	if e == nil {
 		e = f.recall(ctx, name)
 		f.files[name] = e
+		changed = true
 	}
-	data, tests, err := read(f.o.Dir, name)
+	marks := [2]fileMark{markOf(root, name), markOf(root, testFile(name))}
+	if e.marks == marks && marks[0].settled && marks[1].settled {
+		return changed, nil
+	}
+	data, tests, err := read(root, name)
 	if err != nil {
-		e.hash, e.fresh = "", nil
-		e.problems = []Problem{{File: name, Message: err.Error(), Remedy: "make it a readable file of at most 1 MiB"}}
-		return nil
+		problem := Problem{File: name, Message: err.Error(), Remedy: "make it a readable file of at most 1 MiB in the folder itself"}
+		changed = changed || len(e.problems) != 1 || e.problems[0] != problem
+		e.hash, e.fresh, e.problems = "", nil, []Problem{problem}
+		return changed, nil
 	}
 	h := contentHash(data, tests)
 	if h == e.hash {
-		return nil
+		e.marks = marks
+		return changed, nil
+	}
+	if h == e.goodHash { // as it was accepted before: the tests passed
+		e.marks, e.hash, e.problems, e.fresh = marks, h, nil, e.good
+		return true, nil
 	}
 	d, problems := f.o.Load(ctx, f.o.Dir, name, data, tests)
 	if len(problems) == 0 && d != nil && f.o.Check != nil {
 		problems = f.o.Check(ctx, d)
 	}
 	if err := ctx.Err(); err != nil {
-		return err // a check that was cut short says nothing
+		return changed, err // a check that was cut short says nothing
 	}
-	e.hash, e.problems, e.fresh = h, problems, nil
-	if len(problems) > 0 || d == nil {
-		return nil
+	e.marks, e.hash, e.problems, e.fresh = marks, h, problems, nil
+	if len(problems) == 0 && d != nil {
+		e.fresh = d
 	}
-	e.fresh = d
-	return nil
+	return true, nil
 }
 
-// read returns a pipeline's file and its tests, nil if there are none.
-func read(dir, name string) (data, tests []byte, err error) {
-	if data, err = readBounded(filepath.Join(dir, name)); err != nil {
+// fileMark tells whether a file may have changed without reading it.
+type fileMark struct {
+	there    bool
+	size     int64
+	modified time.Time
+	inode    uint64
+	settled  bool // a change from now on would have another time
+}
+
+// coarse is more than the step of any file system's clock.
+const coarse = 2 * time.Second
+
+func markOf(root *os.Root, name string) fileMark {
+	info, err := root.Stat(name)
+	if err != nil {
+		return fileMark{settled: errors.Is(err, fs.ErrNotExist)}
+	}
+	s := fileMark{there: true, size: info.Size(), modified: info.ModTime(), settled: time.Since(info.ModTime()) > coarse}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.inode = st.Ino
+	}
+	return s
+}
+
+// read returns a pipeline's file and its tests, nil if there are none. Neither
+// leaves the folder, through links either: a ConfigMap's stay within it.
+func read(root *os.Root, name string) (data, tests []byte, err error) {
+	if data, err = safefile.ReadIn(root, name, MaxFile); err != nil {
 		return nil, nil, err
 	}
-	tests, err = readBounded(filepath.Join(dir, testFile(name)))
+	tests, err = safefile.ReadIn(root, testFile(name), MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return data, nil, nil
 	}
 	return data, tests, err
-}
-
-func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes", path, info.Size())
-	}
-	return os.ReadFile(path)
 }
 
 func contentHash(parts ...[]byte) string {
@@ -230,7 +291,7 @@ func (f *Folder) swap() {
 			clash[file] = []Problem{{File: file, Message: fmt.Sprintf("the name %q is also that of %s", name, join(others)), Remedy: "give one of them another name"}}
 		}
 	}
-	g := &Generation{Definitions: map[string]*Definition{}}
+	g := Generation{Definitions: map[string]*Definition{}}
 	var active []string
 	for _, file := range sortedKeys(f.files) {
 		e := f.files[file]
@@ -246,8 +307,8 @@ func (f *Folder) swap() {
 		g.Files = append(g.Files, st)
 	}
 	g.Hash = digest(active...)
-	old := f.now.Swap(g)
-	f.report(old, g)
+	new := newGeneration(g)
+	f.report(f.now.Swap(new), new)
 }
 
 func (f *Folder) accept(file string, e *entry) {
@@ -265,6 +326,9 @@ func (f *Folder) report(old, g *Generation) {
 		for _, p := range st.Problems {
 			f.o.Logger.Error("pipeline file", "problem", p.String(), "active", st.Active != "")
 		}
+	}
+	for _, err := range g.errs {
+		f.o.Logger.Warn("a pipeline has no schedule", "error", err)
 	}
 	if old.Hash != g.Hash {
 		f.o.Logger.Info("pipelines active", "count", len(g.Definitions), "generation", g.Hash)

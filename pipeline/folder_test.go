@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -115,10 +116,59 @@ func TestANameClaimedTwiceIsAnErrorInBoth(t *testing.T) {
 
 func TestOversizeFilesAreProblems(t *testing.T) {
 	y := newYard(t)
-	y.put("big.yaml", strings.Repeat("x", maxFile+1))
+	y.put("big.yaml", strings.Repeat("x", MaxFile+1))
 	if got := y.state(); !strings.Contains(got, "at most 1 MiB") {
 		t.Error(got)
 	}
+}
+
+func TestOnlyRegularFilesOfTheFolderAreRead(t *testing.T) {
+	y := newYard(t)
+	secret := filepath.Join(t.TempDir(), "secret.yaml")
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(os.WriteFile(secret, []byte("a secret line"), 0o600))
+	y.put("good.yaml", "good one")
+	y.put("tested.yaml", "tested one")
+	check(syscall.Mkfifo(filepath.Join(y.dir, "pipe.yaml"), 0o600)) // to open it would block
+	check(syscall.Mkfifo(filepath.Join(y.dir, "tested_test.yaml"), 0o600))
+	check(os.Symlink("/dev/zero", filepath.Join(y.dir, "device.yaml")))
+	check(os.Symlink(secret, filepath.Join(y.dir, "outside.yaml")))
+	got := y.state()
+	if !strings.HasPrefix(got, "good one; ! ") || strings.Contains(got, "a secret line") {
+		t.Error(got)
+	}
+	for _, file := range []string{"device.yaml", "outside.yaml", "pipe.yaml", "tested.yaml"} {
+		if !strings.Contains(got, "! "+file+": ") {
+			t.Errorf("%s has no problem: %s", file, got)
+		}
+	}
+}
+
+func TestAScanReadsWhatHasChanged(t *testing.T) {
+	y := newYard(t)
+	y.put("a.yaml", "a one")
+	y.put("b.yaml", "b one")
+	long := time.Now().Add(-time.Hour)
+	for _, name := range []string{"a.yaml", "b.yaml"} {
+		if err := os.Chtimes(filepath.Join(y.dir, name), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y.want("a one; b one")
+	old := y.f.Current()
+	y.want("a one; b one")
+	if y.f.Current() != old {
+		t.Error("a scan that found nothing new made a generation")
+	}
+	y.put("b.yaml", "b two") // of the same size
+	y.want("a one; b two")
+	y.put("b.yaml", "b six")
+	y.want("a one; b six")
 }
 
 func TestConfigMapSwapIsSeen(t *testing.T) {

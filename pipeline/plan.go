@@ -72,9 +72,9 @@ func without(rows, others []Row) []Row {
 func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
 	began := r.o.Now()
 	rep := PlanReport{Pipeline: d.Name, From: from, To: to, ByDay: map[string]int{}}
-	times, dropped := d.times(clock, from, to, maxPlanWindows)
-	if dropped > 0 {
-		return rep, fmt.Errorf("%d runs are more than %d; plan over fewer days", len(times)+dropped, maxPlanWindows)
+	times, more := d.times(clock, from, to, maxPlanWindows)
+	if more {
+		return rep, fmt.Errorf("%w: there are more than %d from %s to %s; plan over fewer days", ErrTooManyRuns, maxPlanWindows, stamp(from), stamp(to))
 	}
 	e := &execution{r: r, d: d}
 	ok, err := e.prepare(ctx)
@@ -89,7 +89,10 @@ func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cr
 		return rep, err
 	}
 	defer unlock()
-	runs := e.rehearsals(times, clock)
+	runs, err := e.rehearsals(ctx, times, clock)
+	if err != nil {
+		return rep, err
+	}
 	rep.Windows = len(runs)
 	if len(runs) == 0 {
 		return rep, nil
@@ -104,24 +107,28 @@ func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cr
 	return rep, nil
 }
 
-// times are the logical times in (from, to], newest max of them.
-func (d *Definition) times(clock *schedule.Cron, from, to time.Time, max int) ([]time.Time, int) {
+// times are the oldest logical times in (from, to], at most max; more reports
+// whether there are others.
+func (d *Definition) times(clock *schedule.Cron, from, to time.Time, max int) (times []time.Time, more bool) {
 	c := d.Cron
 	if c == nil {
 		c = clock
 	}
 	if c == nil {
-		return nil, 0
+		return nil, false
 	}
-	return c.Between(from, to, max)
+	return c.First(from, to, max)
 }
 
 // rehearsals are the runs of a plan: the first computes each baseline's whole
 // history, the others what is new.
-func (e *execution) rehearsals(times []time.Time, clock *schedule.Cron) []compile.Run {
+func (e *execution) rehearsals(ctx context.Context, times []time.Time, clock *schedule.Cron) ([]compile.Run, error) {
 	var runs []compile.Run
 	have := map[string]coverage{}
 	for _, t := range times {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		w, err := e.d.WindowAt(t, clock)
 		if err != nil {
 			continue // no whole bucket has settled
@@ -134,13 +141,16 @@ func (e *execution) rehearsals(times []time.Time, clock *schedule.Cron) []compil
 		}
 		runs = append(runs, run)
 	}
-	return runs
+	return runs, nil
 }
 
 // rehearse executes the runs in one transaction that is never committed.
 func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanReport) ([]Row, error) {
 	needs := map[string][]compile.Range{}
 	for _, run := range runs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for table, rs := range e.program.Needs(run) {
 			needs[table] = mergeRanges(append(needs[table], rs...))
 		}
@@ -231,7 +241,11 @@ func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cro
 	if !ok {
 		return "", fmt.Errorf("explain %s: %s", d.Name, e.res.Error)
 	}
-	stmts, err := e.program.Statements(e.rehearsals([]time.Time{t}, clock)[0])
+	runs, err := e.rehearsals(ctx, []time.Time{t}, clock)
+	if err != nil {
+		return "", err
+	}
+	stmts, err := e.program.Statements(runs[0])
 	if err != nil {
 		return "", err
 	}

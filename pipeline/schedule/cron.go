@@ -10,6 +10,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -74,7 +75,7 @@ func (c *Cron) Next(t time.Time) (next time.Time) {
 
 // Prev is the last logical time before t, in UTC; zero if there is none.
 func (c *Cron) Prev(t time.Time) time.Time {
-	for back := time.Hour; back < searchBack; back *= 4 {
+	for back := time.Minute; back < searchBack; back *= 4 {
 		if last := c.last(t.Add(-back), t); !last.IsZero() {
 			return last
 		}
@@ -94,22 +95,38 @@ func (c *Cron) last(from, to time.Time) time.Time {
 	return last
 }
 
-// Between lists the logical times in (after, until], newest last, and at most
-// max of them: the newest. dropped counts the older ones.
-func (c *Cron) Between(after, until time.Time, max int) (times []time.Time, dropped int) {
+// First lists the logical times in (after, until], oldest first. It looks for at
+// most max of them; more reports whether there are others. So it costs little
+// over any span.
+func (c *Cron) First(after, until time.Time, max int) (times []time.Time, more bool) {
 	for n := c.Next(after); !n.IsZero() && !n.After(until); n = c.Next(n) {
-		times = append(times, n)
-		if len(times) > 2*max {
-			cut := len(times) - max
-			dropped += cut
-			times = append(times[:0], times[cut:]...)
+		if len(times) == max {
+			return times, true
 		}
+		times = append(times, n)
 	}
-	if cut := len(times) - max; cut > 0 {
-		dropped += cut
-		times = times[cut:]
+	return times, false
+}
+
+// maxCounted bounds how many logical times Newest counts.
+const maxCounted = 10_000
+
+// Newest lists the newest logical times in (after, until], at most max of them,
+// oldest first. dropped counts the older ones, up to 10,000.
+func (c *Cron) Newest(after, until time.Time, max int) (times []time.Time, dropped int) {
+	all, more := c.First(after, until, max+maxCounted)
+	if cut := len(all) - max; cut > 0 {
+		all, dropped = all[cut:], cut
 	}
-	return times, dropped
+	if !more {
+		return all, dropped
+	}
+	all = all[:0]
+	for t := c.At(until); t.After(after) && len(all) < max; t = c.Prev(t) {
+		all = append(all, t)
+	}
+	slices.Reverse(all)
+	return all, maxCounted
 }
 
 // Window is the half-open interval that the run at logical time t covers: from

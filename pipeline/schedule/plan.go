@@ -97,39 +97,102 @@ func clock(j Job, byName map[string]Job, path []string) (*Cron, error) {
 
 // PlanAt plans the moment now for jobs that Resolve has returned. It is pure.
 func PlanAt(now time.Time, jobs []Job, s State) Plan {
-	p := Plan{Skipped: map[string]int{}}
-	byName := map[string]Job{}
+	p := newPlanner(jobs)
+	p.lookAtAll(now, s)
+	return p.plan()
+}
+
+// planner remembers what it found of each job, so that a look costs what has
+// changed since the last one.
+type planner struct {
+	jobs   []Job
+	byName map[string]Job
+	after  map[string][]string // a job to those that run after it
+	found  map[string]prospect
+	at     time.Time // of the last look at all
+	wake   time.Time // when another look at all is due; zero: none
+}
+
+// prospect is what a look at one job found.
+type prospect struct {
+	due     time.Time // zero: nothing
+	skipped int
+	wake    time.Time // when it may be due next; zero: after another run
+}
+
+func newPlanner(jobs []Job) *planner {
+	p := &planner{jobs: jobs, byName: map[string]Job{}, after: map[string][]string{}, found: map[string]prospect{}}
 	for _, j := range jobs {
-		byName[j.Name] = j
+		p.byName[j.Name] = j
+		for _, up := range j.After {
+			p.after[up] = append(p.after[up], j.Name)
+		}
 	}
-	for _, j := range jobs {
-		if next := j.Cron.Next(now); !next.IsZero() {
-			p.wake(next)
-		}
-		if s.Running[j.Name] {
-			continue
-		}
-		t, skipped := nextTime(now, j, s)
-		if skipped > 0 {
-			p.Skipped[j.Name] = skipped
-		}
-		if t.IsZero() || !upstreamDone(t, j, byName, s) {
-			continue
-		}
-		if f, ok := s.Failed[j.Name]; ok && f.At.Equal(t) && now.Before(f.Retry) {
-			p.wake(f.Retry)
-			continue
-		}
-		p.Due = append(p.Due, Due{j.Name, t})
-	}
-	slices.SortStableFunc(p.Due, func(a, b Due) int { return a.At.Compare(b.At) })
 	return p
 }
 
-func (p *Plan) wake(t time.Time) {
-	if p.Wake.IsZero() || t.Before(p.Wake) {
-		p.Wake = t
+// lookAtAll looks at every job.
+func (p *planner) lookAtAll(now time.Time, s State) {
+	p.at, p.wake = now, time.Time{}
+	for _, j := range p.jobs {
+		p.look(now, j, s)
 	}
+}
+
+// stale reports whether time alone may have made another job due, or the clock
+// was put back.
+func (p *planner) stale(now time.Time) bool {
+	return now.Before(p.at) || !p.wake.IsZero() && !now.Before(p.wake)
+}
+
+// lookAt looks at a job whose state has changed, and at those that run after it.
+func (p *planner) lookAt(now time.Time, name string, s State) {
+	for _, n := range append([]string{name}, p.after[name]...) {
+		if j, ok := p.byName[n]; ok {
+			p.look(now, j, s)
+		}
+	}
+}
+
+func (p *planner) look(now time.Time, j Job, s State) {
+	f := prospect{wake: j.Cron.Next(now)}
+	if !s.Running[j.Name] {
+		var t time.Time
+		t, f.skipped = nextTime(now, j, s)
+		switch failed, ok := s.Failed[j.Name]; {
+		case t.IsZero() || !upstreamDone(t, j, p.byName, s):
+		case ok && failed.At.Equal(t) && now.Before(failed.Retry):
+			f.wake = earlier(f.wake, failed.Retry)
+		default:
+			f.due = t
+		}
+	}
+	p.found[j.Name] = f
+	p.wake = earlier(p.wake, f.wake)
+}
+
+// plan is what was found, in the order in which to do it.
+func (p *planner) plan() Plan {
+	out := Plan{Skipped: map[string]int{}, Wake: p.wake}
+	for _, j := range p.jobs {
+		f := p.found[j.Name]
+		if f.skipped > 0 {
+			out.Skipped[j.Name] = f.skipped
+		}
+		if !f.due.IsZero() {
+			out.Due = append(out.Due, Due{j.Name, f.due})
+		}
+	}
+	slices.SortStableFunc(out.Due, func(a, b Due) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// earlier is the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // nextTime is the oldest logical time that the job has yet to run. A job that
@@ -139,7 +202,7 @@ func nextTime(now time.Time, j Job, s State) (time.Time, int) {
 	if !ok {
 		return j.Cron.At(now), 0
 	}
-	times, dropped := j.Cron.Between(done, now, max(1, j.CatchUp))
+	times, dropped := j.Cron.Newest(done, now, max(1, j.CatchUp))
 	if len(times) == 0 {
 		return time.Time{}, 0
 	}

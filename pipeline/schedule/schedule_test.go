@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,13 +79,67 @@ func TestWindowsAreWholeBucketsThatHaveSettled(t *testing.T) {
 
 func TestClockChangesLoseNoInstant(t *testing.T) {
 	ny := mustParse(t, "30 1,2 * * *", "America/New_York")
-	spring, _ := ny.Between(ts("2026-03-08 05:00"), ts("2026-03-08 12:00"), 9)
+	spring, _ := ny.First(ts("2026-03-08 05:00"), ts("2026-03-08 12:00"), 9)
 	if got := fmt.Sprint(spring); got != "[2026-03-08 06:30:00 +0000 UTC]" {
 		t.Errorf("spring: 02:30 does not exist: %s", got)
 	}
-	autumn, _ := ny.Between(ts("2026-11-01 04:00"), ts("2026-11-01 12:00"), 9)
+	autumn, _ := ny.First(ts("2026-11-01 04:00"), ts("2026-11-01 12:00"), 9)
 	if len(autumn) != 3 { // 01:30 EDT, 01:30 EST, 02:30 EST
 		t.Errorf("autumn: %v", autumn)
+	}
+}
+
+func TestAnyLengthOfTimeCostsLittle(t *testing.T) {
+	minutely, leap := mustParse(t, "* * * * *", ""), mustParse(t, "0 0 29 2 *", "")
+	ages := [2]time.Time{time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+	// Counted one by one, these would take hours.
+	if times, more := minutely.First(ages[0], ages[1], 1000); len(times) != 1000 || !more || times[0] != ages[0].Add(time.Minute) {
+		t.Errorf("first: %d, more %v, from %v", len(times), more, times[0])
+	}
+	times, dropped := minutely.Newest(ages[0], ages[1], 3)
+	if len(times) != 3 || dropped != maxCounted || times[2] != ages[1] || times[0] != ages[1].Add(-2*time.Minute) {
+		t.Errorf("newest: %v, dropped %d", times, dropped)
+	}
+	if times, dropped := leap.Newest(ts("2000-01-01 00:00"), ts("2026-11-24 10:00"), 2); len(times) != 2 || dropped != 5 || times[1] != ts("2024-02-29 00:00") {
+		t.Errorf("leap days: %v, dropped %d", times, dropped)
+	}
+}
+
+func TestAPlanThatIsKeptUpToDateIsThatOfANewPlanner(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	jobs, errs := Resolve([]Job{
+		{Name: "a", Cron: mustParse(t, "*/5 * * * *", ""), CatchUp: 3}, {Name: "b", After: []string{"a"}, CatchUp: 3},
+		{Name: "c", Cron: mustParse(t, "7 * * * *", ""), CatchUp: 1}, {Name: "d", After: []string{"b", "c"}, CatchUp: 2},
+	})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	s := State{Done: map[string]time.Time{}, Failed: map[string]Failure{}, Running: map[string]bool{}}
+	now := ts("2026-11-24 10:06")
+	p := newPlanner(jobs)
+	p.lookAtAll(now, s)
+	for step := range 5000 {
+		j := jobs[random.IntN(len(jobs))]
+		switch random.IntN(4) {
+		case 0:
+			s.Running[j.Name] = true
+		case 1:
+			delete(s.Running, j.Name)
+			s.Done[j.Name] = j.Cron.At(now)
+		case 2:
+			delete(s.Running, j.Name)
+			s.Failed[j.Name] = Failure{At: j.Cron.At(now), Retry: now.Add(time.Minute)}
+		case 3:
+			now = now.Add(time.Duration(random.IntN(90)) * time.Second)
+		}
+		if p.stale(now) {
+			p.lookAtAll(now, s)
+		} else {
+			p.lookAt(now, j.Name, s)
+		}
+		if got, want := planText(p.plan()), planText(PlanAt(now, jobs, s)); got != want {
+			t.Fatalf("step %d: %q, want %q", step, got, want)
+		}
 	}
 }
 
@@ -91,8 +148,8 @@ func planText(p Plan) string {
 	for _, d := range p.Due {
 		fmt.Fprintf(&b, "%s@%s ", d.Job, d.At.Format("15:04"))
 	}
-	for j, n := range p.Skipped {
-		fmt.Fprintf(&b, "%s skips %d ", j, n)
+	for _, j := range slices.Sorted(maps.Keys(p.Skipped)) {
+		fmt.Fprintf(&b, "%s skips %d ", j, p.Skipped[j])
 	}
 	return strings.TrimSpace(b.String())
 }
@@ -151,7 +208,10 @@ func TestSchedulerRunsInOrderRetriesAndDrains(t *testing.T) {
 		var log []string
 		attempts := 0
 		began := time.Now() // midnight 2000-01-01 UTC
-		jobs := []Job{{Name: "up", Cron: mustParse(t, "5 * * * *", ""), CatchUp: 5}, {Name: "down", After: []string{"up"}, CatchUp: 5}}
+		jobs, errs := Resolve([]Job{{Name: "up", Cron: mustParse(t, "5 * * * *", ""), CatchUp: 5}, {Name: "down", After: []string{"up"}, CatchUp: 5}})
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
 		running := map[string]int{}
 		s := New(Options{
 			Jobs: func() []Job { return jobs }, Workers: 2,

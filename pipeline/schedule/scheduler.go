@@ -24,7 +24,8 @@ var ErrWait = errors.New("what runs need is away or out of order")
 
 // Options wire a Scheduler.
 type Options struct {
-	// Jobs returns the active jobs; called at each look.
+	// Jobs returns the active jobs, resolved; called at each look. It returns the
+	// same slice as long as nothing has changed.
 	Jobs func() []Job
 	// Run executes one logical time. It is never called twice at once for a job.
 	Run     func(ctx context.Context, d Due) error
@@ -41,6 +42,8 @@ type Scheduler struct {
 	poke  chan struct{}
 	ended chan ended
 	state State
+	plans *planner
+	fresh []string // jobs whose state has changed since the last look
 	// warned holds what was last said of a job, so that it is said once.
 	warned map[string]string
 }
@@ -62,7 +65,7 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{
 		o: o, poke: make(chan struct{}, 1), ended: make(chan ended, o.Workers),
 		state:  State{Done: map[string]time.Time{}, Failed: map[string]Failure{}, Running: map[string]bool{}},
-		warned: map[string]string{},
+		warned: map[string]string{}, plans: newPlanner(nil),
 	}
 	return s
 }
@@ -107,12 +110,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // sleep.
 func (s *Scheduler) start(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 	now := s.o.Now()
-	jobs, errs := Resolve(s.o.Jobs())
-	for _, err := range errs {
-		s.warn("resolve "+err.Error(), err.Error())
-	}
-	s.rewind(now, jobs)
-	p := PlanAt(now, jobs, s.state)
+	p := s.look(now)
 	for job, n := range p.Skipped {
 		s.warn(job, "missed runs are beyond the catch-up bound; backfill them", "pipeline", job, "runs", n)
 	}
@@ -121,12 +119,36 @@ func (s *Scheduler) start(ctx context.Context, wg *sync.WaitGroup) time.Duration
 			break
 		}
 		s.state.Running[d.Job] = true
+		s.fresh = append(s.fresh, d.Job)
 		wg.Go(func() { s.ended <- ended{d, s.o.Run(ctx, d)} })
 	}
 	if p.Wake.IsZero() {
 		return idle
 	}
 	return min(idle, max(0, p.Wake.Sub(now)))
+}
+
+// look brings the plan up to date: for every job if time or the jobs have moved
+// on, otherwise for those whose state has changed.
+func (s *Scheduler) look(now time.Time) Plan {
+	jobs := s.o.Jobs()
+	if same := sameSlice(jobs, s.plans.jobs); !same || s.plans.stale(now) {
+		if !same {
+			s.plans = newPlanner(jobs)
+		}
+		s.rewind(now, jobs)
+		s.plans.lookAtAll(now, s.state)
+	} else {
+		for _, job := range s.fresh {
+			s.plans.lookAt(now, job, s.state)
+		}
+	}
+	s.fresh = s.fresh[:0]
+	return s.plans.plan()
+}
+
+func sameSlice(a, b []Job) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // ahead is how far a completed logical time may be ahead of the clock before
@@ -166,6 +188,7 @@ func (s *Scheduler) warn(key, msg string, args ...any) {
 func (s *Scheduler) finish(e ended) {
 	job := e.due.Job
 	delete(s.state.Running, job)
+	s.fresh = append(s.fresh, job)
 	if e.err == nil {
 		s.complete(e.due)
 		return
