@@ -228,6 +228,7 @@ type HTTP struct {
 	TLS         KeyPair
 	Tokens      []Token
 	MaxRequests int // answered at the same time
+	MaxConns    int // open at the same time
 }
 
 // KeyPair are the files of a server's certificate, which are read again when

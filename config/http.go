@@ -23,7 +23,8 @@ func httpType() strict.Type[HTTP] {
 			strict.F("key", strict.NonEmpty(), func(k *KeyPair) *string { return &k.Key }, "File with the certificate's key, in PEM; read again like it."),
 		), func(h *H) *KeyPair { return &h.TLS }, "HTTPS in place of HTTP."),
 		strict.F("tokens", strict.List(tokenType()), func(h *H) *[]Token { return &h.Tokens }, "Who may ask. With any, every request but `/healthz` needs one, on loopback too: `Authorization: Bearer TOKEN`, or TOKEN as the password of basic authentication."),
-		strict.F("max_requests", strict.Int(1, 100_000), func(h *H) *int { return &h.MaxRequests }, "Requests that are answered at the same time; one more gets 503.").Default("64"),
+		strict.F("max_requests", strict.Int(1, 100_000), func(h *H) *int { return &h.MaxRequests }, "Requests that are answered at the same time, at most half of them to one token; one more gets 503.").Default("64"),
+		strict.F("max_connections", strict.Int(1, 1_000_000), func(h *H) *int { return &h.MaxConns }, "Open connections. Beyond it the one that has waited longest for a request is closed.").Default("512"),
 	)
 }
 
@@ -31,7 +32,7 @@ func tokenType() strict.Type[Token] {
 	type T = Token
 	return strict.Checked(strict.Object(
 		strict.F("name", nameText(), func(t *T) *string { return &t.Name }, "Name, unique, for the audit log.").Needed(),
-		strict.F("role", strict.Enum(RoleRead, RoleWrite, RoleAdmin), func(t *T) *Role { return &t.Role }, "`read`: queries, tables, status, metrics, and looking at pipelines and findings. `write`: also running pipelines. `admin`: everything.").Needed(),
+		strict.F("role", strict.Enum(RoleRead, RoleWrite, RoleAdmin), func(t *T) *Role { return &t.Role }, "`read`: queries, tables, status, metrics, and looking at pipelines and findings. `write`: also running the pipelines of the folder, and what others bring as a dry run. `admin`: everything, such as running a pipeline that is not in the folder.").Needed(),
 		strict.F("token", strict.Hidden(), func(t *T) *Secret { return &t.Token }, "The token, at least 16 characters; or one of the two keys below."),
 		strict.F("token_file", strict.NonEmpty(), func(t *T) *string { return &t.File }, "File with the token; read again when it changes."),
 		strict.F("sha256", strict.NonEmpty(), func(t *T) *string { return &t.SHA256 }, "SHA-256 of the token in hexadecimal, so that the configuration holds no secret: `printf %s \"$TOKEN\" | sha256sum`."),

@@ -118,7 +118,7 @@ func (a *app) openPipelines(ctx context.Context) error {
 		return err
 	}
 	a.sched = schedule.New(schedule.Options{
-		Jobs: func() []schedule.Job { return pipeline.Jobs(a.folder.Current().List()) },
+		Jobs: func() []schedule.Job { return a.folder.Current().Jobs() },
 		Run:  a.runDue, Workers: a.cfg.Pipelines.MaxRuns, Logger: a.log,
 	})
 	a.history = &history{read: a.runner.Progress, disks: a.disks.Look, log: a.log}
@@ -133,7 +133,7 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 	if !ok {
 		return nil // removed meanwhile
 	}
-	clocks, _ := pipeline.Clocks(g.List())
+	clocks, _ := g.Clocks()
 	results, err := a.runner.RunDue(ctx, d, clocks[d.Name], due.At)
 	for _, r := range results {
 		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,

@@ -26,8 +26,8 @@ func (a *app) listen(ctx context.Context) error {
 	}
 	h := a.cfg.HTTP
 	a.http, err = serve.Listen(ctx, serve.Options{
-		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens), MaxRequests: h.MaxRequests,
-		MaxRunning: a.cfg.Query.MaxRunning, MaxWaiting: a.cfg.Query.MaxWaiting,
+		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens), MaxRequests: h.MaxRequests, MaxConns: h.MaxConns,
+		MaxRunning: a.cfg.Query.MaxRunning, MaxWaiting: a.cfg.Query.MaxWaiting, Timeout: a.cfg.Query.Timeout,
 		Backend: a.backend, Gatherer: reg, Audit: a.audit, TablesOf: a.engine.TablesOf, Logger: a.log,
 	})
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/query/duckdb"
@@ -81,12 +82,12 @@ func (c *cli) parse(ctx context.Context, path string, confiner *duckdb.Parser) (
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := safefile.Read(path, pipeline.MaxFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
 	ext := filepath.Ext(path)
-	tests, err := os.ReadFile(strings.TrimSuffix(path, ext) + "_test" + ext)
+	tests, err := safefile.Read(strings.TrimSuffix(path, ext)+"_test"+ext, pipeline.MaxFile)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, fmt.Errorf("read tests: %w", err)
 	}
@@ -201,8 +202,10 @@ func (c *cli) planCommand() *cobra.Command {
 }
 
 func (c *cli) runCommand() *cobra.Command {
-	cmd := c.verb("run NAME", "Run a pipeline once, at a logical time (now, if none is given)",
-		exactArgs(1, "the name of a pipeline"), (*cli).withWriter, argAt)
+	cmd := c.verb("run NAME|FILE", "Run a pipeline once, at a logical time (now, if none is given)",
+		exactArgs(1, "the name of a pipeline, or a file"), (*cli).withWriter, argAt)
+	cmd.Long = "Runs one window of an active pipeline. A file that is not in the folder is run too; for that a daemon\n" +
+		"with tokens asks for the role admin, or for --dry-run and the role write."
 	cmd.Flags().Bool(flagName(argDryRun), false, "compute and print, write nothing")
 	return cmd
 }
@@ -271,10 +274,10 @@ func pipelineCommand(cmd *cobra.Command, verb string, args []string) (serve.Comm
 	if !isFile(args[0]) {
 		return sc, nil
 	}
-	if verb != "plan" && verb != "explain" {
+	if verb != "plan" && verb != "explain" && verb != "run" {
 		return sc, fmt.Errorf("%w: %s takes the name of an active pipeline, not a file", errUsage, verb)
 	}
-	data, err := os.ReadFile(args[0])
+	data, err := safefile.Read(args[0], pipeline.MaxFile)
 	if err != nil {
 		return sc, fmt.Errorf("read pipeline: %w", err)
 	}

@@ -104,11 +104,15 @@ func (c *cli) load() (config.Config, error) {
 	if c.dataDir != "" {
 		env = append(env[:len(env):len(env)], "LAKEWARD_DATA_DIR="+c.dataDir)
 	}
-	path := c.configPath
-	if path == "" {
-		path = lookupEnv(env, "LAKEWARD_CONFIG")
+	return config.Load(c.configFile(), env)
+}
+
+// configFile is the configuration's path; empty if there is none.
+func (c *cli) configFile() string {
+	if c.configPath != "" {
+		return c.configPath
 	}
-	return config.Load(path, env)
+	return lookupEnv(c.env, "LAKEWARD_CONFIG")
 }
 
 func lookupEnv(env []string, key string) string {

@@ -19,10 +19,12 @@ func (c *cli) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := startApp(cmd.Context(), cfg, c.logger(cfg.Log.Level.Slog(), cfg.Log.Format == config.LogJSON))
+			log := c.logger(cfg.Log.Level.Slog(), cfg.Log.Format == config.LogJSON)
+			a, err := startApp(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
 			}
+			warnExposed(cfg, c.configFile(), c.env, log)
 			return a.run(cmd.Context(), appOptions{})
 		},
 	}

@@ -30,10 +30,10 @@ const (
 	argAt     = "at"
 	argFrom   = "from"
 	argTo     = "to"
-	argDryRun = "dry_run"
+	argDryRun = serve.ArgDryRun
 	argLimit  = "limit"
 	argStatus = "status"
-	argData   = "data" // a pipeline that is not in the folder
+	argData   = serve.ArgPipeline
 )
 
 func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
@@ -144,9 +144,17 @@ func (v *verbs) plan(ctx context.Context, c serve.Command) (serve.Report, error)
 	clocks, _ := pipeline.Clocks(withDefinition(g, d))
 	rep, err := v.runner.Plan(ctx, d, live, clocks[d.Name], from, to)
 	if err != nil {
-		return serve.Report{}, err
+		return serve.Report{}, asked(err)
 	}
 	return report(rep.String(), rep)
+}
+
+// asked marks what is wrong with the request itself.
+func asked(err error) error {
+	if errors.Is(err, pipeline.ErrTooManyRuns) {
+		return fmt.Errorf("%w: %w", serve.ErrInvalid, err)
+	}
+	return err
 }
 
 // withDefinition is the generation's list with d in its place.
@@ -203,7 +211,7 @@ func (v *verbs) run(ctx context.Context, c serve.Command) (serve.Report, error) 
 	if err != nil {
 		return serve.Report{}, err
 	}
-	clocks, _ := pipeline.Clocks(g.List())
+	clocks, _ := g.Clocks()
 	w, err := d.WindowAt(at, clocks[d.Name])
 	if err != nil {
 		return serve.Report{}, err
@@ -279,7 +287,7 @@ func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, er
 	if from.IsZero() {
 		return serve.Report{}, fmt.Errorf("%w: say from when to backfill (--from)", serve.ErrInvalid)
 	}
-	clocks, _ := pipeline.Clocks(g.List())
+	clocks, _ := g.Clocks()
 	counts := map[string]int{}
 	var rows int64
 	err = v.runner.Backfill(ctx, ds, clocks, from, to, func(r pipeline.Result) {
@@ -287,7 +295,7 @@ func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, er
 		rows += r.RowsOut
 	})
 	if err != nil {
-		return serve.Report{}, errors.Join(fmt.Errorf("after %d runs", counts[pipeline.StatusSucceeded]), err)
+		return serve.Report{}, asked(errors.Join(fmt.Errorf("after %d runs", counts[pipeline.StatusSucceeded]), err))
 	}
 	return report(fmt.Sprintf("%d runs succeeded, %d skipped, %d rows out\n", counts[pipeline.StatusSucceeded], counts[pipeline.StatusSkipped], rows), counts)
 }

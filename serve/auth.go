@@ -10,8 +10,8 @@ import (
 const howToPass = "pass one with --token-file FILE, LAKEWARD_TOKEN_FILE or LAKEWARD_TOKEN (in HTTP: Authorization: Bearer TOKEN)"
 
 // allow lets through those who may do what needs the role, as many at a time
-// as are answered.
-func (s *Server) allow(needed Role, next http.HandlerFunc) http.HandlerFunc {
+// as there are slots.
+func (s *Server) allow(needed Role, places *slots, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, ok := s.identify(w, r, needed)
 		if !ok {
@@ -21,15 +21,14 @@ func (s *Server) allow(needed Role, next http.HandlerFunc) http.HandlerFunc {
 		if !s.permit(w, r, needed, r.Method+" "+r.URL.Path) {
 			return
 		}
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-		default:
+		leave, err := places.enter(id.Name, s.keys != nil)
+		if err != nil {
 			s.metrics.busy.Inc()
 			w.Header().Set("Retry-After", "1")
-			fail(w, http.StatusServiceUnavailable, fmt.Errorf("%d requests are being answered already (http.max_requests): try again in a moment", cap(s.slots)))
+			fail(w, http.StatusServiceUnavailable, err)
 			return
 		}
+		defer leave()
 		next(w, r)
 	}
 }
@@ -41,28 +40,36 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request, needed Role) (
 		return id, true
 	}
 	secret := presented(r)
-	now := s.opts.Now()
 	if secret == "" {
 		s.metrics.denied.WithLabelValues("missing").Inc()
 		s.challenge(w, fmt.Errorf("a token with the role %s is needed: %s", needed, howToPass))
 		return id, false
 	}
-	if s.failures.blocked(r.RemoteAddr, now) {
-		s.metrics.denied.WithLabelValues("blocked").Inc()
-		w.Header().Set("Retry-After", "60")
-		fail(w, http.StatusTooManyRequests, fmt.Errorf("%d wrong tokens came from this address within %s: wait for a minute", failuresMost, failuresWithin))
-		return id, false
-	}
+	// A good token is always let in: whoever guesses from the same address
+	// cannot lock it out.
 	t, ok := s.keys.find(secret)
 	if !ok {
-		s.failures.add(r.RemoteAddr, now)
-		s.metrics.denied.WithLabelValues("wrong").Inc()
-		s.opts.Logger.Warn("a wrong token was presented", "remote", r.RemoteAddr, "path", r.URL.Path)
-		s.challenge(w, fmt.Errorf("the token is not known here; one with the role %s is needed: %s", needed, howToPass))
+		s.refuseToken(w, r, needed)
 		return id, false
 	}
 	id.Name, id.Role = t.Name, t.Role
 	return id, true
+}
+
+// refuseToken answers a wrong token. Beyond a number of them from one address
+// the answer comes late, so that guessing is slow.
+func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, needed Role) {
+	if !s.failures.add(r.RemoteAddr, s.opts.Now()) {
+		s.metrics.denied.WithLabelValues("wrong").Inc()
+		s.opts.Logger.Warn("a wrong token was presented", "remote", r.RemoteAddr, "path", r.URL.Path)
+		s.challenge(w, fmt.Errorf("the token is not known here; one with the role %s is needed: %s", needed, howToPass))
+		return
+	}
+	s.metrics.denied.WithLabelValues("blocked").Inc()
+	s.failures.delay(r.Context(), s.opts.GuessDelay)
+	w.Header().Set("Retry-After", "60")
+	fail(w, http.StatusTooManyRequests, fmt.Errorf("the token is not known here, and %d wrong ones came from this address within %s: wait for a minute",
+		failuresMost, failuresWithin))
 }
 
 // presented is the request's token: a bearer's, or for browsers and scrapers

@@ -1,22 +1,26 @@
 package serve
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
 )
 
 const (
-	failuresWithin = time.Minute
-	failuresMost   = 20   // wrong tokens of one address within it
-	failuresKept   = 4096 // addresses remembered
+	failuresWithin  = time.Minute
+	failuresMost    = 20   // wrong tokens of one address within it
+	failuresKept    = 4096 // addresses remembered
+	failuresDelay   = time.Second
+	failuresDelayed = 64 // answers that wait at the same time
 )
 
 // failures counts wrong tokens by the address that sent them, so that guessing
 // is slow and its log short.
 type failures struct {
-	mu sync.Mutex
-	by map[netip.Addr]failed
+	mu      sync.Mutex
+	by      map[netip.Addr]failed
+	waiting int // answers that are delayed
 }
 
 type failed struct {
@@ -24,17 +28,10 @@ type failed struct {
 	n     int
 }
 
-// blocked reports whether the address has to wait.
-func (f *failures) blocked(remote string, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	x, ok := f.by[network(remote)]
-	return ok && now.Sub(x.since) < failuresWithin && x.n >= failuresMost
-}
-
-// add counts one. When too many addresses are remembered, all are forgotten:
-// tokens are too long to be guessed by many, and memory is bounded.
-func (f *failures) add(remote string, now time.Time) {
+// add counts one, and reports whether there are too many by now. When too many
+// addresses are remembered, all are forgotten: tokens are too long to be
+// guessed by many, and memory is bounded.
+func (f *failures) add(remote string, now time.Time) (tooMany bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := network(remote)
@@ -47,6 +44,30 @@ func (f *failures) add(remote string, now time.Time) {
 		f.by = map[netip.Addr]failed{}
 	}
 	f.by[a] = x
+	return x.n > failuresMost
+}
+
+// delay lets an answer wait. Only few wait at a time: the others are answered
+// at once, and have learned nothing either.
+func (f *failures) delay(ctx context.Context, d time.Duration) {
+	f.mu.Lock()
+	full := f.waiting >= failuresDelayed
+	if !full {
+		f.waiting++
+	}
+	f.mu.Unlock()
+	if full {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	f.waiting--
+	f.mu.Unlock()
 }
 
 // network is the address, or for IPv6 the /64 that one host can choose from.

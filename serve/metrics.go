@@ -135,6 +135,7 @@ type serverMetrics struct {
 	registry *prometheus.Registry
 	denied   *prometheus.CounterVec // by reason
 	busy     prometheus.Counter
+	evicted  prometheus.Counter
 	refused  *prometheus.CounterVec // by limit
 }
 
@@ -142,14 +143,18 @@ func newServerMetrics(s *Server) *serverMetrics {
 	m := &serverMetrics{
 		registry: prometheus.NewRegistry(),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lakeward_http_denied_total",
-			Help: "Requests without a token (missing), with a wrong one (wrong), after too many wrong ones (blocked), or beyond the token's role (role)."}, []string{"reason"}),
-		busy:    prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_busy_total", Help: "Requests refused because http.max_requests were being answered."}),
+			Help: "Requests without a token (missing), with a wrong one (wrong), with one wrong token too many from the address (blocked), or beyond the token's role (role)."}, []string{"reason"}),
+		busy: prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_busy_total",
+			Help: "Requests refused because http.max_requests, or half of them for one token, were being answered."}),
+		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "lakeward_http_connections_evicted_total",
+			Help: "Connections closed because http.max_connections were open; the one that had waited longest for a request is closed."}),
 		refused: newRefusals(),
 	}
 	for _, reason := range []string{"missing", "wrong", "blocked", "role"} {
 		m.denied.WithLabelValues(reason)
 	}
-	m.registry.MustRegister(m.denied, m.busy, m.refused, prometheus.NewCounterFunc(prometheus.CounterOpts{
+	m.registry.MustRegister(m.denied, m.busy, m.evicted, m.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lakeward_http_connections", Help: "Open connections."}, func() float64 { return float64(s.conns.count()) }), prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "lakeward_audit_lost_total", Help: "Entries that could not be written to the audit log."}, s.opts.Audit.lost))
 	if s.cert != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

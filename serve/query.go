@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -69,6 +70,12 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	began := s.opts.Now()
 	e := Entry{Action: "query", SQL: q.SQL}
+	q.Timeout = shorter(q.Timeout, s.opts.Timeout)
+	out, err := newPaced(w, q.Timeout, s.opts.Stall)
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err)
+		return
+	}
 	answer, end, err := s.ask(r.Context(), q)
 	if err != nil {
 		s.record(r.Context(), began, e, err)
@@ -81,7 +88,6 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	media, write := negotiate(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Trailer", trailerError)
-	out := &watched{ResponseWriter: w}
 	err = write(out, rows)
 	e.Rows = rows.rows
 	if out.gone {
@@ -101,14 +107,14 @@ func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, e
 	if err != nil {
 		return nil, nil, err
 	}
-	within := waitMost
-	if q.Timeout > 0 {
-		within = min(within, q.Timeout)
-	}
-	leave, err := s.admit.enter(ctx, within)
+	began := time.Now()
+	leave, err := s.admit.enter(ctx, shorter(q.Timeout, waitMost))
 	if err != nil {
 		cancel()
 		return nil, nil, err
+	}
+	if q.Timeout > 0 { // the waiting counts
+		q.Timeout = max(q.Timeout-time.Since(began), time.Millisecond)
 	}
 	end = func() { leave(); cancel() }
 	if answer, err = s.opts.Backend.Query(ctx, q); err != nil {
@@ -116,6 +122,14 @@ func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, e
 		return nil, nil, err
 	}
 	return answer, end, nil
+}
+
+// shorter is the shorter of two times, of which 0 is no bound.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
 }
 
 type rowWriter func(http.ResponseWriter, array.RecordReader) error

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"time"
@@ -53,14 +54,39 @@ func (c *counted) Next() bool {
 	return true
 }
 
-// watched notices that whoever asked has gone.
-type watched struct {
+// paced writes an answer whose client has to take it: each part within a while,
+// and all of it soon after the query's own time. A client that does not read
+// would hold the query's place otherwise.
+type paced struct {
 	http.ResponseWriter
-	gone bool
+	rc    *http.ResponseController
+	stall time.Duration // for one part
+	last  time.Time     // for all; zero: no bound
+	gone  bool          // whoever asked takes no more
 }
 
-func (w *watched) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	w.gone = w.gone || err != nil
+func newPaced(w http.ResponseWriter, within, stall time.Duration) (*paced, error) {
+	p := &paced{ResponseWriter: w, rc: http.NewResponseController(w), stall: stall}
+	if within > 0 {
+		p.last = time.Now().Add(within + stall)
+	}
+	// The query has its own time before the first part.
+	if err := p.rc.SetWriteDeadline(p.last); err != nil {
+		return nil, fmt.Errorf("bound the answer: %w", err)
+	}
+	return p, nil
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	by := time.Now().Add(p.stall)
+	if !p.last.IsZero() && p.last.Before(by) {
+		by = p.last
+	}
+	if err := p.rc.SetWriteDeadline(by); err != nil {
+		p.gone = true
+		return 0, err
+	}
+	n, err := p.ResponseWriter.Write(b)
+	p.gone = p.gone || err != nil
 	return n, err
 }

@@ -1,14 +1,18 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,8 +30,13 @@ const maxRequestBytes = 1 << 20
 const (
 	maxHeaderBytes  = 64 << 10
 	headerWithin    = 10 * time.Second
-	bodyWithin      = 30 * time.Second
+	requestWithin   = 30 * time.Second // header and body
+	answerWithin    = time.Minute      // from the request, or from the end of a long command
+	defaultStall    = 30 * time.Second
+	idleWithin      = 2 * time.Minute // between two requests
 	defaultRequests = 64
+	defaultConns    = 512
+	probesMost      = 16 // health, readiness, metrics and the status page have places of their own
 )
 
 // Options are what a Server is made of.
@@ -36,15 +45,20 @@ type Options struct {
 	Insecure    bool   // allow an address that is not loopback without TLS and tokens
 	Cert, Key   string // files; empty: plain HTTP. They are read again when they change
 	Tokens      []Token
-	MaxRequests int // answered at the same time; 0: 64
+	MaxRequests int // answered at the same time, at most half of them to one token; 0: 64
+	MaxConns    int // open at the same time; 0: 512
 	MaxRunning  int // queries at the same time; 0: 4
 	MaxWaiting  int // queries that wait for one of those to end
-	Backend     Backend
-	Gatherer    prometheus.Gatherer
-	Audit       *Audit                    // nil: nothing is recorded; the caller closes it after the server
-	TablesOf    func(sql string) []string // for the audit log; may be nil
-	Logger      *slog.Logger
-	Now         func() time.Time // nil: time.Now
+	// Timeout bounds a query with its waiting; 0: what the query asks for.
+	Timeout    time.Duration
+	Backend    Backend
+	Gatherer   prometheus.Gatherer
+	Audit      *Audit                    // nil: nothing is recorded; the caller closes it after the server
+	TablesOf   func(sql string) []string // for the audit log; may be nil
+	GuessDelay time.Duration             // of the answer to one wrong token too many; 0: 1s
+	Stall      time.Duration             // for the client to take a part of a long answer; 0: 30s
+	Logger     *slog.Logger
+	Now        func() time.Time // nil: time.Now
 }
 
 // Server answers HTTP on one address.
@@ -56,8 +70,10 @@ type Server struct {
 	cert     *livefile.Value[*tls.Certificate] // nil: plain HTTP
 	keys     *keyring                          // nil: everybody may do everything
 	failures failures
-	slots    chan struct{} // one for each request that is answered
-	admit    *admission    // of queries
+	conns    *conns
+	requests *slots
+	probes   *slots
+	admit    *admission // of queries
 	life     *life
 	metrics  *serverMetrics
 }
@@ -74,7 +90,16 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.MaxRequests <= 0 {
 		o.MaxRequests = defaultRequests
 	}
-	s := &Server{opts: o, slots: make(chan struct{}, o.MaxRequests), admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
+	if o.GuessDelay <= 0 {
+		o.GuessDelay = failuresDelay
+	}
+	if o.Stall <= 0 {
+		o.Stall = defaultStall
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = defaultConns
+	}
+	s := &Server{opts: o, requests: newSlots(o.MaxRequests), probes: newSlots(probesMost), admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
 	var err error
 	if o.Cert != "" {
 		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
@@ -90,11 +115,17 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if s.ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listen on http.listen %s: %w (is another daemon running? set http.listen to a free address)", o.Listen, err)
 	}
+	s.conns = newConns(o.MaxConns, s.metrics.evicted.Inc)
+	// The deadlines hold for every route. One that takes long moves its own,
+	// once the request has been read.
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerWithin,
+		ReadTimeout:       requestWithin,
+		WriteTimeout:      answerWithin,
+		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    maxHeaderBytes,
-		IdleTimeout:       2 * time.Minute,
+		ConnState:         s.conns.changed,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	if s.cert != nil {
@@ -153,11 +184,14 @@ func (s *Server) Close() error { return s.http.Close() }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(pattern string, needed Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.allow(needed, h)) }
+	handle := func(pattern string, needed Role, h http.HandlerFunc) {
+		mux.HandleFunc(pattern, s.allow(needed, s.requests, h))
+	}
+	probe := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, s.allow(RoleRead, s.probes, h)) }
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	handle("GET /readyz", RoleRead, s.ready)
-	handle("GET /metrics", RoleRead, promhttp.HandlerFor(prometheus.Gatherers{s.opts.Gatherer, s.metrics.registry}, promhttp.HandlerOpts{}).ServeHTTP)
-	handle("GET /{$}", RoleRead, s.page)
+	probe("GET /readyz", s.ready)
+	probe("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{s.opts.Gatherer, s.metrics.registry}, promhttp.HandlerOpts{}).ServeHTTP)
+	probe("GET /{$}", s.page)
 	handle("POST /api/v1/query", RoleRead, s.query)
 	handle("GET /api/v1/query/{id}", RoleRead, s.progress)
 	handle("GET /api/v1/tables", RoleRead, func(w http.ResponseWriter, r *http.Request) {
@@ -189,23 +223,86 @@ func (s *Server) hostAllowed(host string) bool {
 	return config.IsLoopback(strings.Trim(host, "[]"))
 }
 
-// guard refuses what a web page on another site could make a browser send:
-// a foreign Host, and a POST that is not JSON.
+// guard refuses what a web page on another site could make a browser send, and
+// gives every answer its headers.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'")
+		if s.cert != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if r.ContentLength != 0 {
+			h.Set("Connection", "close") // until decode has read the body
+			defer s.abandon(w)
+		}
 		if !s.hostAllowed(r.Host) {
 			fail(w, http.StatusForbidden, fmt.Errorf("host %q is not a loopback name", r.Host))
 			return
 		}
-		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		if foreign(r) {
+			fail(w, http.StatusForbidden, fmt.Errorf("a page of another site (%s) may not ask here", origin(r)))
+			return
+		}
+		if r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")) {
 			fail(w, http.StatusUnsupportedMediaType, errors.New("send Content-Type: application/json"))
 			return
 		}
+		if r.ContentLength == 0 { // the deadline of the request is no bound of the answer
+			if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
+				fail(w, http.StatusInternalServerError, fmt.Errorf("bound the request: %w", err))
+				return
+			}
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// abandon ends the connection of a request that was answered before its body
+// had been read. The server would wait for the rest otherwise.
+func (s *Server) abandon(w http.ResponseWriter) {
+	if w.Header().Get("Connection") != "close" {
+		return
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now()); err != nil {
+		s.opts.Logger.Debug("end a request's body", "err", err)
+	}
+}
+
+// foreign reports whether a browser sends the request for a page of another
+// site. To follow a link from there is allowed.
+func foreign(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		if r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Method != http.MethodGet {
+			return true
+		}
+	}
+	o := r.Header.Get("Origin")
+	if o == "" {
+		return false
+	}
+	u, err := url.Parse(o)
+	return err != nil || !strings.EqualFold(u.Host, r.Host)
+}
+
+func origin(r *http.Request) string {
+	if o := r.Header.Get("Origin"); o != "" {
+		return o
+	}
+	return "which its browser does not name"
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
@@ -248,23 +345,31 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
+	rc := http.NewResponseController(w)
+	if err := rc.SetWriteDeadline(time.Time{}); err != nil { // a command may take long
+		fail(w, http.StatusInternalServerError, fmt.Errorf("bound the answer: %w", err))
+		return
+	}
 	rep, err := s.opts.Backend.Do(ctx, c)
 	s.record(r.Context(), began, e, err)
+	if derr := rc.SetWriteDeadline(time.Now().Add(answerWithin)); derr != nil {
+		err = errors.Join(err, fmt.Errorf("bound the answer: %w", derr))
+	}
 	answer(w, rep, err)
 }
 
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	// A body has its own deadline: the answer may take as long as its limits say.
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Now().Add(bodyWithin)); err != nil {
-		fail(w, http.StatusInternalServerError, fmt.Errorf("bound the request: %w", err))
-		return false
-	}
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if err == nil {
-		err = rc.SetReadDeadline(time.Time{})
+		err = ended(d, r.Body)
+	}
+	if err == nil {
+		err = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
+	if err == nil {
+		w.Header().Del("Connection")
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		fail(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the request has more than %d bytes", tooLarge.Limit))
@@ -275,6 +380,15 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 		return false
 	}
 	return true
+}
+
+// ended is an error if the body goes on behind its value.
+func ended(d *json.Decoder, body io.Reader) error {
+	rest, err := io.ReadAll(io.MultiReader(d.Buffered(), body))
+	if err == nil && len(bytes.TrimSpace(rest)) > 0 {
+		err = errors.New("it goes on behind the end of its object")
+	}
+	return err
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
