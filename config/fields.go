@@ -48,8 +48,8 @@ func sourceType() strict.Type[Source] {
 		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON), func(s *S) *Format { return &s.Format }, "How messages are encoded: one JSON event, or one a line. `auto` decides by each message.").Default("auto"),
 		strict.F("table", tableText(), func(s *S) *string { return &s.Table }, "Lake table. Without it the subject's last token names it."),
 		strict.F("time", strict.Object(
-			strict.F("path", strict.NonEmpty(), func(t *EventTime) *string { return &t.Path }, "Dotted path of the event's time. Without it: `time`, `timestamp`, `@timestamp` and other usual names, then the time of publishing."),
-			strict.F("format", strict.NonEmpty(), func(t *EventTime) *string { return &t.Format }, "`rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, or a layout of Go's package time (`2006-01-02 15:04:05`). Without it: by what the value looks like. A time without an offset is UTC."),
+			strict.F("path", strict.NonEmpty(), func(t *EventTime) *string { return &t.Path }, "Dotted path of the event's time. Without it: `time`, `timestamp`, `@timestamp` and other usual names, then the time of publishing. The column `time_source` says which it was."),
+			strict.F("format", timeFormat(), func(t *EventTime) *string { return &t.Format }, "`rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, or a layout of Go's package time (`2006-01-02 15:04:05`). Without it: by what the value looks like. A time without an offset is UTC; one without a year is in the year that brings it nearest to when its message was published."),
 		), func(s *S) *EventTime { return &s.Time }, "Where an event's time is."),
 	)
 }

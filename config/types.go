@@ -26,6 +26,44 @@ func nameText() strict.Type[string] {
 	}), "name")
 }
 
+// timeFormat is a name of a format, or a layout that says the time and nothing
+// that depends on its reader.
+func timeFormat() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		switch s {
+		case "rfc3339", "unix", "unix_ms", "unix_us", "unix_ns":
+			return "", ""
+		}
+		return layoutProblem(s)
+	}), "time format")
+}
+
+// layoutProblem finds out what a layout shows from how it shows times that
+// differ in one thing.
+func layoutProblem(layout string) (what, remedy string) {
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	shows := func(other time.Time) bool { return at.Format(layout) != other.Format(layout) }
+	const example = "write it as that time would look: Monday, 2 January 2006, 15:04:05, such as `2006-01-02 15:04:05`"
+	switch {
+	case !shows(at.AddDate(0, 0, 1)) || !shows(at.AddDate(0, 1, 0)):
+		return "the layout `" + s64(layout) + "` shows no date", example
+	case strings.Contains(layout, "MST"):
+		return "the layout `" + s64(layout) + "` has a zone by abbreviation, and what that means depends on who reads it",
+			"write `-0700` where the time has an offset; without `format`, forms with UTC or GMT are read, and others are counted as not read"
+	case shows(at.Add(time.Hour)) && !shows(at.Add(12*time.Hour)):
+		return "the layout `" + s64(layout) + "` does not tell morning from evening", "add `PM`, or write hours as `15`"
+	}
+	return "", ""
+}
+
+// s64 is what an error repeats of a text.
+func s64(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "..."
+	}
+	return s
+}
+
 const quarantineTable = "quarantine" // of what could not be decoded
 
 func tableNameProblem(s string) (what, remedy string) {

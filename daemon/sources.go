@@ -98,8 +98,13 @@ func declared(cfg config.Config, table string) tiers.Schema {
 }
 
 func sourceStatus(s ingest.Status) serve.Source {
+	missed := map[string]uint64{}
+	for _, m := range s.TimeMisses {
+		missed[m.Path] = m.Events
+	}
 	return serve.Source{
-		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
+		TimeMisses: missed,
+		Name:       s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
 		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts, Fenced: s.Fenced, Holder: s.Holder,
 		Retries: s.Retries, Divided: s.Divided, Refused: s.Refused, Failing: s.Failing,
 		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,

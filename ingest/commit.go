@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -95,6 +96,7 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 		}
 	}
 	var counts Status
+	var missed []columnar.TimeMiss
 	for i, p := range b.parts {
 		n, err := c.put(ctx, p, b)
 		if err != nil {
@@ -106,6 +108,9 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 		case Skipped:
 		default:
 			counts.Events += uint64(n)
+			if r, ok := p.rows.(eventRows); ok && n > 0 {
+				missed = append(missed, r.TimeMisses()...)
+			}
 		}
 		c.e.recycle(p, b.reuse)
 		b.parts[i].rows = nil
@@ -116,6 +121,7 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined, st.Repeats+b.repeats
 		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to.seq, now
 	})
+	c.s.missed(missed, now)
 	if err := c.moveIdle(ctx, false); err != nil {
 		return err
 	}

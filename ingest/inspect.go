@@ -30,7 +30,8 @@ type Inspection struct {
 	Tables      []InspectedTable `json:"tables"`
 	Gaps        []tiers.SeqRange `json:"gaps,omitempty"` // recorded since the last reset
 	Repeats     uint64           `json:"repeats"`
-	Quarantined uint64           `json:"quarantined"` // events in lake.quarantine
+	Quarantined uint64           `json:"quarantined"`           // events in lake.quarantine
+	TimeMisses  []TimeMiss       `json:"time_misses,omitempty"` // since the start
 	Resets      []Reset          `json:"resets,omitempty"`
 	Remedy      string           `json:"remedy"` // what to do
 }
@@ -65,6 +66,9 @@ func (in Inspection) String() string {
 	}
 	line("gaps", "%d messages that the stream had dropped before they were read %s", Count(in.Gaps), bracketed(rangesText(in.Gaps)))
 	line("quarantine", "%d events (lakeward quarantine list --source %s)", in.Quarantined, in.Name)
+	if len(in.TimeMisses) > 0 {
+		line("times", "events with the time of publishing since the start: %s", missesText(in.TimeMisses))
+	}
 	for _, r := range in.Resets {
 		line("reset", "%s by %s (%s), from %d to %d: %s", r.At.Format(time.RFC3339), r.By, r.Mode, r.Old.Seq, r.New.Seq, cmp.Or(r.Reason, "no reason given"))
 	}
@@ -83,7 +87,7 @@ func bracketed(s string) string {
 // not an error.
 func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error) {
 	st := s.Status()
-	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason}
+	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason, TimeMisses: st.TimeMisses}
 	if s.o.Lease != nil {
 		l, err := s.o.Lease.Look(ctx)
 		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,6 +116,10 @@ type Status struct {
 	Fenced      uint64 // times that another writer was first, so that what was read was read again
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
 
+	// TimeMisses are events committed with the time of publishing, by the path at
+	// which something stood that is no time.
+	TimeMisses []TimeMiss
+
 	unable bool      // of a stand-by: it could not take over at the moment
 	lastAt time.Time // when the stream got the message at Last; zero: not known
 }
@@ -135,6 +140,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	status  Status
+	misses  misses
 	yield   context.CancelFunc // ends what Run does at the moment; nil: nothing
 	holders int                // that want the source, or have it
 }
@@ -197,7 +203,9 @@ func fill[T comparable](p *T, value T) {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	st := s.status
+	st.TimeMisses = slices.Clone(s.misses.all)
+	return st
 }
 
 func (s *Source) note(f func(*Status)) {

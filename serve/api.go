@@ -161,6 +161,9 @@ type Source struct {
 	Committed   uint64    `json:"committed_seq"`
 	Last        uint64    `json:"last_seq"`
 	LastCommit  time.Time `json:"last_commit,omitzero"`
+	// TimeMisses are events with the time of publishing, by the path at which
+	// something stood that is no time; the empty path: nothing was there.
+	TimeMisses map[string]uint64 `json:"time_misses,omitempty"`
 }
 
 // Pipeline is the state of one pipeline file.

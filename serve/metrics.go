@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -100,6 +101,10 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		{"ingest_events_refused_total", "Events that cannot be written whatever is tried; lake.quarantine has them.", s.Refused},
 	} {
 		out <- prometheus.MustNewConstMetric(desc(m.name, m.help, l...), prometheus.CounterValue, float64(m.value), s.Name)
+	}
+	for path, n := range s.TimeMisses {
+		out <- prometheus.MustNewConstMetric(desc("ingest_time_unread_total", "Events with the time of publishing since the start, by the path at which something stood that is no time; none: nothing was there.", "source", "path"),
+			prometheus.CounterValue, float64(n), s.Name, cmp.Or(path, "none"))
 	}
 	lag := float64(0)
 	if s.Last > s.Committed {

@@ -121,7 +121,14 @@ const (
 	ColStreamSeq  = "stream_seq"  // sequence in its JetStream stream
 	ColEventID    = "event_id"    // message id, or a hash of stream and sequence
 	ColUnmapped   = "unmapped"    // JSON of what does not fit a column
+	ColTimeSource = "time_source" // path in the event that its time came from, or "received"
 )
+
+// TimeSourceField returns the column that says where an event's time came from,
+// without an id. Tables of events have it; those of bookkeeping do not.
+func TimeSourceField() Field {
+	return Field{Name: ColTimeSource, Type: Type{Kind: KindString}, Doc: "path that time came from, or received"}
+}
 
 // BaseFields returns the columns that every table of events starts with,
 // without ids. Tables written by pipelines need not have them.

@@ -14,6 +14,9 @@ import (
 func types(s tiers.Schema) string {
 	var out []string
 	for _, f := range s.Fields[len(tiers.BaseFields()):] {
+		if f.Name == tiers.ColTimeSource {
+			continue
+		}
 		out = append(out, f.Name+" "+f.Type.String())
 	}
 	return strings.Join(out, "; ")
@@ -107,11 +110,10 @@ func TestAppendRejects(t *testing.T) {
 		{"deep", deep, "nested deeper than 1,000 levels"},
 		{"deep array", `{"a":` + strings.Repeat("[", 100_000), "nested deeper"},
 		{"large", `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, "larger than"},
-		{"year 1601", `{"time":"1601-01-01T00:00:00Z"}`, "impossible time"},
-		{"year 1601 in seconds", `{"time":-11644473600}`, "impossible time"},
+		{"year 1602", `{"time":"1602-01-01T00:00:00Z"}`, "impossible time"},
 		{"year 30000", `{"time":"30000-01-01T00:00:00Z"}`, "impossible time"},
 		{"year 2262", `{"time":"2262-01-01T00:00:00Z"}`, "impossible time"},
-		{"year 1", `{"timestamp":"0001-01-01T00:00:00Z"}`, "impossible time"},
+		{"year 1066 in seconds", `{"timestamp":-28500000000}`, "impossible time"},
 	}
 	b := NewBatch(tiers.Schema{}, Options{Limits: Limits{MaxEventBytes: 1 << 20}})
 	ok := []byte(`{"a":{"b":"x"},"l":[{"m":1}]}`)
@@ -165,7 +167,7 @@ func TestMillionKeys(t *testing.T) {
 	if n := len(b.Schema().Fields); n != 100 {
 		t.Errorf("%d columns", n)
 	}
-	if got := bytes.Count(b.rest.Bytes(1), []byte{':'}); got != 1_000_000-95 {
+	if got := bytes.Count(b.rest.Bytes(1), []byte{':'}); got != 1_000_000-94 {
 		t.Errorf("unmapped has %d keys", got)
 	}
 }

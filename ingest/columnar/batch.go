@@ -53,14 +53,21 @@ var ErrFull = errors.New("batch is full")
 // Batch decodes events into the columns of one table. Not safe for concurrent
 // use.
 type Batch struct {
-	o        Options
-	timePath []string // Options.TimePath in parts
-	schema   int      // its id
-	t        parquetfile.Table
-	root     *node
-	leaves   int
+	o          Options
+	timePath   []string // Options.TimePath in parts
+	layoutYear bool     // Options.TimeFormat has a year, if it is a layout
+	usual      []usualTime
+	below      [][][]string     // the paths of usual in parts
+	timePlace  map[string]uint8 // of a name in usual
+	schema     int              // its id
+	t          parquetfile.Table
+	root       *node
+	leaves     int
 
 	time, ingest, seq, id, rest *parquetfile.Column
+	timeFrom                    *parquetfile.Column // time_source; nil: the table has another column of that name
+	misses                      []uint64            // events that have the time of publishing, by place; the last: nothing was there
+	lastMiss                    int                 // of the last event; noPlace: none
 
 	seqs     []tiers.SeqRange
 	lastSeqs []tiers.SeqRange // the last range before the last event, or none
@@ -83,9 +90,14 @@ type Batch struct {
 	created []*node
 	timeKey span
 	timeRaw span
-	times   [maxTimes]span
-	have    uint32 // bits of times
-	scratch []byte
+	times   []timeAt
+
+	reference   int64  // when the message was published, in microseconds
+	source      span   // where the time stands; empty: it is a pair's, or the message's
+	sourceBelow string // and the path below
+	unread      int    // the place of what was there and is no time; noPlace: nothing was
+	received    bool   // the time is the one of publishing
+	scratch     []byte
 }
 
 // NewBatch makes an empty batch for a table with the known schema (ids set).
@@ -106,6 +118,7 @@ func NewBatch(known tiers.Schema, o Options) *Batch {
 	if o.TimePath != "" {
 		b.timePath = strings.Split(o.TimePath, ".")
 	}
+	b.learnTimes()
 	b.Reset(known)
 	return b
 }
@@ -115,7 +128,7 @@ func NewBatch(known tiers.Schema, o Options) *Batch {
 func (b *Batch) Reset(known tiers.Schema) {
 	old := b.t
 	b.t, b.leaves, b.schema = parquetfile.Table{}, 0, known.ID
-	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}}
+	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace}
 	fields := withDeclared(withBase(known.Fields), b.o.Declared.Fields)
 	for _, f := range fields {
 		f.Required = f.Required && roleOf(f.Name) != plainKey
@@ -126,6 +139,10 @@ func (b *Batch) Reset(known tiers.Schema) {
 	c := b.t.Column
 	b.time, b.ingest, b.seq = c(tiers.ColTime), c(tiers.ColIngestTime), c(tiers.ColStreamSeq)
 	b.id, b.rest = c(tiers.ColEventID), c(tiers.ColUnmapped)
+	if b.timeFrom = c(tiers.ColTimeSource); b.timeFrom.Kind != tiers.KindString {
+		b.timeFrom = nil
+	}
+	clear(b.misses)
 	b.seqs, b.lastSeqs, b.created = b.seqs[:0], b.lastSeqs[:0], b.created[:0]
 	b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, 0
 }
@@ -136,6 +153,9 @@ func withBase(fields []tiers.Field) []tiers.Field {
 		if !slices.ContainsFunc(out, func(g tiers.Field) bool { return g.Name == f.Name }) {
 			out = slices.Insert(out, min(i, len(out)), f)
 		}
+	}
+	if !slices.ContainsFunc(out, func(g tiers.Field) bool { return g.Name == tiers.ColTimeSource }) {
+		out = append(out, tiers.TimeSourceField())
 	}
 	return out
 }
@@ -223,6 +243,10 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 	b.ingest.SetInt(row, ingest.UnixMicro())
 	b.seq.SetInt(row, int64(m.Seq))
 	b.id.SetBytes(row, b.eventID(m))
+	if b.timeFrom != nil {
+		b.timeFrom.SetBytes(row, b.timeSource())
+	}
+	b.countMiss()
 	if len(b.strays) > 0 {
 		b.scratch = b.unmapped(b.scratch[:0])
 		b.rest.SetBytes(row, b.scratch)
@@ -236,7 +260,7 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 func (b *Batch) begin(event []byte) {
 	b.s.buf, b.s.p, b.s.nesting, b.s.fault = event, 0, 0, ""
 	b.stamps++
-	b.stamp, b.inList, b.have = b.stamps, 0, 0
+	b.stamp, b.inList, b.times, b.received = b.stamps, 0, b.times[:0], false
 	b.path, b.paths, b.strays, b.strayed = b.path[:0], b.paths[:0], b.strays[:0], b.strayed[:0]
 	b.created = b.created[:0]
 	b.timeRaw = span{}
@@ -244,8 +268,11 @@ func (b *Batch) begin(event []byte) {
 
 // decode reads the event into its row and returns its time in microseconds.
 func (b *Batch) decode(m Meta, ingest time.Time) (at int64, reason string) {
+	pair := false
 	switch c := b.s.space(); {
 	case c == '{':
+	case c == '[' && b.pair():
+		pair = true
 	case b.s.p == len(b.s.buf):
 		return 0, "not JSON: empty"
 	default:
@@ -256,6 +283,9 @@ func (b *Batch) decode(m Meta, ingest time.Time) (at int64, reason string) {
 	}
 	if b.object(b.root, b.t.N) == refuse {
 		return 0, b.s.fault
+	}
+	if pair && b.s.space() == ']' {
+		b.s.leave()
 	}
 	if b.s.space(); b.s.p < len(b.s.buf) {
 		return 0, "not JSON: something follows the object"
@@ -279,7 +309,9 @@ func (b *Batch) undo() {
 // DropLast takes back the last event. It may be called once after an Append
 // that succeeded.
 func (b *Batch) DropLast() {
-	b.t.N--
+	if b.t.N--; b.lastMiss != noPlace {
+		b.misses[b.lastMiss]--
+	}
 	b.undo()
 	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
 }

@@ -121,7 +121,7 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 	}
 	b.path = b.path[:len(b.path)-1]
 	if r == fits && n == b.root {
-		b.candidate(timePriority(name), span{from, s.p})
+		b.candidate(timePriority(b.timePlace, name), raw, span{from, s.p})
 	}
 	return r
 }
@@ -206,7 +206,7 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 	}
 	b.path = b.path[:len(b.path)-1]
 	if r == fits {
-		b.candidate(k.prio, span{from, s.p})
+		b.candidate(k.prio, raw, span{from, s.p})
 	}
 	return r
 }

@@ -20,7 +20,8 @@
 //     beyond the limits. A list is taken whole or goes to unmapped whole.
 //   - The first value of a repeated key counts. Later ones stand in unmapped, in
 //     the same object, as "$repeated": [{"key": value}, ...].
-//   - The event's time becomes the column time. If it was the key "time", its
+//   - The event's time becomes the column time, and where it stood, or
+//     "received", the column time_source. If it was the key "time", its
 //     text is kept in unmapped only where the column does not say the same: with
 //     an offset from UTC, or finer than a microsecond. Any other key that gives
 //     the time is a column as well.
@@ -29,7 +30,9 @@
 //
 // Refused with a *Reject, for the quarantine: what is not one JSON object in
 // valid UTF-8, is too large, nested deeper than 1,000 levels, or has a time
-// before 1970 or after 2261 (a clock's zero, like the year 1601 of Windows or
-// the year 1 of .NET, is no time), or a time at the configured path that is not
-// of the configured format.
+// before 1970 or after 2261 under one of the first usual names, or a time at
+// the configured path that is not of the configured format. A placeholder, like
+// the year 1601 of Windows or the year 1 of .NET, is passed over.
+//
+// An event may also be a pair of its time and itself, [1793500200.5, {...}].
 package columnar

@@ -5,18 +5,19 @@ import (
 )
 
 // parseISO reads RFC 3339 and its usual kin: a space instead of the T, a comma
-// instead of the dot, an offset without colon, no offset (UTC), a date alone.
+// instead of the dot, slashes in the date, an offset without colon or after a
+// space, UTC as a word, no offset (UTC), a date alone.
 func parseISO(s []byte) (instant, verdict) {
 	if len(s) > 10 && longYear(s) {
 		return instant{}, impossible
 	}
-	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
+	if len(s) < 10 || s[4] != s[7] || (s[4] != '-' && s[4] != '/') {
 		return instant{}, notTime
 	}
 	year, ok1 := digits(s[:4])
 	month, ok2 := digits(s[5:7])
 	day, ok3 := digits(s[8:10])
-	if !ok1 || !ok2 || !ok3 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	if !ok1 || !ok2 || !ok3 || month < 1 {
 		return instant{}, notTime
 	}
 	micros, rest, whole, ok := clock(s[10:])
@@ -27,8 +28,29 @@ func parseISO(s []byte) (instant, verdict) {
 	if !ok {
 		return instant{}, notTime
 	}
+	return civil(year, month, day, micros, offset, whole)
+}
+
+// civil is a time of a day, both in a zone that is offset ahead of UTC.
+func civil(year, month, day, micros, offset int64, whole bool) (instant, verdict) {
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return instant{}, notTime
+	}
 	at := instant{civilDays(year, month, day)*dayMicros + micros - offset, whole && offset == 0}
-	return inRange(at)
+	if at.micros < minTime || at.micros >= maxTime {
+		if isEndOfTime(year, month, day) {
+			return at, placeholder
+		}
+		return at, impossible
+	}
+	return at, isTime
+}
+
+// isEndOfTime tells the days that stand for no time: the first and the last of
+// .NET, Java and SQL, and the zeros of the clocks of Windows, OLE and NTP.
+func isEndOfTime(year, month, day int64) bool {
+	return year <= 1 || year == 9999 || (year == 1601 || year == 1753 || year == 1900) && month == 1 && day == 1 ||
+		year == 1899 && month == 12 && day >= 30
 }
 
 // longYear tells a date whose year has five digits or more, or a sign.
@@ -89,7 +111,13 @@ func clock(s []byte) (micros int64, rest []byte, whole, ok bool) {
 	if len(s) == 0 || (s[0] != '.' && s[0] != ',') {
 		return micros, s, second < 60, true
 	}
-	whole = second < 60
+	micros, rest, whole, ok = fraction(micros, s)
+	return micros, rest, whole && second < 60, ok
+}
+
+// fraction adds .999999 to a time. whole is false if there is more to it.
+func fraction(micros int64, s []byte) (sum int64, rest []byte, whole, ok bool) {
+	whole = true
 	i, scale := 1, int64(100_000)
 	for ; i < len(s) && s[i]-'0' <= 9; i++ {
 		micros += int64(s[i]-'0') * scale
@@ -99,12 +127,74 @@ func clock(s []byte) (micros int64, rest []byte, whole, ok bool) {
 	return micros, s[i:], whole, i > 1
 }
 
-// zone reads Z, an offset, or nothing, in microseconds.
+// zone reads what follows a time of day, in microseconds ahead of UTC: Z, an
+// offset, nothing, UTC as a word; before them spaces, after them what people
+// call the zone. An abbreviation alone is refused: what it means depends on
+// who reads it.
 func zone(s []byte) (micros int64, ok bool) {
 	if len(s) == 0 || (len(s) == 1 && s[0]|0x20 == 'z') {
 		return 0, true
 	}
-	if s[0] != '+' && s[0] != '-' {
+	for len(s) > 0 && s[0] == ' ' {
+		s = s[1:]
+	}
+	n := 0
+	for n < len(s) && s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' {
+		n++
+	}
+	if n > 0 {
+		word := [3]byte{}
+		if n > len(word) {
+			return 0, false
+		}
+		for i := range n {
+			word[i] = s[i] | 0x20
+		}
+		switch string(word[:n]) {
+		case "z", "ut", "utc", "gmt":
+		default:
+			return 0, false
+		}
+		if s = s[n:]; len(s) == 0 || s[0] == '[' || s[0] == '(' || s[0] == ' ' {
+			return 0, zoneName(s)
+		}
+	}
+	n = 0
+	for n < len(s) && (s[n]-'0' <= 9 || s[n] == ':' || n == 0) {
+		n++
+	}
+	if micros, ok = numericZone(s[:n]); !ok {
+		return 0, false
+	}
+	return micros, zoneName(s[n:])
+}
+
+// zoneName tells whether s adds nothing to an offset: nothing, a name in
+// brackets, or an abbreviation, after which Go may put its monotonic clock.
+func zoneName(s []byte) bool {
+	if len(s) == 0 {
+		return true
+	}
+	if s[0] == '[' || s[0] == '(' {
+		return len(s) > 2 && (s[len(s)-1] == ']' || s[len(s)-1] == ')')
+	}
+	if s[0] != ' ' || len(s) < 2 {
+		return false
+	}
+	if s = s[1:]; s[0] == '(' || s[0] == '[' {
+		return zoneName(s)
+	}
+	n := 0
+	for n < len(s) && s[n] >= 'A' && s[n] <= 'Z' {
+		n++
+	}
+	rest := s[n:]
+	return n <= 5 && (n > 0 && len(rest) == 0 || len(rest) > 3 && string(rest[:3]) == " m=")
+}
+
+// numericZone reads +15:04, +1504 or +15, in microseconds.
+func numericZone(s []byte) (micros int64, ok bool) {
+	if len(s) == 0 || (s[0] != '+' && s[0] != '-') {
 		return 0, false
 	}
 	var hour, minute int64

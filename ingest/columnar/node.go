@@ -29,6 +29,7 @@ type node struct {
 	first   *key             // the key that an object began with last
 	elem    *node            // of a list
 	aliases []alias          // the paths with dots that lead here
+	places  map[string]uint8 // of the usual names of time; the top level's alone
 }
 
 const noToken = "\x00"
@@ -100,7 +101,7 @@ func (n *node) addKey(k *key) *key {
 		k.token = noToken
 	}
 	if n.up == nil {
-		k.prio = timePriority([]byte(k.name))
+		k.prio = timePriority(n.places, []byte(k.name))
 		k.role = roleOf(k.name)
 	}
 	n.keys[k.name] = k
@@ -111,7 +112,7 @@ func roleOf(name string) role {
 	switch name {
 	case tiers.ColTime:
 		return timeKey
-	case tiers.ColIngestTime, tiers.ColStreamSeq, tiers.ColEventID, tiers.ColUnmapped:
+	case tiers.ColIngestTime, tiers.ColStreamSeq, tiers.ColEventID, tiers.ColUnmapped, tiers.ColTimeSource:
 		return baseKey
 	}
 	return plainKey

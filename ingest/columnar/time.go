@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"math/bits"
 	"strconv"
 	"time"
 
@@ -18,70 +17,28 @@ const (
 	maxTime = 9_214_646_400_000_000 // 2262-01-01, exclusive
 )
 
-const maxTimes = 20 // more than there are usual names
-
-// timePriority is the place of a key among the usual names of an event's time,
-// from 1; 0 if it is none of them. Case does not matter.
-func timePriority(name []byte) uint8 {
-	if len(name) < 2 || len(name) > 18 {
-		return 0
-	}
-	var low [18]byte
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		low[i] = c
-	}
-	switch string(low[:len(name)]) {
-	case tiers.ColTime:
-		return 1
-	case "timestamp":
-		return 2
-	case "@timestamp":
-		return 3
-	case "eventtime":
-		return 4
-	case "event_time":
-		return 5
-	case "timegenerated":
-		return 6
-	case "ts":
-		return 7
-	case "_time":
-		return 8
-	case "datetime":
-		return 9
-	case "createddatetime":
-		return 10
-	case "activitydatetime":
-		return 11
-	case "creationtime":
-		return 12
-	case "utctime":
-		return 13
-	case "timecreated":
-		return 14
-	case "eventtimestamp":
-		return 15
-	case "event_timestamp":
-		return 16
-	case "published":
-		return 17
-	case "created_at":
-		return 18
-	}
-	return 0
+// timeAt is a value of the event that may be its time.
+type timeAt struct {
+	prio       uint8
+	key, value span
 }
 
-// candidate remembers a value at the top that may be the event's time. The
-// first of a name stands.
-func (b *Batch) candidate(prio uint8, raw span) {
-	if prio == 0 || b.have>>prio&1 != 0 {
-		return
+// candidate remembers a value at the top that may be the event's time.
+func (b *Batch) candidate(prio uint8, key, value span) {
+	if prio != 0 {
+		b.times = append(b.times, timeAt{prio, key, value})
 	}
-	b.have |= 1 << prio
-	b.times[prio] = raw
+}
+
+// nextTime is the candidate of the first place after prio; the first of a name
+// stands. ok is false if there is none.
+func (b *Batch) nextTime(prio uint8) (next timeAt, ok bool) {
+	for _, t := range b.times {
+		if t.prio > prio && (!ok || t.prio < next.prio) {
+			next, ok = t, true
+		}
+	}
+	return next, ok
 }
 
 // instant is a time as an event gives it.
@@ -94,74 +51,136 @@ type instant struct {
 type verdict uint8
 
 const (
-	isTime     verdict = iota
-	notTime            // of another form
-	impossible         // a time that no event has
+	isTime      verdict = iota
+	notTime             // of another form
+	placeholder         // it stands for no time: the zero of a clock, or the end of time
+	impossible          // a time that no event has
 )
+
+// Received is what the column time_source says of an event that has the time
+// at which its message was published, because it has no time that was read.
+const Received = "received"
 
 // eventTime decides the event's time, and keeps a "time" that is not it.
 func (b *Batch) eventTime(m Meta, ingest time.Time) (micros int64, reason string) {
-	at, from, reason := b.findTime()
-	if reason != "" {
-		return 0, reason
-	}
-	usedTime := from == 1 && b.timeRaw.to > 0 && b.times[1] == b.timeRaw
-	if b.timeRaw.to > 0 && (!usedTime || !at.whole) {
-		b.strayAt([]span{b.timeKey}, b.timeRaw, false)
-	}
-	if from > 0 {
-		return at.micros, ""
-	}
 	published := m.Published
 	if published.IsZero() {
 		published = ingest
 	}
-	if micros = published.UnixMicro(); micros < minTime || micros >= maxTime {
+	b.reference = published.UnixMicro()
+	b.source, b.sourceBelow, b.unread = span{}, "", noPlace
+	at, from, reason := b.findTime()
+	if reason != "" {
+		return 0, reason
+	}
+	usedTime := from.to > 0 && from == b.timeRaw
+	if b.timeRaw.to > 0 && (!usedTime || !at.whole) {
+		b.strayAt([]span{b.timeKey}, b.timeRaw, false)
+	}
+	if from.to > 0 {
+		return at.micros, ""
+	}
+	if micros = b.reference; micros < minTime || micros >= maxTime {
 		return 0, "impossible time of publishing " + published.UTC().Format(time.RFC3339)
 	}
+	b.received = true
 	return micros, ""
 }
 
-// findTime returns the event's own time; from is 0 if it has none.
-func (b *Batch) findTime() (at instant, from int, reason string) {
+// findTime returns the event's own time and where it stands; from is empty if
+// the event has none.
+func (b *Batch) findTime() (at instant, from span, reason string) {
 	if b.timePath != nil {
 		return b.configuredTime()
 	}
-	for have := b.have; have != 0; have &= have - 1 {
-		prio := bits.TrailingZeros32(have)
-		raw := b.s.text(b.times[prio])
-		at, v := b.parse(raw, b.o.TimeFormat)
-		switch v {
-		case isTime:
-			return at, prio, ""
-		case impossible:
-			return at, 0, "impossible time " + clip(raw)
+	for t, ok := b.nextTime(0); ok; t, ok = b.nextTime(t.prio) {
+		usual := &b.usual[t.prio]
+		if b.s.buf[t.value.from] == '{' {
+			if at, ok := b.timeBelow(t, usual); ok {
+				return at, t.value, ""
+			}
+			continue
 		}
+		raw := b.s.text(t.value)
+		at, v := b.parse(raw, b.o.TimeFormat)
+		if v == isTime && at.micros == 0 {
+			v = placeholder // of a clock that was not set
+		}
+		switch {
+		case v == isTime:
+			b.source = span{t.key.from + 1, t.key.to - 1}
+			return at, t.value, ""
+		case v == impossible && !usual.weak:
+			return at, span{}, "impossible time " + clip(raw)
+		}
+		b.notRead(t.prio)
 	}
-	return instant{}, 0, ""
+	return instant{}, span{}, ""
 }
 
-// configuredTime reads the time at Options.TimePath. An event without it has
-// the time of publishing.
-func (b *Batch) configuredTime() (at instant, from int, reason string) {
-	raw := find(b.s.buf, b.timePath)
+// timeBelow reads the time at a usual path within an object.
+func (b *Batch) timeBelow(t timeAt, usual *usualTime) (at instant, ok bool) {
+	object := b.s.text(t.value)
+	for i, path := range b.below[t.prio] {
+		raw := find(object, path, true)
+		if raw.to == 0 {
+			continue
+		}
+		at, v := b.parse(object[raw.from:raw.to], b.o.TimeFormat)
+		if v == isTime && at.micros != 0 {
+			b.source, b.sourceBelow = span{t.key.from + 1, t.key.to - 1}, usual.below[i]
+			return at, true
+		}
+		b.notRead(t.prio)
+	}
+	return at, false
+}
+
+const noPlace = -1
+
+// notRead remembers the first place at which something stood that is no time.
+func (b *Batch) notRead(prio uint8) {
+	if b.unread == noPlace {
+		b.unread = int(prio)
+	}
+}
+
+// configuredTime reads the time at Options.TimePath. An event without it, or
+// with a placeholder, has the time of publishing.
+func (b *Batch) configuredTime() (at instant, from span, reason string) {
+	raw := find(b.s.buf, b.timePath, false)
 	if raw.to == 0 {
-		return at, 0, ""
+		return at, span{}, ""
 	}
 	text := b.s.text(raw)
 	at, v := b.parse(text, b.o.TimeFormat)
 	switch {
 	case v == impossible:
-		return at, 0, "impossible time " + clip(text) + " at " + b.o.TimePath
+		return at, span{}, "impossible time " + clip(text) + " at " + b.o.TimePath
+	case v == placeholder, v == isTime && at.micros == 0, string(text) == `""`, string(text) == `"-"`, string(text) == "0":
+		return at, span{}, ""
 	case v == notTime && b.o.TimeFormat == "":
-		return at, 0, clip(text) + " at " + b.o.TimePath + " is not a time"
+		return at, span{}, clip(text) + " at " + b.o.TimePath + " is not a time"
 	case v == notTime:
-		return at, 0, clip(text) + " at " + b.o.TimePath + " is not a time of the format " + b.o.TimeFormat
+		return at, span{}, clip(text) + " at " + b.o.TimePath + " is not a time of the format " + b.o.TimeFormat
 	}
-	if b.times[1] = raw; raw == b.timeRaw {
-		return at, 1, ""
+	return at, raw, ""
+}
+
+// timeSource is what the column time_source says, valid until the next event.
+func (b *Batch) timeSource() []byte {
+	switch {
+	case b.received:
+		return append(b.scratch[:0], Received...)
+	case b.timePath != nil:
+		return append(b.scratch[:0], b.o.TimePath...)
+	case b.source.to <= b.source.from:
+		return append(b.scratch[:0], b.usual[pairPrio].name...)
+	case b.sourceBelow == "":
+		return b.s.text(b.source)
 	}
-	return at, 2, ""
+	b.scratch = append(append(append(b.scratch[:0], b.s.text(b.source)...), '.'), b.sourceBelow...)
+	return b.scratch
 }
 
 func clip(raw []byte) string {
@@ -193,24 +212,37 @@ func (b *Batch) parse(raw []byte, format string) (instant, verdict) {
 	}
 	switch format {
 	case "":
-		if at, v := parseISO(text); v != notTime {
-			return at, v
-		}
-		return parseDigits(text, "")
+		return parseText(text, b.reference)
 	case "rfc3339":
 		return parseISO(text)
 	case "unix", "unix_ms", "unix_us", "unix_ns":
 		return parseDigits(text, format)
 	}
-	t, err := time.Parse(format, string(text))
+	return b.parseLayout(text, format)
+}
+
+// parseLayout reads a time by a layout of the package time. Without a year in
+// the layout it is the one nearest to the message's time.
+func (b *Batch) parseLayout(text []byte, layout string) (instant, verdict) {
+	t, err := time.Parse(layout, string(text))
 	if err != nil {
 		return instant{}, notTime
+	}
+	name, offset := t.Zone()
+	if offset == 0 && name != "" && name != "UTC" && name != "GMT" {
+		return instant{}, notTime // an abbreviation whose offset nobody said
+	}
+	whole := t.Nanosecond()%1000 == 0 && offset == 0
+	if !b.layoutYear {
+		return nearestYear(int64(t.Month()), int64(t.Day()), t.UnixMicro()-time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMicro(), b.reference)
+	}
+	if y := int64(t.Year()); isEndOfTime(y, int64(t.Month()), int64(t.Day())) {
+		return instant{}, placeholder
 	}
 	if t.Year() < 1970 || t.Year() > 2261 {
 		return instant{}, impossible
 	}
-	_, offset := t.Zone()
-	return inRange(instant{t.UnixMicro(), t.Nanosecond()%1000 == 0 && offset == 0})
+	return inRange(instant{t.UnixMicro(), whole})
 }
 
 // parseDigits reads a number that came as a string.
@@ -232,25 +264,38 @@ func inRange(at instant) (instant, verdict) {
 // parseUnix reads a JSON number as time since 1970. Without a format its size
 // tells the unit; a number that could be anything is not a time.
 func parseUnix(raw []byte, format string) (instant, verdict) {
-	unit, ok := unixUnit(format), true
-	if unit == 0 {
-		v, err := strconv.ParseFloat(string(raw), 64)
-		if unit, ok = guessUnit(math.Abs(v)); err != nil || !ok {
-			return instant{}, notTime
-		}
-	}
+	number := raw
 	neg := raw[0] == '-'
 	if neg {
 		raw = raw[1:]
 	}
 	whole, frac, _ := bytes.Cut(raw, []byte("."))
-	if bytes.ContainsAny(raw, "eE") || len(whole) > 19 {
+	exponent := bytes.ContainsAny(raw, "eE")
+	if unsetNumber(whole, neg, exponent) {
+		return instant{}, placeholder
+	}
+	unit, ok := unixUnit(format), true
+	if unit == 0 {
+		if at, v := parseTicks(whole, frac, neg || exponent); v != notTime {
+			return at, v
+		}
+		v, err := strconv.ParseFloat(string(number), 64)
+		if unit, ok = guessUnit(math.Abs(v)); err != nil || !ok {
+			return instant{}, notTime
+		}
+	}
+	if exponent || len(whole) > 19 {
 		v, err := strconv.ParseFloat(string(raw), 64)
 		if err != nil || neg || v*unit >= maxTime {
 			return instant{}, impossible
 		}
 		return inRange(instant{int64(v * unit), false})
 	}
+	return scaled(whole, frac, unit, neg)
+}
+
+// scaled is a number of units of so many microseconds, digit by digit.
+func scaled(whole, frac []byte, unit float64, neg bool) (instant, verdict) {
 	w, err := strconv.ParseUint(string(whole), 10, 64)
 	if err != nil || float64(w)*unit >= 2*maxTime {
 		return instant{}, impossible
@@ -276,6 +321,71 @@ func parseUnix(raw []byte, format string) (instant, verdict) {
 	return inRange(at)
 }
 
+// Ticks are 100 ns. Windows counts them from 1601, .NET from the year 1.
+const (
+	ticks1970Windows = 116_444_736_000_000_000
+	ticks1970DotNET  = 621_355_968_000_000_000
+	ticksSpan        = maxTime * 10
+)
+
+// parseTicks reads what its size tells from the units since 1970: the ticks of
+// Windows and .NET, and dates of 14 or 17 digits. The ticks of .NET could be
+// the nanoseconds of 1989 to 1992, which nobody logs any more.
+func parseTicks(whole, frac []byte, odd bool) (instant, verdict) {
+	if odd || len(whole) < 14 {
+		return instant{}, notTime
+	}
+	v, err := strconv.ParseUint(string(whole), 10, 64)
+	if err != nil {
+		return instant{}, notTime
+	}
+	exact := len(bytes.Trim(frac, "0")) == 0
+	switch {
+	case (len(whole) == 14 || len(whole) == 17) && whole[0] <= '2' && len(frac) == 0:
+		return parseCompact(whole)
+	case v >= ticks1970Windows && v-ticks1970Windows < ticksSpan:
+		return inRange(instant{int64(v-ticks1970Windows) / 10, exact && v%10 == 0})
+	case v >= ticks1970DotNET && v-ticks1970DotNET < ticksSpan:
+		return inRange(instant{int64(v-ticks1970DotNET) / 10, exact && v%10 == 0})
+	}
+	return instant{}, notTime
+}
+
+// The years 1 and 9999, in seconds and milliseconds since 1970, and the last
+// tick of .NET.
+const (
+	secondsYear1 = 62_135_596_800 // before 1970
+	seconds1601  = 11_644_473_600 // before 1970
+	secondsEnd   = 253_402_300_800
+	lastTick     = 3_155_378_975_999_999_999
+	secondsYear  = 366 * 24 * 3600
+)
+
+// unsetNumber tells a number that stands for no time: 0, -1, the year 1 or
+// 1601, the year 9999.
+func unsetNumber(whole []byte, neg, exponent bool) bool {
+	if exponent || len(whole) > 19 {
+		return false
+	}
+	if len(whole) == 1 {
+		return whole[0] == '0' || neg && whole[0] == '1'
+	}
+	if len(whole) < 11 || len(whole) > 12 && len(whole) < 14 {
+		return false
+	}
+	v, err := strconv.ParseUint(string(whole), 10, 64)
+	if err != nil {
+		return false
+	}
+	if !neg {
+		ms := v / 1000
+		return v <= secondsEnd && v > secondsEnd-secondsYear || ms <= secondsEnd && ms > secondsEnd-secondsYear ||
+			v == lastTick || v == lastTick+1
+	}
+	within := func(v uint64) bool { return v <= secondsYear1 && v > secondsYear1-secondsYear || v == seconds1601 }
+	return within(v) || v%1000 == 0 && within(v/1000)
+}
+
 // unixUnit is the number of microseconds of a format's unit, 0 if it has none.
 func unixUnit(format string) float64 {
 	switch format {
@@ -292,7 +402,7 @@ func unixUnit(format string) float64 {
 }
 
 // guessUnit takes seconds from 1973 on, milliseconds, microseconds and
-// nanoseconds; not what is smaller, nor the 100 ns of Windows since 1601.
+// nanoseconds; not what is smaller.
 func guessUnit(v float64) (float64, bool) {
 	switch {
 	case v >= 1e8 && v < 1e11:
@@ -308,8 +418,8 @@ func guessUnit(v float64) (float64, bool) {
 }
 
 // find returns where the value at a path stands in a valid JSON object; a key
-// may hold dots itself. Null is nothing.
-func find(buf []byte, path []string) span {
+// may hold dots itself. Null is nothing. fold: case does not matter.
+func find(buf []byte, path []string, fold bool) span {
 	s := scanner{buf: buf}
 	if s.space() != '{' {
 		return span{}
@@ -323,7 +433,7 @@ func find(buf []byte, path []string) span {
 		if !ok {
 			return span{}
 		}
-		used := matches(name, path)
+		used := matches(name, path, fold)
 		s.colon()
 		c := s.space()
 		v, _ := s.skip()
@@ -331,7 +441,7 @@ func find(buf []byte, path []string) span {
 		case used == len(path) && c != 'n':
 			return v
 		case used > 0 && used < len(path) && c == '{':
-			if in := find(buf[v.from:v.to], path[used:]); in.to > 0 {
+			if in := find(buf[v.from:v.to], path[used:], fold); in.to > 0 {
 				return span{v.from + in.from, v.from + in.to}
 			}
 		}
@@ -343,9 +453,13 @@ func find(buf []byte, path []string) span {
 }
 
 // matches is the number of a path's parts that a key spells, 0 if none.
-func matches(name []byte, path []string) int {
+func matches(name []byte, path []string, fold bool) int {
 	for i, part := range path {
-		if !bytes.HasPrefix(name, []byte(part)) {
+		if len(name) < len(part) {
+			return 0
+		}
+		head := name[:len(part)]
+		if string(head) != part && (!fold || !bytes.EqualFold(head, []byte(part))) {
 			return 0
 		}
 		name = name[len(part):]

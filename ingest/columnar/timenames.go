@@ -1,0 +1,183 @@
+package columnar
+
+import (
+	"strings"
+	"time"
+)
+
+// usualTime is a key at the top of an event that usually has the event's time.
+type usualTime struct {
+	name  string   // as it is usually written; case does not matter
+	below []string // dotted paths within its value, if that is an object
+	// weak: the value may well be another time, so that one that no event can
+	// have is passed over instead of being a reason for quarantine.
+	weak bool
+}
+
+// The places of what is not a name of usualTimes.
+const (
+	timePrio   = 1  // the key time
+	pairPrio   = 19 // the time of a pair [time, event]
+	maxTimeKey = 40 // bytes of the longest name
+)
+
+// usualTimes are the usual places of an event's time, the first before those
+// that follow. The place of a name is its index. Where a system writes the time
+// at which an event happened and the one at which it was made known, the first
+// comes first.
+func usualTimes() []usualTime {
+	systemTime := []string{"#attributes.SystemTime", "@SystemTime", "SystemTime", "value"}
+	system := []string{"System.TimeCreated.#attributes.SystemTime", "System.TimeCreated.@SystemTime", "System.TimeCreated.SystemTime"}
+	strong := []usualTime{
+		0:        {},
+		timePrio: {name: "time"},
+		2:        {name: "timestamp"}, 3: {name: "@timestamp"}, 4: {name: "eventTime"}, 5: {name: "event_time"},
+		6: {name: "TimeGenerated"}, 7: {name: "ts"}, 8: {name: "_time"}, 9: {name: "datetime"},
+		10: {name: "createdDateTime"}, 11: {name: "activityDateTime"}, 12: {name: "CreationTime"}, 13: {name: "UtcTime"},
+		14: {name: "TimeCreated", below: systemTime}, 15: {name: "eventTimestamp"}, 16: {name: "event_timestamp"},
+		17: {name: "published"}, 18: {name: "created_at"},
+		pairPrio: {name: "[0]"},
+	}
+	weak := []usualTime{
+		// Windows event logs as EVTX tools, Winlogbeat and NXLog write them.
+		{name: "Event", below: append(system, "timestamp", "UTCTimestamp", "time", "created", "start")},
+		{name: "System", below: []string{"TimeCreated.#attributes.SystemTime", "TimeCreated.@SystemTime", "TimeCreated.SystemTime"}},
+		{name: "winlog", below: []string{"time_created", "event_data.UtcTime", "system.TimeCreated.SystemTime"}},
+		// Kubernetes: audit, then events.
+		{name: "requestReceivedTimestamp"}, {name: "stageTimestamp"}, {name: "lastTimestamp"}, {name: "firstTimestamp"},
+		{name: "metadata", below: []string{"eventCreationTime", "creationTimestamp", "original_time", "logged_time"}},
+		// AWS: Route 53 Resolver, API Gateway, Security Hub, GuardDuty, VPC flow logs.
+		{name: "query_timestamp"}, {name: "requestTimeEpoch"}, {name: "requestTime"}, {name: "CreatedAt"},
+		{name: "service", below: []string{"eventLastSeen", "eventFirstSeen"}},
+		// Google: Workspace, Cloud audit; Cloudflare; Auth0; OpenTelemetry; journald; osquery.
+		{name: "id", below: []string{"time"}},
+		{name: "protoPayload", below: []string{"timestamp", "requestMetadata.requestAttributes.time"}},
+		{name: "receiveTimestamp"}, {name: "EdgeStartTimestamp"},
+		{name: "data", below: []string{"date", "timestamp", "time"}},
+		{name: "detail", below: []string{"eventTime", "timestamp"}},
+		{name: "timeUnixNano"}, {name: "observedTimeUnixNano"},
+		{name: "_SOURCE_REALTIME_TIMESTAMP"}, {name: "__REALTIME_TIMESTAMP"},
+		{name: "unixTime"}, {name: "calendarTime"},
+		{name: "state", below: []string{"created_at", "status_time"}},
+		{name: "issue", below: []string{"created"}},
+		// Further spellings.
+		{name: "timestamp_ms"}, {name: "timestampMs"}, {name: "timestamp_utc"}, {name: "UTCTimestamp"}, {name: "_timestamp"},
+		{name: "log_time"}, {name: "logTime"}, {name: "log_timestamp"}, {name: "syslog_timestamp"},
+		{name: "event_date"}, {name: "eventDate"}, {name: "event_datetime"}, {name: "eventDateTime"}, {name: "date_time"},
+		{name: "occurred_at"}, {name: "occurredAt"}, {name: "messageTime"}, {name: "generatedDateTime"}, {name: "effective_at"},
+		{name: "created"}, {name: "created_on"}, {name: "date_create"}, {name: "date"},
+		{name: "start_time"}, {name: "startTime"}, {name: "start"}, {name: "first_seen_time"}, {name: "p_event_time"},
+	}
+	for i := range weak {
+		weak[i].weak = true
+	}
+	return append(strong, weak...)
+}
+
+// timePlaces finds the place of a name, in lower case, among usualTimes.
+func timePlaces(usual []usualTime) map[string]uint8 {
+	places := make(map[string]uint8, len(usual))
+	for i, u := range usual {
+		if low := strings.ToLower(u.name); i > 0 && i != pairPrio && places[low] == 0 {
+			places[low] = uint8(i)
+		}
+	}
+	return places
+}
+
+// timePriority is the place of a key among the usual names of an event's time,
+// from 1; 0 if it is none of them. Case does not matter.
+func timePriority(places map[string]uint8, name []byte) uint8 {
+	if len(name) < 2 || len(name) > maxTimeKey {
+		return 0
+	}
+	var low [maxTimeKey]byte
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		low[i] = c
+	}
+	return places[string(low[:len(name)])]
+}
+
+// learnTimes prepares what finding times needs.
+func (b *Batch) learnTimes() {
+	b.usual = usualTimes()
+	b.timePlace = timePlaces(b.usual)
+	b.below = make([][][]string, len(b.usual))
+	for i, u := range b.usual {
+		for _, path := range u.below {
+			b.below[i] = append(b.below[i], strings.Split(path, "."))
+		}
+	}
+	b.misses = make([]uint64, len(b.usual)+1)
+	b.layoutYear = layoutHasYear(b.o.TimeFormat)
+}
+
+// layoutHasYear tells whether two years look different in a layout.
+func layoutHasYear(layout string) bool {
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	return at.Format(layout) != at.AddDate(10, 0, 0).Format(layout)
+}
+
+// pair moves from the bracket of [time, event] to the event, as Fluent Bit
+// writes it, or [[time, about], event]. Anything else stays where it is.
+func (b *Batch) pair() bool {
+	s := &b.s
+	from := s.p
+	if s.enter(); s.space() == '[' {
+		s.enter()
+	}
+	inner := s.nesting == 2
+	value, ok := s.skip()
+	if ok && inner {
+		for more := true; ok && more; {
+			if more, ok = s.comma(']'); more && ok {
+				_, ok = s.skip()
+			}
+		}
+	}
+	if c := s.buf[value.from]; ok && c != '{' && c != '[' {
+		if more, ok := s.comma(']'); ok && more && s.space() == '{' {
+			b.candidate(pairPrio, span{}, value)
+			return true
+		}
+	}
+	s.p, s.nesting, s.fault = from, 0, ""
+	return false
+}
+
+// countMiss notes that the event at hand has the time of publishing.
+func (b *Batch) countMiss() {
+	if b.lastMiss = noPlace; !b.received {
+		return
+	}
+	if b.lastMiss = b.unread; b.lastMiss == noPlace {
+		b.lastMiss = len(b.misses) - 1
+	}
+	b.misses[b.lastMiss]++
+}
+
+// TimeMiss counts events that have the time at which they were published.
+type TimeMiss struct {
+	Path   string // of what was there and is no time; empty: nothing was
+	Events uint64
+}
+
+// TimeMisses are the events without a time of their own, by the usual path, or
+// the configured one, at which the first thing stood that is no time.
+func (b *Batch) TimeMisses() (out []TimeMiss) {
+	for i, n := range b.misses {
+		switch {
+		case n == 0:
+		case b.timePath != nil:
+			out = append(out, TimeMiss{b.o.TimePath, n})
+		case i == len(b.usual):
+			out = append(out, TimeMiss{"", n})
+		default:
+			out = append(out, TimeMiss{b.usual[i].name, n})
+		}
+	}
+	return out
+}
