@@ -246,7 +246,7 @@ func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFi
 	}
 	if matched < f.Rows {
 		by, err = x.w.write(ctx, ses, x.t, Job{Day: f.Day, Cluster: f.Clustered}, "(("+x.e.Where+"\n)) IS NOT TRUE", parquetfile.Options{Schema: x.t.Schema(),
-			Bloom: x.w.o.Bloom(x.t.Name()), Stream: seqs.Stream, Sorted: []string{tiers.ColTime}})
+			Bloom: x.w.o.Bloom(x.t.Name()), Stream: seqs.Stream, IDs: seqs.IDs, Sorted: []string{tiers.ColTime}})
 		if err != nil {
 			return by, seqs, 0, err
 		}

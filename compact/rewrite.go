@@ -60,7 +60,8 @@ func (r *Rewriter) lookup(t tiers.Table) []string {
 
 // Merge replaces the job's files by fewer that hold the same rows, sorted by
 // time or clustered, in one commit. Files of different streams stay apart, so that each
-// records one stream's sequences; a stream with one file keeps it. The error
+// records one stream's sequences, and so do those whose event ids are made in
+// different ways; a stream with one file keeps it. The error
 // wraps tiers.ErrConflict if another commit has removed one of the files: then
 // nothing changed, and what is to be done is planned anew.
 func (r *Rewriter) Merge(ctx context.Context, t tiers.Table, j Job) (Merged, error) {
@@ -132,6 +133,7 @@ func (r *Rewriter) discard(ctx context.Context, files []tiers.DataFile) error {
 // stream is those files of a job whose rows come from one stream.
 type stream struct {
 	identity string // empty: rows of pipelines
+	ids      string // how their event ids are made
 	files    []tiers.DataFile
 	seqs     []tiers.SeqRange // of all, ascending and disjoint
 }
@@ -146,9 +148,9 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 		if err != nil {
 			return nil, fmt.Errorf("read footer of %s: %w", f.Path, err)
 		}
-		at := slices.IndexFunc(out, func(s *stream) bool { return s.identity == seqs.Stream })
+		at := slices.IndexFunc(out, func(s *stream) bool { return s.identity == seqs.Stream && s.ids == seqs.IDs })
 		if at < 0 {
-			at, out = len(out), append(out, &stream{identity: seqs.Stream})
+			at, out = len(out), append(out, &stream{identity: seqs.Stream, ids: seqs.IDs})
 		}
 		out[at].files = append(out[at].files, f)
 		out[at].seqs = append(out[at].seqs, seqs.Ranges...)
@@ -235,7 +237,7 @@ func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table
 	var written int64
 	var seqs []tiers.SeqRange
 	for i := range len(cuts) + 1 {
-		o := parquetfile.Options{Schema: t.Schema(), Bloom: r.o.Bloom(t.Name()), Stream: s.identity, Sorted: []string{tiers.ColTime}}
+		o := parquetfile.Options{Schema: t.Schema(), Bloom: r.o.Bloom(t.Name()), Stream: s.identity, IDs: s.ids, Sorted: []string{tiers.ColTime}}
 		if len(cuts) == 0 {
 			o.Seqs = s.seqs
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -20,6 +21,8 @@ const (
 	colBytes     = "bytes"         // quarantine: the event as it came
 	colTable     = "table_name"    // ingest_skipped: that holds it already
 	colFirst     = "first_seq"     // ingest_skipped: where a gap begins; it ends at stream_seq
+	colOfStream  = "of_stream"     // ingest_skipped: identity of the stream of the message that is repeated
+	colOfSeq     = "of_seq"        // ingest_skipped: its sequence
 )
 
 // reasonGap begins the reason of rows that stand for messages that the stream
@@ -42,6 +45,8 @@ type entry struct {
 	table     string
 	reason    string
 	bytes     []byte
+	ofStream  string // of a repeat: identity of the stream of the message that it repeats
+	ofSeq     uint64
 }
 
 // bookSchema is the schema of a table of bookkeeping.
@@ -59,7 +64,9 @@ func bookSchema(table string) tiers.Schema {
 	} else {
 		s.Fields = append(s.Fields,
 			tiers.Field{Name: colTable, Type: str, Doc: "table that holds the event already"},
-			tiers.Field{Name: colFirst, Type: long, Doc: "first sequence of a gap that ends at stream_seq"})
+			tiers.Field{Name: colFirst, Type: long, Doc: "first sequence of a gap that ends at stream_seq"},
+			tiers.Field{Name: colOfStream, Type: str, Doc: "identity of the stream of the message that this one repeats"},
+			tiers.Field{Name: colOfSeq, Type: long, Doc: "sequence of the message that this one repeats"})
 	}
 	return s
 }
@@ -78,7 +85,7 @@ var _ rows = (*bookRows)(nil)
 
 func (b *bookRows) add(e entry) {
 	b.entries = append(b.entries, e)
-	b.bytes += 200 + int64(len(e.bytes)+len(e.reason)+len(e.subject)+2*len(e.id))
+	b.bytes += 200 + int64(len(e.bytes)+len(e.reason)+len(e.subject)+2*len(e.id)+len(e.ofStream))
 }
 
 func (b *bookRows) Rows() int            { return len(b.entries) }
@@ -106,7 +113,7 @@ func (b *bookRows) Part(from, to int, schema tiers.Schema, bloom []string) ([]pa
 			b.set(t, i, e)
 		}
 		t.N = n
-		f, err := w.Write(t, nil, parquetfile.Options{Schema: schema, Bloom: bloom, Stream: b.stream, Seqs: b.seqs(rest[:n]), Sorted: []string{tiers.ColTime}})
+		f, err := w.Write(t, nil, parquetfile.Options{Schema: schema, Bloom: bloom, Stream: b.stream, IDs: columnar.EventIDForm, Seqs: b.seqs(rest[:n]), Sorted: []string{tiers.ColTime}})
 		if err != nil {
 			return nil, fmt.Errorf("write rows of %s: %w", b.table, err)
 		}
@@ -141,6 +148,10 @@ func (b *bookRows) set(t *parquetfile.Table, i int, e entry) {
 	str(colTable, e.table)
 	if e.first > 0 {
 		t.Column(colFirst).SetInt(i, int64(e.first))
+	}
+	if e.ofSeq > 0 {
+		str(colOfStream, e.ofStream)
+		t.Column(colOfSeq).SetInt(i, int64(e.ofSeq))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
@@ -22,8 +21,10 @@ type decoder struct {
 	out  chan<- sealed
 	name map[string]route // by subject
 
-	tables int // of events, with those that are still to be created
-	recent *recent
+	tables   int // of events, with those that are still to be created
+	recent   *recent
+	removals map[string]string // id of each table's last removal when the ids were read
+	chunks   uint64            // that came
 
 	from    place // the batch covers (from, last]
 	last    uint64
@@ -146,6 +147,7 @@ func (d *decoder) ripe(ctx context.Context, age *time.Timer) error {
 
 func (d *decoder) chunk(ctx context.Context, chunk []Message) (err error) {
 	now := d.s.o.Now()
+	d.chunks++
 	var m *Message
 	defer func() {
 		if r := recover(); r != nil && m != nil {
@@ -272,37 +274,32 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 			return err
 		}
 	}
-	d.last, d.lastAt, d.newest = m.Seq, m.Published, m.Published
-	d.bytes += uint64(len(m.Data))
 	r, err := d.route(ctx, m.Subject)
 	if err != nil {
 		return err
 	}
-	if r.feed == nil {
-		d.reject(m, -1, m.Data, r.reason, now)
-		return nil
-	}
-	if m.Seq <= r.feed.through || d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) {
-		return nil
-	}
-	if len(m.ID) == 0 {
-		_, err = d.events(r.feed, m, now)
-		return err
-	}
-	if d.recent == nil {
-		if d.recent, err = d.remember(ctx); err != nil {
+	known := d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) || r.feed != nil && m.Seq <= r.feed.through
+	var id lookedUp
+	if !known && r.feed != nil && len(m.ID) > 0 {
+		if id, err = d.lookUp(ctx, r.feed, m, now); err != nil {
 			return err
 		}
 	}
-	id := d.recent.of(r.feed.name, m.ID)
-	at, known := d.recent.lookUp(id)
-	if known {
-		d.repeat(r.feed, m, now)
+	d.last, d.lastAt, d.newest = m.Seq, m.Published, m.Published
+	d.bytes += uint64(len(m.Data))
+	switch {
+	case known:
+		return nil
+	case r.feed == nil:
+		d.reject(m, -1, m.Data, r.reason, now)
+		return nil
+	case id.known:
+		d.repeat(r.feed, m, id.at, now)
 		return nil
 	}
 	stored, err := d.events(r.feed, m, now)
-	if stored {
-		d.recent.add(id, at)
+	if stored && len(m.ID) > 0 {
+		d.recent.add(id.of, id.slot, positionOf(d.e.resets, m.Seq))
 	}
 	return err
 }
@@ -498,22 +495,7 @@ func (d *decoder) vanished(age *time.Timer) {
 
 // id is the id of an event as its table would have it.
 func (d *decoder) id(m *Message, index int) string {
-	id := string(m.ID)
-	if id == "" {
-		id = fmt.Sprintf("%s-%d", d.e.tag(), m.Seq)
-	}
-	if index > 0 {
-		id += "/" + strconv.Itoa(index)
-	}
-	return id
-}
-
-// repeat records a message whose id is known in the table.
-func (d *decoder) repeat(f *feed, m *Message, now time.Time) {
-	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: string(m.ID), at: m.Published, subject: m.Subject, messageID: string(m.ID),
-		table: f.name, reason: reasonRepeat + ": a message with this id is in the table"})
-	d.rows++
-	d.repeats++
+	return string(columnar.AppendEventID(nil, d.e.tag(), columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index}))
 }
 
 // route finds the table of a subject.

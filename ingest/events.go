@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
@@ -40,10 +41,12 @@ func (e *epoch) newBatch(f *feed) *columnar.Batch {
 }
 
 // tag begins the ids of events whose messages have none.
-func (e *epoch) tag() string {
-	tag := e.info.Name + "-" + strconv.FormatInt(e.info.Created.Unix(), 36)
-	if e.resets > 0 {
-		tag += "r" + strconv.FormatUint(e.resets, 36)
+func (e *epoch) tag() string { return streamTag(e.info.Name, e.info.Created, e.resets) }
+
+func streamTag(name string, created time.Time, resets uint64) string {
+	tag := name + "-" + strconv.FormatInt(created.Unix(), 36)
+	if resets > 0 {
+		tag += "r" + strconv.FormatUint(resets, 36)
 	}
 	return tag
 }

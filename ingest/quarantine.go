@@ -32,6 +32,10 @@ type Rejected struct {
 	Bytes     []byte    `json:"bytes"`
 	// Replayed is the table that has it by now; empty: none.
 	Replayed string `json:"replayed,omitempty"`
+
+	stream   string // identity of the stream that it came from
+	repeats  string // identity of the stream of the message that it turned out to repeat
+	repeated uint64 // its sequence
 }
 
 // String is the row for people.
@@ -212,8 +216,12 @@ func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done ma
 	if !bytes {
 		columns = columns[:len(columns)-1]
 	}
-	err := b.readColumns(file.Path, columns, func(v []value) {
-		r := Rejected{Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long), Index: int(v[3].long),
+	seqs, err := parquetfile.SeqsOf(b.OpenFile(file.Path))
+	if err != nil {
+		return fmt.Errorf("read lake.%s: %w", Quarantine, err)
+	}
+	err = b.readColumns(file.Path, columns, func(v []value) {
+		r := Rejected{stream: seqs.Stream, Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long), Index: int(v[3].long),
 			Published: time.UnixMicro(v[4].long).UTC(), Ingested: time.UnixMicro(v[5].long).UTC(),
 			MessageID: v[6].text, EventID: v[7].text, Reason: v[8].text}
 		r.ID = rejectedID(r.Source, r.Seq, r.Index, v[4].long)

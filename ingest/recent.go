@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// recent remembers the message ids of late: a set of 16-byte fingerprints in
-// two generations. When the young one is full it becomes the old one, and what
+// recent remembers the message ids of late and where their messages are, as
+// 16-byte fingerprints in two generations. When the young one is full it becomes the old one, and what
 // was old is forgotten; so between half and all of the capacity is remembered.
 // Memory grows with what is in it. Not safe for concurrent use.
 type recent struct {
@@ -21,13 +21,25 @@ type recent struct {
 // fingerprint is of a table and a message id.
 type fingerprint [2]uint64
 
+// position is a message's: how often its source had been reset, and the
+// sequence. Later messages have greater ones.
+type position uint64
+
+const seqBits = 48
+
+func positionOf(resets, seq uint64) position { return position(resets<<seqBits | seq&(1<<seqBits-1)) }
+
+func (p position) resets() uint64 { return uint64(p) >> seqBits }
+func (p position) seq() uint64    { return uint64(p) & (1<<seqBits - 1) }
+
 // generation is a table of slots with linear probing. Most of what is looked up
 // is not there; the tags, a byte for each slot, tell that from one line of the
 // processor's cache.
 type generation struct {
-	tags  []uint8       // 0: the slot is empty; the first eight again after the last
-	slots []fingerprint // a power of two, or none
-	n     int
+	tags   []uint8       // 0: the slot is empty; the first eight again after the last
+	slots  []fingerprint // a power of two, or none
+	places []position    // of the messages, by slot
+	n      int
 }
 
 func (f fingerprint) tag() uint8 { return max(uint8(f[1]), 1) }
@@ -47,28 +59,32 @@ func (r *recent) of(table string, id []byte) fingerprint {
 	return fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ r.tableHash}
 }
 
-// lookUp reports whether f is known. If not, at is for add.
-func (r *recent) lookUp(f fingerprint) (at uint64, known bool) {
-	if at, known = r.young.find(f); !known {
-		_, known = r.old.find(f)
+// lookUp reports whether f is known, and where its message is. If not, slot is
+// for add.
+func (r *recent) lookUp(f fingerprint) (slot uint64, at position, known bool) {
+	if slot, known = r.young.find(f); known {
+		return slot, r.young.places[slot], true
 	}
-	return at, known
+	if old, known := r.old.find(f); known {
+		return slot, r.old.places[old], true
+	}
+	return slot, 0, false
 }
 
-// add adds what is not known, at the place that lookUp gave; nothing was added
+// add adds what is not known, at the slot that lookUp gave; nothing was added
 // meanwhile.
-func (r *recent) add(f fingerprint, at uint64) {
+func (r *recent) add(f fingerprint, slot uint64, at position) {
 	g := &r.young
 	if g.n >= r.most {
 		r.young, r.old = r.old, r.young
 		g.clear()
-		at, _ = g.find(f)
+		slot, _ = g.find(f)
 	}
 	if g.n+1 > len(g.slots)/8*7 { // an eighth stays free
 		g.grow()
-		at, _ = g.find(f)
+		slot, _ = g.find(f)
 	}
-	g.put(at, f)
+	g.put(slot, f, at)
 	g.n++
 }
 
@@ -101,8 +117,8 @@ func (g *generation) find(f fingerprint) (slot uint64, there bool) {
 	}
 }
 
-func (g *generation) put(i uint64, f fingerprint) {
-	if g.tags[i], g.slots[i] = f.tag(), f; i < 8 {
+func (g *generation) put(i uint64, f fingerprint, at position) {
+	if g.tags[i], g.slots[i], g.places[i] = f.tag(), f, at; i < 8 {
 		g.tags[uint64(len(g.slots))+i] = f.tag()
 	}
 }
@@ -110,11 +126,11 @@ func (g *generation) put(i uint64, f fingerprint) {
 func (g *generation) grow() {
 	old := *g
 	n := max(2*len(old.slots), firstSlots)
-	g.tags, g.slots = make([]uint8, n+8), make([]fingerprint, n)
+	g.tags, g.slots, g.places = make([]uint8, n+8), make([]fingerprint, n), make([]position, n)
 	for k, f := range old.slots {
 		if old.tags[k] != 0 {
 			i, _ := g.find(f)
-			g.put(i, f)
+			g.put(i, f, old.places[k])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,92 +10,298 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
+	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // remember rebuilds the memory of message ids from what the tables hold, once
-// the first message with an id comes: streams without ids pay nothing. Each
-// table gets a share of the memory by its rows, for its newest ones.
+// the first message with an id comes: streams without ids pay nothing. It takes
+// the messages of this source's stream, the latest first, until there are as
+// many as are promised.
 func (d *decoder) remember(ctx context.Context) (*recent, error) {
-	r, made := newRecent(d.s.o.Recent), d.e.tag()+"-"
-	files := map[*feed][]tiers.DataFile{}
-	var total int64
-	for name, f := range d.e.feeds {
-		if !f.held || name == Quarantine || name == Skipped {
+	r := newRecent(d.s.o.Recent)
+	g := &gatherer{e: d.e, r: r, most: r.most}
+	files, err := g.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if g.enough(f.SeqMax) {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		err := g.file(ctx, f)
+		if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids
+			d.s.log.Error("message ids of a damaged file are not known: its events would be taken again if they were published again", "file", f.Path, "rows", f.Rows, "error", err)
 			continue
 		}
-		all, err := f.table.Files(ctx, 0, time.Time{}, time.Time{})
 		if err != nil {
-			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
-		}
-		files[f] = all
-		total += rowsOf(all)
-	}
-	for f, all := range files {
-		share := int64(float64(d.s.o.Recent) * float64(rowsOf(all)) / float64(max(total, 1)))
-		if total <= int64(d.s.o.Recent) {
-			share = rowsOf(all)
-		}
-		newest, err := newestFiles(ctx, f.table, all, share)
-		if err != nil {
-			return nil, fmt.Errorf("list newest files of lake.%s: %w", f.name, err)
-		}
-		for _, file := range newest {
-			err := d.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
-				if strings.HasPrefix(v[0].text, made) {
-					return
-				}
-				p := r.of(f.name, []byte(v[0].text))
-				if at, known := r.lookUp(p); !known {
-					r.add(p, at)
-				}
-			})
-			if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids
-				d.s.log.Error("message ids of a damaged file are not known: its events would be taken again if they were published again", "file", file.Path, "rows", file.Rows, "error", err)
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("read message ids of lake.%s: %w", f.name, err)
-			}
+			return nil, fmt.Errorf("read message ids of lake.%s: %w", f.table, err)
 		}
 	}
+	g.settle()
+	for _, m := range slices.Backward(g.found) {
+		if slot, _, known := r.lookUp(m.id); !known {
+			r.add(m.id, slot, m.at)
+		}
+	}
+	d.removals = g.removals
 	return r, nil
 }
 
-func rowsOf(files []tiers.DataFile) int64 {
-	var n int64
-	for _, f := range files {
-		n += f.Rows
-	}
-	return n
+// gatherer finds the latest messages that have an id.
+type gatherer struct {
+	e        *epoch
+	r        *recent
+	most     int // messages that are wanted
+	found    []placed
+	floor    position          // none before it is wanted
+	sorted   int               // so many of found are settled
+	removals map[string]string // id of the last removal by table, as it was before its files were listed
+	rejected map[position]string
 }
 
-// newestFiles are files with about the given number of rows: those that were
-// committed last, or those with the latest events where snapshots do not tell.
-func newestFiles(ctx context.Context, t tiers.Table, all []tiers.DataFile, want int64) ([]tiers.DataFile, error) {
-	if rowsOf(all) <= want {
-		return all, nil
+// placed is a message of an id in a table.
+type placed struct {
+	id fingerprint
+	at position
+}
+
+type tableFile struct {
+	tiers.DataFile
+	table string
+}
+
+// list lists the files that may have messages of the source, those with the
+// latest first.
+func (g *gatherer) list(ctx context.Context) ([]tableFile, error) {
+	names, err := g.e.s.o.Lake.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	var n int64
-	for _, sn := range slices.Backward(t.Snapshots()) {
-		added, err := strconv.ParseInt(sn.Summary["added-records"], 10, 64)
-		if err != nil {
-			break
-		}
-		if n += added; n < want || sn.Parent == 0 {
+	g.removals = map[string]string{}
+	var out []tableFile
+	for _, name := range names {
+		if name == Quarantine || name == Skipped {
 			continue
 		}
-		files, ok, err := t.Added(ctx, sn.Parent, 0)
-		if err != nil || ok {
-			return files, err
+		t, err := g.e.s.o.Lake.Open(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("open lake.%s: %w", name, err)
 		}
-		break
-	}
-	sorted := slices.SortedFunc(slices.Values(all), func(a, b tiers.DataFile) int { return b.TimeMax.Compare(a.TimeMax) })
-	for i := range sorted {
-		if want -= sorted[i].Rows; want <= 0 {
-			return sorted[:i+1], nil
+		marks := t.Marks()
+		_, fed := marks[g.e.s.key]
+		if _, replayed := marks[replayKey]; !fed && !replayed {
+			continue
+		}
+		last, err := removal.Last(t)
+		if err != nil {
+			return nil, err
+		}
+		g.removals[name] = last.ID
+		files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+		if err != nil {
+			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
+		}
+		for _, f := range files {
+			if f.SeqMax == 0 { // not known
+				f.SeqMax = 1<<seqBits - 1
+			}
+			out = append(out, tableFile{f, name})
 		}
 	}
-	return sorted, nil
+	slices.SortFunc(out, func(a, b tableFile) int {
+		return cmp.Or(cmp.Compare(b.SeqMax, a.SeqMax), strings.Compare(a.Path, b.Path))
+	})
+	return out, nil
+}
+
+// enough reports whether a file whose sequences end at last, and those after
+// it, cannot have a message that is wanted.
+func (g *gatherer) enough(last uint64) bool {
+	if len(g.found) < g.most {
+		return false
+	}
+	g.settle()
+	return len(g.found) >= g.most && g.found[g.most-1].at > positionOf(g.e.resets, last)
+}
+
+// settle brings what was found in order, the latest first, each message once,
+// and drops what is not wanted.
+func (g *gatherer) settle() {
+	if g.sorted == len(g.found) {
+		return
+	}
+	slices.SortFunc(g.found, func(a, b placed) int { return cmp.Compare(b.at, a.at) })
+	g.found = slices.CompactFunc(g.found, func(a, b placed) bool { return a == b })
+	if len(g.found) >= g.most {
+		g.found = g.found[:g.most]
+		g.floor = g.found[g.most-1].at
+	}
+	g.sorted = len(g.found)
+}
+
+// add takes a message that has an event in the table.
+func (g *gatherer) add(table, id string, at position) {
+	if at < g.floor || id == "" {
+		return
+	}
+	m := placed{g.r.of(table, []byte(id)), at}
+	if n := len(g.found); n > 0 && g.found[n-1] == m { // the next event of one message
+		return
+	}
+	if g.found = append(g.found, m); len(g.found) >= g.most+g.most/4+firstSlots {
+		g.settle()
+	}
+}
+
+// file takes the messages of a file.
+func (g *gatherer) file(ctx context.Context, f tableFile) error {
+	seqs, err := parquetfile.SeqsOf(g.e.s.o.OpenFile(f.Path))
+	if err != nil {
+		return err
+	}
+	resets, ours := g.e.ours(seqs.Stream)
+	switch {
+	case seqs.Stream == replayKey:
+		return g.replayed(ctx, f)
+	case !ours:
+		return nil
+	case seqs.IDs != columnar.EventIDForm:
+		return g.old(ctx, f, resets)
+	}
+	tag := streamTag(g.e.info.Name, g.e.info.Created, resets)
+	return g.rows(f, func(seq uint64, eventID string) {
+		id, _ := columnar.ParseEventID(eventID, tag)
+		g.add(f.table, id, positionOf(resets, seq))
+	})
+}
+
+func (g *gatherer) rows(f tableFile, each func(seq uint64, eventID string)) error {
+	return g.e.s.o.readColumns(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(v []value) {
+		each(uint64(v[0].long), v[1].text)
+	})
+}
+
+// ours reports whether rows of a file are of the epoch's source and of this
+// very stream, and how often the source had been reset when it read them. An id
+// outlives a reset: it is the stream's.
+func (e *epoch) ours(stream string) (resets uint64, ok bool) {
+	return resetsIn(stream, identity(e.s.key, e.info.Created, 0))
+}
+
+// resetsIn is how often a source had been reset when it read what is in a file
+// of the stream identity; ok is false unless that begins with first. Files of
+// replays are of the stream that their messages came from.
+func resetsIn(stream, first string) (resets uint64, ok bool) {
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(stream, replayKey+"|"), first)
+	if !ok || rest == "" {
+		return 0, ok
+	}
+	resets, err := strconv.ParseUint(strings.TrimPrefix(rest, "|"), 10, 64)
+	return resets, err == nil && rest[0] == '|'
+}
+
+// old takes the messages of a file from before event ids said whose they are:
+// what ends in /1 may be a later event, or an id that the publisher chose. It
+// is a later event if quarantine has another event of the message, or the same
+// row group has; otherwise it is taken as it is.
+func (g *gatherer) old(ctx context.Context, f tableFile, resets uint64) error {
+	if err := g.loadRejected(ctx); err != nil {
+		return err
+	}
+	made := streamTag(g.e.info.Name, g.e.info.Created, resets) + "-"
+	events := map[uint64][]string{}
+	flush := func() {
+		for seq, ids := range events {
+			at := positionOf(resets, seq)
+			for _, id := range oldIDs(ids, g.rejected[at]) {
+				g.add(f.table, id, at)
+			}
+		}
+		clear(events)
+	}
+	err := g.rows(f, func(seq uint64, eventID string) {
+		if strings.HasPrefix(eventID, made) || positionOf(resets, seq) < g.floor {
+			return
+		}
+		if events[seq] = append(events[seq], eventID); len(events) >= parquetfile.RowGroup {
+			flush()
+		}
+	})
+	flush()
+	return err
+}
+
+// oldIDs are the ids of a message whose events had these ids.
+func oldIDs(events []string, rejected string) []string {
+	if rejected != "" {
+		return []string{rejected}
+	}
+	stem := slices.MinFunc(events, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	if len(events) > 1 && !allOf(events, stem) {
+		stem = stem[:max(strings.LastIndexByte(stem, '/'), 0)]
+	}
+	if len(events) > 1 && !allOf(events, stem) {
+		return events
+	}
+	return []string{stem}
+}
+
+func allOf(events []string, stem string) bool {
+	return !slices.ContainsFunc(events, func(e string) bool { return e != stem && !oldEvent(e, stem) })
+}
+
+// oldEvent reports whether an id was one of a later event of the message.
+func oldEvent(event, message string) bool {
+	rest, ok := strings.CutPrefix(event, message+"/")
+	return ok && rest != "" && strings.Trim(rest, "0123456789") == ""
+}
+
+// replayed takes the messages of a file that a replay made before such files
+// said of which stream their rows are: those that quarantine has.
+func (g *gatherer) replayed(ctx context.Context, f tableFile) error {
+	if err := g.loadRejected(ctx); err != nil {
+		return err
+	}
+	return g.rows(f, func(seq uint64, eventID string) {
+		for resets := range g.e.resets + 1 {
+			at := positionOf(resets, seq)
+			if id := g.rejected[at]; id != "" && (eventID == id || oldEvent(eventID, id)) {
+				g.add(f.table, id, at)
+			}
+		}
+	})
+}
+
+// loadRejected reads which ids messages have that are in quarantine, at least
+// in part.
+func (g *gatherer) loadRejected(ctx context.Context) error {
+	if g.rejected != nil {
+		return nil
+	}
+	g.rejected = map[position]string{}
+	b := Books{Lake: g.e.s.o.Lake, OpenFile: g.e.s.o.OpenFile, readColumns: g.e.s.o.readColumns}
+	_, files, err := b.quarantine(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		seqs, err := parquetfile.SeqsOf(g.e.s.o.OpenFile(f.Path))
+		if resets, ours := g.e.ours(seqs.Stream); err == nil && ours {
+			err = b.readColumns(f.Path, []string{tiers.ColStreamSeq, colMessageID}, func(v []value) {
+				if v[1].text != "" {
+					g.rejected[positionOf(resets, uint64(v[0].long))] = v[1].text
+				}
+			})
+		}
+		if err != nil && !errors.Is(err, tiers.ErrDamaged) {
+			return fmt.Errorf("read lake.%s: %w", Quarantine, err)
+		}
+	}
+	return nil
 }

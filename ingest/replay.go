@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ import (
 //
 // What the ledger or a table's property has is done. A replay begins with
 // putting into the ledger what a crash left in properties only; so nothing is
-// replaced in 3 that is not in the ledger. Files of 1 and 2 record replayKey
-// as their stream: the row in quarantine still accounts for the message.
+// replaced in 3 that is not in the ledger. Files of 2 record replayKey as their
+// stream, and those of 1 besides the stream that the message came from, whose
+// ids they have: the row in quarantine still accounts for the message.
 const (
 	replayProp  = "lakeward.replayed" // of a table: what its last replay put there
 	replayKey   = "lakeward.quarantine|replay"
@@ -100,16 +102,27 @@ func (r ReplayReport) String() string {
 type replay struct {
 	s     *Source
 	c     *committer
-	e     *epoch // for batches; it reads nothing
 	books Books
 	req   ReplayRequest
 	key   string
 	feeds map[string]*feed // by table; their marks are those of replays
 	done  map[string]string
-	known map[string]map[string]bool // event ids that a table has, of those asked for
-	fed   int                        // tables of the source
+	known map[eventOf]position // messages that tables have, of those asked for
+	fed   int                  // tables of the source
+	w     *parquetfile.Writer
 	r     ReplayReport
 }
+
+// eventOf is an event that its publisher named; index -1: any of its message.
+type eventOf struct {
+	table string
+	id    string // of the message
+	index int
+	made  int64 // its stream, in nanoseconds
+}
+
+// origin is a table and the identity of a stream whose events it gets.
+type origin struct{ table, stream string }
 
 // Replay decodes rows of lake.quarantine again, with the source's configuration
 // of today, and commits their events, each exactly once however often it is
@@ -138,9 +151,9 @@ func (s *Source) Replay(ctx context.Context, req ReplayRequest) (ReplayReport, e
 }
 
 func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayReport, error) {
-	p := &replay{s: s, c: &committer{s: s}, e: &epoch{s: s, writer: parquetfile.NewWriter()}, req: req,
+	p := &replay{s: s, c: &committer{s: s}, w: parquetfile.NewWriter(), req: req,
 		books: Books{Lake: s.o.Lake, OpenFile: s.o.OpenFile, readColumns: s.o.readColumns},
-		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{}, known: map[string]map[string]bool{}}
+		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{}, known: map[eventOf]position{}}
 	p.r.DryRun, p.req.Filter.Source = req.DryRun, p.key
 	if err := p.begin(ctx); err != nil {
 		return p.r, err
@@ -267,21 +280,40 @@ func (f *feed) next() *tiers.Mark {
 
 // chunk replays rows, table by table.
 func (p *replay) chunk(ctx context.Context, rows []Rejected) error {
-	byTable := map[string][]Rejected{}
+	parts, tables := map[origin][]Rejected{}, map[string]bool{}
 	for _, r := range rows {
-		table, reason := p.route(r.Subject, len(byTable))
+		table, reason := p.route(r.Subject, len(tables))
 		if reason != "" {
 			count(&p.r.Rejected, reason, 1)
 			continue
 		}
-		byTable[table] = append(byTable[table], r)
+		o := origin{table, r.stream}
+		parts[o], tables[table] = append(parts[o], r), true
 	}
-	for _, table := range slices.Sorted(maps.Keys(byTable)) {
-		if err := p.table(ctx, table, byTable[table]); err != nil {
-			return fmt.Errorf("replay to lake.%s: %w", table, err)
+	order := func(a, b origin) int {
+		return cmp.Or(strings.Compare(a.table, b.table), strings.Compare(a.stream, b.stream))
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(parts), order) {
+		if err := p.table(ctx, o, parts[o]); err != nil {
+			return fmt.Errorf("replay to lake.%s: %w", o.table, err)
 		}
 	}
 	return nil
+}
+
+// epoch is the one that makes batches of a stream's messages; it reads nothing.
+func (p *replay) epoch(stream string) (*epoch, error) {
+	rest, ok := strings.CutPrefix(stream, p.key+"|")
+	made, resets, more := strings.Cut(rest, "|")
+	created, err := time.Parse(time.RFC3339Nano, made)
+	e := &epoch{s: p.s, writer: p.w, info: StreamInfo{Name: p.req.Stream, Created: created}}
+	if more && err == nil {
+		e.resets, err = strconv.ParseUint(resets, 10, 64)
+	}
+	if !ok || err != nil {
+		return nil, fmt.Errorf("a file of lake.%s does not say which stream its rows came from, but %q", Quarantine, stream)
+	}
+	return e, nil
 }
 
 func (p *replay) route(subject string, more int) (table, reason string) {
@@ -297,19 +329,24 @@ func (p *replay) route(subject string, more int) (table, reason string) {
 }
 
 // table commits what can be decoded of rows that belong to one table.
-func (p *replay) table(ctx context.Context, name string, rows []Rejected) error {
-	f := p.feed(name, nil)
-	if err := p.lookUp(ctx, f, rows); err != nil {
+func (p *replay) table(ctx context.Context, o origin, rows []Rejected) error {
+	f := p.feed(o.table, nil)
+	e, err := p.epoch(o.stream)
+	if err != nil {
 		return err
 	}
-	batch := eventRows{p.e.newBatch(f), replayKey}
+	if err := p.lookUp(ctx, f, e, rows); err != nil {
+		return err
+	}
+	batch := eventRows{e.newBatch(f), replayKey + "|" + o.stream}
 	var taken, repeats []Rejected
 	for _, r := range rows {
-		if r.MessageID != "" && p.known[name][r.EventID] {
+		of := eventOf{o.table, r.MessageID, r.Index, e.info.Created.UnixNano()}
+		if _, known := p.known[of]; known && r.MessageID != "" {
 			repeats = append(repeats, r)
 			continue
 		}
-		reason, err := p.decode(f, batch, r)
+		reason, err := p.decode(e, f, batch, r)
 		if err != nil {
 			return err
 		}
@@ -318,25 +355,25 @@ func (p *replay) table(ctx context.Context, name string, rows []Rejected) error 
 			continue
 		}
 		if r.MessageID != "" {
-			p.known[name][r.EventID] = true
+			p.known[of] = positionOf(e.resets, r.Seq)
 		}
 		taken = append(taken, r)
 	}
 	events := batch.Rows()
 	if !p.req.DryRun {
-		if err := p.commit(ctx, f, batch, taken, repeats); err != nil {
+		if err := p.commit(ctx, f, e, batch, taken, repeats); err != nil {
 			return err
 		}
 	}
 	p.r.Replayed, p.r.Repeats = p.r.Replayed+len(taken), p.r.Repeats+len(repeats)
 	if events > 0 {
-		count(&p.r.Events, name, events)
+		count(&p.r.Events, o.table, events)
 	}
 	return nil
 }
 
 // commit is steps 1 and 2.
-func (p *replay) commit(ctx context.Context, f *feed, batch eventRows, taken, repeats []Rejected) error {
+func (p *replay) commit(ctx context.Context, f *feed, e *epoch, batch eventRows, taken, repeats []Rejected) error {
 	if len(taken) > 0 {
 		if f.table == nil {
 			if err := p.c.open(ctx, f, batch.Schema()); err != nil {
@@ -356,6 +393,10 @@ func (p *replay) commit(ctx context.Context, f *feed, batch eventRows, taken, re
 		}
 		f.known = f.table.Schema()
 	}
+	for i, r := range repeats {
+		at := p.known[eventOf{f.name, r.MessageID, r.Index, e.info.Created.UnixNano()}]
+		repeats[i].repeats, repeats[i].repeated = identity(p.key, e.info.Created, at.resets()), at.seq()
+	}
 	return p.record(ctx, f.name, append(taken, repeats...))
 }
 
@@ -369,7 +410,7 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 	for _, r := range rows {
 		book.source = r.Source
 		book.add(entry{seq: r.Seq, index: r.Index, id: r.ID, at: r.Published, subject: r.Subject, messageID: r.MessageID,
-			table: table, reason: reasonReplay + ": from quarantine, by " + p.req.By})
+			table: table, reason: reasonReplay + ": from quarantine, by " + p.req.By, ofStream: r.repeats, ofSeq: r.repeated})
 		p.done[r.ID] = table
 	}
 	f := p.feed(Skipped, nil)
@@ -384,13 +425,10 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 
 // decode adds the events of a row to the batch, all or none; the reason says
 // why none.
-func (p *replay) decode(f *feed, batch eventRows, r Rejected) (reason string, err error) {
-	base := r.EventID
+func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason string, err error) {
+	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published}
 	if r.Index >= 0 {
-		if r.Index > 0 {
-			base = strings.TrimSuffix(base, "/"+strconv.Itoa(r.Index))
-		}
-		return p.event(batch, columnar.Meta{Seq: r.Seq, ID: []byte(base), Index: r.Index, Published: r.Published}, r.Bytes)
+		return p.event(batch, m, r.Bytes)
 	}
 	var events [][]byte
 	for event, bad := range columnar.Split(p.s.o.Format, r.Bytes) {
@@ -404,11 +442,12 @@ func (p *replay) decode(f *feed, batch eventRows, r Rejected) (reason string, er
 	}
 	batches := []eventRows{batch}
 	if len(events) > 1 { // first on trial
-		batches = []eventRows{{p.e.newBatch(f), replayKey}, batch}
+		batches = []eventRows{{e.newBatch(f), batch.stream}, batch}
 	}
 	for _, b := range batches {
 		for i, event := range events {
-			reason, err := p.event(b, columnar.Meta{Seq: r.Seq, ID: []byte(base), Index: i, Published: r.Published}, event)
+			m.Index = i
+			reason, err := p.event(b, m, event)
 			if reason != "" || err != nil {
 				return reason, err
 			}
@@ -428,34 +467,61 @@ func (p *replay) event(b eventRows, m columnar.Meta, event []byte) (reason strin
 	return "", nil
 }
 
-// lookUp finds which of the events that their publisher named are in the table:
-// they may have been published again since.
-func (p *replay) lookUp(ctx context.Context, f *feed, rows []Rejected) error {
-	if p.known[f.name] == nil {
-		p.known[f.name] = map[string]bool{}
-	}
-	want := map[string]bool{}
+// lookUp finds which of the events that their publisher named are in the table
+// by their stream: they may have been published again since. It looks at the
+// latest rows, as many as a source remembers ids.
+func (p *replay) lookUp(ctx context.Context, f *feed, e *epoch, rows []Rejected) error {
+	made := e.info.Created.UnixNano()
+	want, old := map[eventOf]bool{}, map[string]eventOf{}
 	for _, r := range rows {
-		if r.MessageID != "" {
-			want[r.EventID] = true
+		if r.MessageID == "" {
+			continue
+		}
+		of := eventOf{f.name, r.MessageID, r.Index, made}
+		if want[of] = true; r.Index > 0 {
+			old[r.MessageID+"/"+strconv.Itoa(r.Index)] = of
+		} else {
+			old[r.MessageID] = of
 		}
 	}
 	if len(want) == 0 || f.table == nil {
 		return nil
 	}
-	all, err := f.table.Files(ctx, 0, time.Time{}, time.Time{})
+	files, err := f.table.Files(ctx, 0, time.Time{}, time.Time{})
 	if err != nil {
 		return fmt.Errorf("list files: %w", err)
 	}
-	newest, err := newestFiles(ctx, f.table, all, int64(p.s.o.Recent))
-	if err != nil {
-		return fmt.Errorf("list newest files: %w", err)
-	}
-	for _, file := range newest {
-		if err := p.s.o.readColumns(file.Path, []string{tiers.ColEventID}, func(v []value) {
-			if want[v[0].text] {
-				p.known[f.name][v[0].text] = true
+	slices.SortFunc(files, func(a, b tiers.DataFile) int { return cmp.Compare(b.SeqMax, a.SeqMax) })
+	left := int64(p.s.o.Recent)
+	for _, file := range files {
+		if left <= 0 {
+			return nil
+		}
+		seqs, err := parquetfile.SeqsOf(p.s.o.OpenFile(file.Path))
+		if err != nil {
+			return fmt.Errorf("read event ids: %w", err)
+		}
+		resets, ours := resetsIn(seqs.Stream, identity(p.key, e.info.Created, 0))
+		if !ours {
+			continue
+		}
+		left -= file.Rows
+		tag := streamTag(e.info.Name, e.info.Created, resets)
+		found := func(of eventOf, seq int64) {
+			if want[of] {
+				p.known[of] = positionOf(resets, uint64(seq))
 			}
+		}
+		if err := p.s.o.readColumns(file.Path, []string{tiers.ColEventID, tiers.ColStreamSeq}, func(v []value) {
+			if seqs.IDs != columnar.EventIDForm {
+				if of, ok := old[v[0].text]; ok {
+					found(of, v[1].long)
+				}
+				return
+			}
+			id, index := columnar.ParseEventID(v[0].text, tag)
+			found(eventOf{f.name, id, index, made}, v[1].long)
+			found(eventOf{f.name, id, -1, made}, v[1].long)
 		}); err != nil {
 			return fmt.Errorf("read event ids: %w", err)
 		}

@@ -62,7 +62,7 @@ func (p ResetPlan) String() string {
 	if p.Trouble == "" {
 		b.WriteString("  the source is in order as it is: messages that the lake has come again\n")
 	}
-	b.WriteString("  messages with an id that the lake remembers are counted as repeats; others come as they are\n")
+	b.WriteString("  messages of this very stream with an id that the lake remembers are counted as repeats; others come as they are\n")
 	return b.String()
 }
 

@@ -40,11 +40,13 @@ type epoch struct {
 type feed struct {
 	name    string
 	opts    TableOptions
-	through uint64       // the table has what it gets up to here
-	held    bool         // it had a mark when the epoch began
-	known   tiers.Schema // columns that batches start with
-	rows    rows         // of the batch that fills; nil: none
-	free    chan kept    // to be used again
+	through uint64                      // the table has what it gets up to here
+	held    bool                        // it had a mark when the epoch began
+	known   tiers.Schema                // columns that batches start with
+	rows    rows                        // of the batch that fills; nil: none
+	free    chan kept                   // to be used again
+	asked   uint64                      // the last chunk for which the table was asked for removals
+	removed map[uint64][]tiers.SeqRange // what it answered
 
 	listed bool        // by the committer
 	table  tiers.Table // nil: not opened yet; the decoder may use it if held

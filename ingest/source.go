@@ -45,7 +45,7 @@ type Options struct {
 	Limits    Limits
 	MaxTables int                             // beyond it, new names go to quarantine; default 1,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
-	Recent    int                             // message ids that are remembered; default 1,800,000
+	Recent    int                             // message ids that are remembered, and at least half of it; default 1,800,000
 	// Settle is how old a batch's newest message must be before the batch is
 	// committed. A stream that syncs at intervals may lose its last messages
 	// with the power; the lake must not be ahead of it then. Twice the interval.

@@ -119,7 +119,7 @@ const (
 	ColTime       = "time"        // event time, UTC microseconds
 	ColIngestTime = "ingest_time" // when the daemon decoded it, UTC microseconds
 	ColStreamSeq  = "stream_seq"  // sequence in its JetStream stream
-	ColEventID    = "event_id"    // message id, or a hash of stream and sequence
+	ColEventID    = "event_id"    // message id, or one made of stream and sequence; see ingest/columnar
 	ColUnmapped   = "unmapped"    // JSON of what does not fit a column
 	ColTimeSource = "time_source" // path in the event that its time came from, or "received"
 )

@@ -50,14 +50,18 @@ type ColumnStats struct {
 // DataFile describes one immutable Parquet file that has been written and
 // synced, ready to be named by a commit.
 type DataFile struct {
-	Path         string // absolute location (file:// URL or object URL)
-	Size         int64
-	Rows         int64
-	Day          int32     // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
-	CRC32C       uint32    // of the whole file; kept in its name, see ChecksumPath
-	TimeMin      time.Time // zero if the table has no time column
-	TimeMax      time.Time
-	Columns      []ColumnStats
+	Path    string // absolute location (file:// URL or object URL)
+	Size    int64
+	Rows    int64
+	Day     int32     // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
+	CRC32C  uint32    // of the whole file; kept in its name, see ChecksumPath
+	TimeMin time.Time // zero if the table has no time column
+	TimeMax time.Time
+	Columns []ColumnStats
+	// SeqMax is the greatest sequence of its rows, and Ingested when the last of
+	// them was decoded; zero: not known, or pipelines made it.
+	SeqMax       uint64
+	Ingested     time.Time
 	SplitOffsets []int64
 	Seqs         []SeqRange // stream sequences of its rows; empty for pipeline output
 	// Clustered says that rows lie together by the values of lookup columns, not

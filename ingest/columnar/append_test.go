@@ -225,7 +225,7 @@ func TestEventIDAndSeqs(t *testing.T) {
 	for _, m := range []Meta{{Seq: 7}, {Seq: 7, Index: 1}, {Seq: 8, ID: []byte("m")}, {Seq: 8, ID: []byte("m"), Index: 2}, {Seq: 10}} {
 		add(m)
 	}
-	for i, want := range []string{"k3-7", "k3-7/1", "m", "m/2", "k3-10"} {
+	for i, want := range []string{"k3-7", "k3-7#1", "m", "m#2", "k3-10"} {
 		if got := string(b.EventID(i)); got != want {
 			t.Errorf("id %s, want %s", got, want)
 		}

@@ -322,21 +322,10 @@ func (b *Batch) Seq(row int) uint64 { return uint64(b.seq.Int(row)) }
 // EventID is the id of a row's event, valid until the batch changes.
 func (b *Batch) EventID(row int) []byte { return b.id.Bytes(row) }
 
-// eventID is the message's id, or one made of its stream and sequence. It
-// sorts and shares a prefix with its neighbours, so that it costs little.
+// eventID is the id of a message's event.
 func (b *Batch) eventID(m Meta) []byte {
-	id := b.scratch[:0]
-	if len(m.ID) > 0 {
-		id = append(id, m.ID...)
-	} else {
-		id = append(append(id, b.o.StreamTag...), '-')
-		id = strconv.AppendUint(id, m.Seq, 10)
-	}
-	if m.Index > 0 {
-		id = strconv.AppendInt(append(id, '/'), int64(m.Index), 10)
-	}
-	b.scratch = id
-	return id
+	b.scratch = AppendEventID(b.scratch[:0], b.o.StreamTag, m)
+	return b.scratch
 }
 
 // addSeq remembers what it takes to drop it again.

@@ -20,15 +20,15 @@ func dayOf(micros int64) int64 {
 }
 
 // Files writes the rows, sorted by time and then sequence, as one file for
-// each day of time. schema is Schema's with every id set. Of o, Schema, Seqs
-// and Sorted are filled here. The batch keeps its rows.
+// each day of time. schema is Schema's with every id set. Of o, Schema, IDs,
+// Seqs and Sorted are filled here. The batch keeps its rows.
 func (b *Batch) Files(schema tiers.Schema, o parquetfile.Options) ([]parquetfile.File, error) {
 	return b.Part(0, b.t.N, schema, o)
 }
 
 // Part is Files for the rows [from, to), as they were appended.
 func (b *Batch) Part(from, to int, schema tiers.Schema, o parquetfile.Options) ([]parquetfile.File, error) {
-	o.Schema, o.Sorted = schema, []string{tiers.ColTime, tiers.ColStreamSeq}
+	o.Schema, o.IDs, o.Sorted = schema, EventIDForm, []string{tiers.ColTime, tiers.ColStreamSeq}
 	order := b.order(from, to)
 	var files []parquetfile.File
 	for lo := 0; lo < len(order); {

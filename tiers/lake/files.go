@@ -39,12 +39,16 @@ type manifestCache struct {
 	order *list.List // of *cachedManifest, most recent first
 }
 
-// manifestKey: the id of the time column is part of it because the bounds
-// that become TimeMin and TimeMax are that column's.
+// manifestKey: the ids of the columns are part of it because the bounds that a
+// listing keeps are theirs.
 type manifestKey struct {
-	path   string
-	timeID int
+	path string
+	ids  boundIDs
 }
+
+// boundIDs are the field ids of the columns whose bounds a listing keeps; 0:
+// the table has none.
+type boundIDs struct{ time, seq, ingest int }
 
 type cachedManifest struct {
 	key   manifestKey
@@ -82,8 +86,8 @@ func (c *manifestCache) put(k manifestKey, files []listed) {
 }
 
 // manifest lists the live files of a manifest. The caller must not change it.
-func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
-	k := manifestKey{m.FilePath(), timeID}
+func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) {
+	k := manifestKey{m.FilePath(), ids}
 	if files, ok := l.cache.get(k); ok {
 		return files, nil
 	}
@@ -93,7 +97,7 @@ func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
 			return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
 		}
 		files = append(files, listed{
-			DataFile: describe(e.DataFile(), timeID),
+			DataFile: describe(e.DataFile(), ids),
 			snapshot: e.SnapshotID(),
 			added:    e.Status() == iceberg.EntryStatusADDED,
 		})
@@ -107,7 +111,7 @@ func (l *Lake) manifest(m iceberg.ManifestFile, timeID int) ([]listed, error) {
 const largeFile = 1 << 20
 
 // describe is the part of a file's description that a listing keeps.
-func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
+func describe(d iceberg.DataFile, ids boundIDs) tiers.DataFile {
 	f := tiers.DataFile{Path: d.FilePath(), Size: d.FileSizeBytes(), Rows: d.Count()}
 	var own bool
 	f.CRC32C, own = tiers.PathChecksum(f.Path)
@@ -129,12 +133,18 @@ func describe(d iceberg.DataFile, timeID int) tiers.DataFile {
 	if own && f.Size >= largeFile {
 		f.Fields = tiers.FieldSetOf(maps.Keys(d.ValueCounts()))
 	}
-	if timeID != 0 {
-		lo, okLo := bound(d.LowerBoundValues()[timeID])
-		hi, okHi := bound(d.UpperBoundValues()[timeID])
+	if ids.time != 0 {
+		lo, okLo := bound(d.LowerBoundValues()[ids.time])
+		hi, okHi := bound(d.UpperBoundValues()[ids.time])
 		if okLo && okHi {
 			f.TimeMin, f.TimeMax = time.UnixMicro(lo).UTC(), time.UnixMicro(hi).UTC()
 		}
+	}
+	if hi, ok := bound(d.UpperBoundValues()[ids.seq]); ok && ids.seq != 0 {
+		f.SeqMax = uint64(hi)
+	}
+	if hi, ok := bound(d.UpperBoundValues()[ids.ingest]); ok && ids.ingest != 0 {
+		f.Ingested = time.UnixMicro(hi).UTC()
 	}
 	return f
 }
@@ -147,12 +157,14 @@ func bound(b []byte) (int64, bool) {
 	return int64(binary.LittleEndian.Uint64(b)), true
 }
 
-func (v *version) timeID() int {
-	f, ok := v.schema.Lookup(tiers.ColTime)
-	if !ok || f.Type.Kind != tiers.KindTimestamp {
+func (v *version) boundIDs() boundIDs {
+	id := func(column string, kind tiers.Kind) int {
+		if f, ok := v.schema.Lookup(column); ok && f.Type.Kind == kind {
+			return f.ID
+		}
 		return 0
 	}
-	return f.ID
+	return boundIDs{id(tiers.ColTime, tiers.KindTimestamp), id(tiers.ColStreamSeq, tiers.KindLong), id(tiers.ColIngestTime, tiers.KindTimestamp)}
 }
 
 // manifests lists the manifests of a snapshot.
@@ -230,7 +242,7 @@ func (t *Table) Files(ctx context.Context, id int64, from, to time.Time) ([]tier
 			if err := gctx.Err(); err != nil {
 				return err
 			}
-			files, err := t.lake.manifest(m, v.timeID())
+			files, err := t.lake.manifest(m, v.boundIDs())
 			for _, f := range files {
 				if meets(f.DataFile, from, to) {
 					parts[i] = append(parts[i], f.DataFile)
@@ -290,7 +302,7 @@ func (t *Table) Added(ctx context.Context, since, until int64) ([]tiers.DataFile
 			if m.SnapshotID() != a.SnapshotID {
 				continue
 			}
-			files, err := t.lake.manifest(m, v.timeID())
+			files, err := t.lake.manifest(m, v.boundIDs())
 			if err != nil {
 				return nil, false, err
 			}

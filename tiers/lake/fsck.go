@@ -212,7 +212,7 @@ func (c *fsckTable) manifest(ctx context.Context, m iceberg.ManifestFile, curren
 				if err != nil {
 					return err
 				}
-				if f := describe(e.DataFile(), 0); !c.seen[f.Path] {
+				if f := describe(e.DataFile(), boundIDs{}); !c.seen[f.Path] {
 					c.seen[f.Path] = true
 					files = append(files, f)
 				}

@@ -134,7 +134,7 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 				continue
 			}
 			seen[m.FilePath()] = true
-			if err := l.manifestNames(m, v.timeID(), add); err != nil {
+			if err := l.manifestNames(m, v.boundIDs(), add); err != nil {
 				return err
 			}
 		}
@@ -142,11 +142,11 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 	return nil
 }
 
-func (l *Lake) manifestNames(m iceberg.ManifestFile, timeID int, add func(string) error) error {
+func (l *Lake) manifestNames(m iceberg.ManifestFile, ids boundIDs, add func(string) error) error {
 	if err := add(m.FilePath()); err != nil {
 		return err
 	}
-	files, err := l.manifest(m, timeID)
+	files, err := l.manifest(m, ids)
 	for _, f := range files {
 		if err := add(f.Path); err != nil {
 			return err

@@ -112,7 +112,7 @@ func (t *Table) writeRows(ctx context.Context, s *arrow.Schema, recs []arrow.Rec
 		return tiers.DataFile{}, fmt.Errorf("inspect file of rows: %w", err)
 	}
 	f.Path = tiers.ChecksumPath(t.NewFilePath(0), f.CRC32C)
-	if id := t.version().timeID(); id != 0 {
+	if id := t.version().boundIDs().time; id != 0 {
 		for _, c := range f.Columns {
 			lo, okLo := bound(c.Lower)
 			hi, okHi := bound(c.Upper)

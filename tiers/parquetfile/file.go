@@ -29,6 +29,7 @@ type Options struct {
 	RowGroup int              // rows; 0: RowGroup
 	PageRows int              // rows of a page, the same in all columns, and an index of the pages; 0: pages are large, without an index
 	Stream   string           // identity of the stream of Seqs; empty: no stream is recorded
+	IDs      string           // how the event ids of its rows are made; recorded with a stream unless empty
 	Seqs     []tiers.SeqRange // ascending, disjoint
 	Sorted   []string         // top-level columns by which the rows are sorted, ascending
 	// Copies are dotted paths of members of structs, scalar and not in lists. Each
@@ -147,6 +148,12 @@ func (w *Writer) describe(d *tiers.DataFile) {
 			d.TimeMax = time.UnixMicro(l.total.maxInt).UTC()
 			d.Day = int32(floorDiv(l.total.minInt, 24*3600*1e6))
 		}
+		if l.name == tiers.ColStreamSeq && l.top && l.col.Kind == tiers.KindLong && l.total.has {
+			d.SeqMax = uint64(l.total.maxInt)
+		}
+		if l.name == tiers.ColIngestTime && l.top && l.col.Kind == tiers.KindTimestamp && l.total.has {
+			d.Ingested = time.UnixMicro(l.total.maxInt).UTC()
+		}
 	}
 }
 
@@ -173,6 +180,9 @@ func (w *Writer) footer(p *plan, rows int64, o Options) error {
 		meta.KeyValueMetadata = append(meta.KeyValueMetadata,
 			format.KeyValue{Key: KeyStream, Value: o.Stream},
 			format.KeyValue{Key: KeySeqs, Value: EncodeSeqs(o.Seqs)})
+		if o.IDs != "" {
+			meta.KeyValueMetadata = append(meta.KeyValueMetadata, format.KeyValue{Key: KeyIDs, Value: o.IDs})
+		}
 	}
 	for range p.leaves {
 		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})

@@ -16,6 +16,7 @@ import (
 const (
 	KeySeqs   = "lakeward.stream_seqs" // ranges of stream sequences, see EncodeSeqs
 	KeyStream = "lakeward.stream"      // identity of the stream that they belong to
+	KeyIDs    = "lakeward.event_ids"   // how the rows' event ids are made, see Options
 	KeySchema = "iceberg.schema"       // Iceberg's JSON of the schema
 )
 
@@ -64,6 +65,7 @@ func DecodeSeqs(s string) ([]tiers.SeqRange, error) {
 // Seqs is what a file's footer says of the stream that its rows come from.
 type Seqs struct {
 	Stream string // identity, as in Options
+	IDs    string // how the event ids are made, as in Options
 	Ranges []tiers.SeqRange
 }
 
@@ -76,6 +78,7 @@ func ReadSeqs(r io.ReaderAt, size int64) (Seqs, error) {
 	}
 	var s Seqs
 	s.Stream, _ = f.Lookup(KeyStream)
+	s.IDs, _ = f.Lookup(KeyIDs)
 	text, _ := f.Lookup(KeySeqs)
 	s.Ranges, err = DecodeSeqs(text)
 	return s, err
