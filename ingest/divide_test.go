@@ -60,10 +60,10 @@ func (w *world) publishBad() (picky, string) {
 			w.stream.publish("events.a", "m1", `{"n":1}`)
 		}
 	}
-	return picky{bad: []string{"poison", "lines/1", "twice"}, apart: [2]string{"m2", "m3"}},
+	return picky{bad: []string{"poison", "lines#1", "twice"}, apart: [2]string{"m2", "m3"}},
 		"quarantine 0007 poison 0 the event cannot be written\n" +
-			"quarantine 0010 lines/1 1 the event cannot be written\n" +
-			"quarantine 0010 lines/3 3 not JSON\n" +
+			"quarantine 0010 lines#1 1 the event cannot be written\n" +
+			"quarantine 0010 lines#3 3 not JSON\n" +
 			"quarantine 0015 twice 0 the event cannot be written\n"
 }
 
@@ -176,8 +176,8 @@ func TestAnEventThatCannotBeDecodedGoesToQuarantine(t *testing.T) {
 		if st := w.drain(o); st.Refused != 2 {
 			t.Errorf("%d events refused", st.Refused)
 		}
-		const want = "quarantine 0005 m2 0 the event cannot be decoded\nquarantine 0010 lines/1 1 the event cannot be decoded\n" +
-			"quarantine 0010 lines/3 3 not JSON\n"
+		const want = "quarantine 0005 m2 0 the event cannot be decoded\nquarantine 0010 lines#1 1 the event cannot be decoded\n" +
+			"quarantine 0010 lines#3 3 not JSON\n"
 		if got, _ := cutTables(w.content(), Quarantine); got != want {
 			t.Errorf("quarantine holds\n%s, want\n%s", got, want)
 		}
