@@ -5,8 +5,10 @@ import (
 	"os"
 
 	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/query/worker"
 )
 
 func main() {
+	worker.Divert()
 	os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 }

@@ -116,7 +116,7 @@ func analyticsType() strict.Type[Analytics] {
 	return strict.Object(
 		strict.F("url", databaseURL("duckdb"), func(a *A) *string { return &a.URL }, "Database: `duckdb:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, whose schema `analytics` then holds the tables. A URL takes libpq's parameters, as that of `lake.catalog` does. Without it: `analytics.duckdb` in `data_dir`."),
 		strict.F("retention", retention(), func(a *A) *time.Duration { return &a.Retention }, "How long rows are kept, by `time`, or `forever`.").Default("forever"),
-		strict.F("read_limit", strict.Size(1<<20, 1<<40), func(a *A) *int64 { return &a.ReadLimit }, "How much one statement may copy from a PostgreSQL; one that needs more is refused, with what to do.").Default("256MiB"),
+		strict.F("read_limit", strict.Size(1<<20, 1<<40), func(a *A) *int64 { return &a.ReadLimit }, "How much of analytics tables one statement of a person may copy into its worker; one that needs more is refused, with what to do.").Default("256MiB"),
 	)
 }
 
@@ -146,7 +146,7 @@ func queryType() strict.Type[Query] {
 		strict.F("timeout", strict.Duration(time.Second, day), func(q *Q) *time.Duration { return &q.Timeout }, "How long a query takes.").Default("5m"),
 		strict.F("max_bytes", strict.Size(1<<10, most), func(q *Q) *int64 { return &q.MaxBytes }, "Bytes of a result; more is an error.").Default("4GiB"),
 		strict.F("max_spill", strict.Size(1<<20, most), func(q *Q) *int64 { return &q.MaxSpill }, "Disk below `data_dir` for intermediate results that exceed the engine's share of `memory.budget`, of queries, pipelines and merges together; what needs more fails.").Default("16GiB"),
-		strict.F("max_running", strict.Int(1, 1000), func(q *Q) *int { return &q.MaxRunning }, "Queries at the same time. They share the engine's memory with pipelines.").Default("4"),
+		strict.F("max_running", strict.Int(1, 1000), func(q *Q) *int { return &q.MaxRunning }, "Queries at the same time, each in a worker of its own. They share the part queries of memory.budget.").Default("4"),
 		strict.F("max_waiting", strict.Int(0, 1000), func(q *Q) *int { return &q.MaxWaiting }, "Queries that wait, within their timeout, for another to end; one more is refused (503, `Retry-After`).").Default("16"),
 	)
 }

@@ -20,12 +20,13 @@ const (
 // Memory is what the process may use.
 type Memory struct{ Budget int64 } // bytes; never 0 after Load
 
-// Shares are the parts of the budget, in bytes. Go, Engine and Outside add up
-// to the budget; the rest is of Go, where Other is what is left.
+// Shares are the parts of the budget, in bytes. Go, Runs, Queries and Outside
+// add up to the budget; the rest is of Go, where Other is what is left.
 type Shares struct {
-	Go      int64 // soft limit of Go's runtime
-	Engine  int64 // DuckDB's memory_limit
-	Outside int64 // what neither counts: the program's pages, stacks, what malloc and the engine hold beside
+	Go      int64 // soft limit of the daemon's Go runtime
+	Runs    int64 // the worker that runs pipelines and maintenance: more ends it
+	Queries int64 // the workers of people's statements together: more ends the largest
+	Outside int64 // what none counts: the program's pages, which all share, stacks, what is between two looks
 
 	Batches   int64 // events that become files: batches that fill, and those that are being committed
 	ReadAhead int64 // messages on their way from the stream to the batches
@@ -40,9 +41,8 @@ type Shares struct {
 func (m Memory) Shares() Shares {
 	m.Budget = max(m.Budget, leastMemory)
 	rest := m.Budget - programPages - m.Budget/16
-	s := Shares{Go: rest * 38 / 100, Engine: rest * 31 / 100}
-	// What the engine has freed stays with malloc, up to about as much again.
-	s.Outside = m.Budget - s.Go - s.Engine
+	s := Shares{Go: rest * 38 / 100, Runs: rest * 32 / 100, Queries: rest * 25 / 100}
+	s.Outside = m.Budget - s.Go - s.Runs - s.Queries
 	s.Batches = s.Go * 36 / 100
 	s.ReadAhead = min(s.Go*10/100, 64<<20)
 	s.Stream = min(s.Go*10/100, 512<<20)
@@ -51,6 +51,10 @@ func (m Memory) Shares() Shares {
 	s.Other = s.Go - s.Batches - s.ReadAhead - s.Stream - s.Merge - s.Result
 	return s
 }
+
+// EngineLimit is DuckDB's memory_limit in a worker that may have so much: what
+// DuckDB has freed stays with malloc, and some of its functions do not count.
+func EngineLimit(worker int64) int64 { return worker * 55 / 100 }
 
 // Enough refuses what a daemon would outgrow: the kernel would end it later,
 // without a word.
@@ -73,9 +77,10 @@ type Part struct {
 func (m Memory) Parts() []Part {
 	s := m.Shares()
 	return []Part{
-		{"go", s.Go, "", "soft limit of Go's runtime"},
-		{"engine", s.Engine, "", "DuckDB: queries, pipelines, reading for merges; beyond it they spill, then fail"},
-		{"outside", s.Outside, "", "program, stacks, what malloc holds"},
+		{"go", s.Go, "", "soft limit of the daemon's Go runtime"},
+		{"runs", s.Runs, "", "worker of pipelines, merges and the analytics tier; DuckDB spills at 55% of it"},
+		{"queries", s.Queries, "", "workers of people's statements together; DuckDB spills at 55% of it in each"},
+		{"outside", s.Outside, "", "program, stacks"},
 		{"batches", s.Batches, "go", "events until they are committed"},
 		{"read_ahead", s.ReadAhead, "go", "messages before they are decoded"},
 		{"stream", s.Stream, "go", "embedded NATS"},

@@ -42,8 +42,8 @@ func TestMemoryBudgetIsTheContainersOrHalfTheHosts(t *testing.T) {
 func TestSharesFillTheBudgetAndNoMore(t *testing.T) {
 	for _, budget := range []int64{leastMemory, 512 << 20, 1 << 30, 12 << 30, 1 << 40} {
 		s := Memory{budget}.Shares()
-		if sum := s.Go + s.Engine + s.Outside; sum != budget {
-			t.Errorf("of %d: Go %d, engine %d and outside %d are %d", budget, s.Go, s.Engine, s.Outside, sum)
+		if sum := s.Go + s.Runs + s.Queries + s.Outside; sum != budget {
+			t.Errorf("of %d: Go %d, runs %d, queries %d and outside %d are %d", budget, s.Go, s.Runs, s.Queries, s.Outside, sum)
 		}
 		if sum := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result + s.Other; sum != s.Go {
 			t.Errorf("of %d: Go has %d, its parts %d", budget, s.Go, sum)

@@ -75,6 +75,9 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}, hold: a.heldByClock}); err != nil {
 		return nil, err
 	}
+	if err := a.engine.owner.Start(ctx); err != nil {
+		return nil, fmt.Errorf("open the engine: %w", err)
+	}
 	if err := a.watchDisks(); err != nil {
 		return nil, err
 	}

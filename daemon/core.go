@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -17,9 +16,9 @@ import (
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
-	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/worker"
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
 	"github.com/lakeward/lakeward/tiers/lease"
 	"github.com/lakeward/lakeward/tiers/postgres"
@@ -31,7 +30,8 @@ type core struct {
 	cfg       config.Config
 	log       *slog.Logger
 	lake      *lake.Lake
-	engine    *duckdb.Engine
+	engine    *engines
+	benches   *benches // for the tests of pipelines
 	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
@@ -42,6 +42,7 @@ type core struct {
 // analyticsTier is the analytics tier, wherever it is.
 type analyticsTier interface {
 	tiers.Sink
+	query.Remote
 	Close() error
 }
 
@@ -88,30 +89,21 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 // openEngine opens the engine and the analytics tier: one is in the other, or
 // reads the other.
 func (c *core) openEngine(ctx context.Context, readOnly bool) error {
-	o := duckdb.Options{
-		MemoryLimit: c.cfg.Memory.Shares().Engine, MaxSpill: c.cfg.Query.MaxSpill, Threads: runtime.GOMAXPROCS(0), TempDir: c.cfg.TempDir(),
-		AllowedDirs: []string{c.cfg.Lake.Warehouse}, AnalyticsPath: c.cfg.Analytics.File(), StatePath: c.cfg.StateFile(),
-		ReadOnly: readOnly, Logger: c.log, Checker: c.lake,
+	if !readOnly {
+		if err := worker.Tidy(c.cfg.TempDir()); err != nil {
+			c.log.Warn("what was spilled before stays on the disk", "error", err)
+		}
 	}
+	var external analyticsTier
 	if c.cfg.Analytics.External() {
 		s, err := openPostgres(ctx, c.cfg.Analytics, c.log)
 		if err != nil {
 			return err
 		}
-		c.analytics, o.Remote = s, s
+		external, c.analytics = s, s
 	}
-	var err error
-	if c.engine, err = duckdb.Open(ctx, o); err != nil {
-		return fmt.Errorf("open the engine: %w", err)
-	}
-	if c.analytics != nil {
-		return nil
-	}
-	s, err := analytics.Open(ctx, c.engine)
-	if err != nil {
-		return fmt.Errorf("open the analytics tier: %w", err)
-	}
-	c.analytics = s
+	c.benches = newBenches(c.log)
+	c.engine, c.analytics = openEngines(c.cfg, c.log, readOnly, c.lake, external)
 	return nil
 }
 
@@ -162,6 +154,9 @@ func (c *core) close() error {
 	if c.engine != nil {
 		errs = append(errs, c.engine.Close())
 	}
+	if c.benches != nil {
+		errs = append(errs, c.benches.close())
+	}
 	if c.analytics != nil && c.cfg.Analytics.External() {
 		errs = append(errs, c.analytics.Close())
 	}
@@ -190,7 +185,7 @@ func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx cont
 func (c *core) folder(keep string, changed func(*pipeline.Generation)) *pipeline.Folder {
 	return pipeline.NewFolder(pipeline.FolderOptions{
 		Dir: c.cfg.Pipelines.Dir, Keep: keep, Poll: c.cfg.Pipelines.Poll,
-		Load: c.loader(), Check: pipeline.Checker(noClock, newBench), Changed: changed, Logger: c.log,
+		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.open), Changed: changed, Logger: c.log,
 	})
 }
 

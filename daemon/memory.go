@@ -38,7 +38,7 @@ func (a *app) rest(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-trim.C:
-			if err := a.engine.Trim(ctx); err != nil && ctx.Err() == nil {
+			if err := a.engine.owner.Trim(ctx); err != nil && ctx.Err() == nil {
 				a.log.Debug("the engine does not say what it remembers", "error", err)
 			}
 			continue
@@ -70,7 +70,7 @@ func (a *app) unmap() {
 
 // memory is the budget and what is used of it.
 func (a *app) memory(ctx context.Context) (serve.Memory, error) {
-	engine, err := a.engine.Usage(ctx)
+	engine, err := a.engine.owner.Usage(ctx)
 	if err != nil { // it may be out of memory, and that is no reason to say nothing
 		a.log.Debug("the engine does not say what it holds", "error", err)
 		engine.Memory = -1
@@ -79,7 +79,7 @@ func (a *app) memory(ctx context.Context) (serve.Memory, error) {
 	if err != nil {
 		return serve.Memory{}, fmt.Errorf("read the memory in use: %w", err)
 	}
-	used := map[string]int64{"go": goBytes(), "engine": engine.Memory, "batches": a.batches.Used()}
+	used := map[string]int64{"go": goBytes(), "runs": engine.Memory, "queries": a.engine.pool.Usage().Memory, "batches": a.batches.Used()}
 	m := serve.Memory{Spill: engine.Spill, Parts: []serve.MemoryPart{{Name: "total", Budget: a.cfg.Memory.Budget, Used: resident, What: "memory.budget"}}}
 	for _, p := range a.cfg.Memory.Parts() {
 		part := serve.MemoryPart{Name: p.Name, Of: p.Of, Budget: p.Bytes, Used: -1, What: p.What}

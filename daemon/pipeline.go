@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +13,8 @@ import (
 
 	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline"
+	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
-	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/serve"
 )
 
@@ -77,7 +78,7 @@ func (c *cli) files(args []string) ([]string, error) {
 }
 
 // parse reads a pipeline and the tests beside it.
-func (c *cli) parse(ctx context.Context, path string, confiner *duckdb.Parser) (*pipeline.Definition, []pipeline.Problem, error) {
+func (c *cli) parse(ctx context.Context, path string, confiner compile.Confiner) (*pipeline.Definition, []pipeline.Problem, error) {
 	cfg, err := c.load()
 	if err != nil {
 		return nil, nil, err
@@ -112,10 +113,7 @@ func (c *cli) eachFile(ctx context.Context, args []string, f func(context.Contex
 	if err != nil {
 		return err
 	}
-	parser, err := duckdb.NewParser(ctx)
-	if err != nil {
-		return err
-	}
+	parser := newParser()
 	defer func() { err = errors.Join(err, parser.Close()) }()
 	failed := false
 	for _, path := range files {
@@ -146,9 +144,11 @@ func (c *cli) pipelineTestCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "test [NAME|FILE...]",
 		Short: "Run the cases of pipelines' test files, the way the daemon would run them",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			b := newBenches(slog.New(slog.DiscardHandler))
+			defer func() { err = errors.Join(err, b.close()) }()
 			return c.eachFile(cmd.Context(), args, func(ctx context.Context, path string, d *pipeline.Definition) error {
-				results, err := pipeline.Test(ctx, d, nil, newBench)
+				results, err := pipeline.Test(ctx, d, nil, b.open)
 				if err != nil {
 					return err
 				}

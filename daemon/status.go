@@ -36,6 +36,8 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	if st.Memory, err = a.memory(ctx); err != nil {
 		return st, err
 	}
+	st.WorkersEnded = a.engine.ends.count()
+	st.Degraded = append(st.Degraded, a.engine.ends.degraded(time.Now())...)
 	if held := a.heldByClock(); held != "" {
 		st.Degraded = append(st.Degraded, held)
 	}

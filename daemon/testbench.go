@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,7 +12,7 @@ import (
 	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/schedule"
-	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query/worker"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/analytics"
 	"github.com/lakeward/lakeward/tiers/lake"
@@ -22,11 +22,26 @@ import (
 // noClock leaves a pipeline that runs after others to the test's own default.
 func noClock(string) *schedule.Cron { return nil }
 
-// newBench is an empty lake with an engine of its own, for one case of a
-// pipeline's tests. Events reach it through the decoder and the table format
-// that the daemon uses.
-func newBench(ctx context.Context) (_ *pipeline.Bench, err error) {
-	dir, err := os.MkdirTemp("", "lakeward-test-*")
+// benches are where the tests of pipelines run: in a worker that has no access
+// to anything else.
+type benches struct{ host *worker.Host }
+
+func newBenches(log *slog.Logger) *benches {
+	return &benches{worker.NewHost(worker.Config{Name: "test", Memory: benchMemory * 2, Logger: log}, "lakeward-test-")}
+}
+
+const benchMemory = 256 << 20 // bytes of an engine
+
+func (b *benches) close() error { return b.host.Close() }
+
+// open is an empty lake with an engine of its own, for one case of a pipeline's
+// tests. Events reach it through the decoder and the table format that the daemon
+// uses.
+func (b *benches) open(ctx context.Context) (_ *pipeline.Bench, err error) {
+	e, dir, err := b.host.Open(ctx, func(dir string) worker.EngineOptions {
+		return worker.EngineOptions{AllowedDirs: []string{filepath.Join(dir, "lake")}, Threads: 1, MemoryLimit: benchMemory,
+			AnalyticsPath: filepath.Join(dir, "analytics.duckdb"), StatePath: filepath.Join(dir, "state.duckdb")}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +53,7 @@ func newBench(ctx context.Context) (_ *pipeline.Bench, err error) {
 		}
 		return errors.Join(errs...)
 	}
-	undo = append(undo, func() error { return os.RemoveAll(dir) })
+	undo = append(undo, e.Close) // and its directory
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeAll())
@@ -50,19 +65,10 @@ func newBench(ctx context.Context) (_ *pipeline.Bench, err error) {
 		return nil, err
 	}
 	undo = append(undo, l.Close)
-	e, err := duckdb.Open(ctx, duckdb.Options{AllowedDirs: []string{warehouse}, Threads: 1, MemoryLimit: 256 << 20,
-		AnalyticsPath: filepath.Join(dir, "analytics.duckdb"), StatePath: filepath.Join(dir, "state.duckdb")})
-	if err != nil {
-		return nil, err
-	}
-	undo = append(undo, e.Close)
-	a, err := analytics.Open(ctx, e)
-	if err != nil {
-		return nil, err
-	}
+	a := analytics.New(e, 0)
 	undo = append(undo, a.Close)
-	b := &bench{lake: l}
-	return &pipeline.Bench{Lake: l, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: a}, Ingest: b.ingest, Close: closeAll}, nil
+	in := &bench{lake: l}
+	return &pipeline.Bench{Lake: l, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: a}, Ingest: in.ingest, Close: closeAll}, nil
 }
 
 type bench struct {

@@ -27,6 +27,9 @@ type TableView struct {
 type View struct {
 	Tables    []TableView
 	Analytics []Want
+	// Fill gives a table's schema and files when a statement first reads it, of
+	// which the files can be trusted; nil: Tables have them.
+	Fill func(ctx context.Context, table string) (TableView, error)
 }
 
 // Want is what a session needs of a table of a Remote, or more.
@@ -132,6 +135,12 @@ var (
 	// ErrRefused is a statement that an untrusted session may not run, or an
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")
+	// ErrConflict is a statement of a transaction that failed because another
+	// transaction changed the same rows or table: begin it again.
+	ErrConflict = errors.New("another transaction was first")
+	// ErrCrashed is a statement that ended the process which evaluated it, or
+	// that was ended with it because of a limit. The same statement may do so again.
+	ErrCrashed = errors.New("the process that evaluated the statement has ended")
 )
 
 // ParseError is SQL that the engine could not parse or bind.
@@ -166,3 +175,15 @@ type Confiner interface {
 type Loader interface {
 	Load(ctx context.Context, table string, rows array.RecordReader) (int64, error)
 }
+
+// Conn is a trusted connection without a view, to the catalogs "analytics" and
+// "state". Not safe for concurrent use; the caller closes it.
+type Conn interface {
+	tiers.Statements
+	Loader
+	Close() error
+}
+
+// TablesOf lists the tables with a tier that a statement names, in lower case
+// and sorted; none if it is not one SELECT.
+type TablesOf func(sql string) []string

@@ -98,7 +98,7 @@ func (s *Server) Drain(ctx context.Context) {
 // refusals counts queries that were beyond a limit.
 func newRefusals() *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lakeward_queries_refused_total",
-		Help: "Queries that ended with an error because of a limit: too many at once (busy), memory or disk of the engine (memory), rows or bytes of the result (rows, bytes), time (timeout)."}, []string{"limit"})
+		Help: "Queries that ended with an error because of a limit: too many at once (busy), memory or disk of the engine (memory), rows or bytes of the result (rows, bytes), time (timeout), or because the worker ended (crash)."}, []string{"limit"})
 	for _, l := range limits {
 		c.WithLabelValues(l.name)
 	}
@@ -116,6 +116,7 @@ var limits = []struct {
 	{"rows", query.ErrTooManyRows, http.StatusUnprocessableEntity},
 	{"bytes", query.ErrTooManyBytes, http.StatusUnprocessableEntity},
 	{"timeout", query.ErrTimeout, http.StatusGatewayTimeout},
+	{"crash", query.ErrCrashed, http.StatusUnprocessableEntity},
 }
 
 // countRefusal counts err if it is about a limit.

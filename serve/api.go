@@ -112,6 +112,9 @@ type Status struct {
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
 	Memory   Memory    `json:"memory"`
 	Disks    []Disk    `json:"disks,omitempty"`
+	// WorkersEnded counts, by kind, the engine workers that ended by themselves or
+	// for a limit since the start.
+	WorkersEnded map[string]int64 `json:"workers_ended,omitempty"`
 }
 
 // Disk is a disk that the daemon writes to.

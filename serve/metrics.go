@@ -39,6 +39,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, desc("ready", "1 if the daemon is ready."), flag(st.Ready))
 	collectDamage(out, st.Damaged)
 	collectMemory(out, st.Memory)
+	for kind, n := range st.WorkersEnded {
+		out <- prometheus.MustNewConstMetric(desc("engine_workers_ended_total", "Engine workers that ended by themselves or for a limit, and failed a statement or run.", "worker"), prometheus.CounterValue, float64(n), kind)
+	}
 	for _, s := range st.Sources {
 		collectSource(out, s)
 	}

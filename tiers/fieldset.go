@@ -2,9 +2,11 @@ package tiers
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"slices"
 	"sort"
+	"strings"
 	"unique"
 )
 
@@ -19,6 +21,26 @@ func FieldSetOf(ids iter.Seq[int]) FieldSet {
 		b = binary.BigEndian.AppendUint32(b, uint32(id))
 	}
 	return FieldSet{unique.Make(string(b))}
+}
+
+// Text is the set for another process, which ParseFieldSet reads; empty: not known.
+func (s FieldSet) Text() string {
+	if !s.Known() {
+		return ""
+	}
+	return "=" + s.ids.Value()
+}
+
+// ParseFieldSet reads what Text wrote.
+func ParseFieldSet(text string) (FieldSet, error) {
+	ids, known := strings.CutPrefix(text, "=")
+	if !known && text == "" {
+		return FieldSet{}, nil
+	}
+	if !known || len(ids)%4 != 0 {
+		return FieldSet{}, fmt.Errorf("no set of fields in %d bytes", len(text))
+	}
+	return FieldSet{unique.Make(ids)}, nil
 }
 
 // Known reports whether it is a set at all.

@@ -182,9 +182,12 @@ func (c *Conn) prepare(sql string) (duck.PreparedStatement, error) {
 		return stmt, fmt.Errorf("%d statements where one was expected", n)
 	}
 	if duck.PrepareExtractedStatement(c.raw, all, 0, &stmt) == duck.StateError {
-		err := parseError(sql, duck.PrepareError(stmt))
+		msg := duck.PrepareError(stmt)
 		duck.DestroyPrepare(&stmt)
-		return stmt, err
+		if conflict(msg) {
+			return stmt, &conflictError{msg}
+		}
+		return stmt, parseError(sql, msg)
 	}
 	return stmt, nil
 }

@@ -318,6 +318,15 @@ func (e *Engine) Conn(ctx context.Context) (*Conn, error) {
 	return c, err
 }
 
+// Connect is Conn for those who know no engine.
+func (e *Engine) Connect(ctx context.Context) (query.Conn, error) {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return nil, err // a nil of the interface
+	}
+	return c, nil
+}
+
 // Usage is what the instance holds of its memory and of the disk.
 func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
 	err = e.ask(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()", func(r arrow.RecordBatch) {

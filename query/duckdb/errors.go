@@ -68,6 +68,9 @@ func positioned(sql string, offset int, msg string) *query.ParseError {
 // runError classifies an error of execution. Binding happens at the start of
 // execution when parameters are untyped, so that it may be a ParseError too.
 func runError(sql, msg string) error {
+	if conflict(msg) {
+		return &conflictError{msg}
+	}
 	for _, p := range []string{"Parser Error", "Binder Error", "Catalog Error"} {
 		if strings.HasPrefix(msg, p) {
 			return parseError(sql, msg)
@@ -80,6 +83,12 @@ func runError(sql, msg string) error {
 	}
 	return errors.New(msg)
 }
+
+// conflictError is DuckDB's word about a transaction that came second.
+type conflictError struct{ msg string }
+
+func (e *conflictError) Error() string { return e.msg }
+func (e *conflictError) Unwrap() error { return query.ErrConflict }
 
 // memoryError is DuckDB's word about memory or disk that is used up; the
 // engine says it anew, with its limits.
@@ -120,14 +129,9 @@ func invalidated(err error) bool {
 	return strings.HasPrefix(text, "FATAL Error") || strings.Contains(text, "has been invalidated")
 }
 
-// IsConflict reports whether a statement of a transaction failed because
-// another transaction changed the same rows or table: begin it again.
-func IsConflict(err error) bool {
-	if err == nil {
-		return false
-	}
+func conflict(msg string) bool {
 	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict", "has been altered by a different transaction"} {
-		if strings.Contains(err.Error(), m) {
+		if strings.Contains(msg, m) {
 			return true
 		}
 	}

@@ -30,7 +30,8 @@ type Session struct {
 	name      string // of the session's database
 	inputs    []string
 	unseen    map[string]query.TableView // by lower-case name: no statement has read them yet
-	remote    query.Remote               // nil: the analytics tier is attached
+	fill      func(context.Context, string) (query.TableView, error)
+	remote    query.Remote // nil: the analytics tier is attached
 	lookups   *extracts
 	templates *templates
 	taken     []string // files of extracts that the views read
@@ -65,7 +66,7 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 		}
 	}
 	s.inputs = []string{"analytics.*"}
-	s.unseen = map[string]query.TableView{}
+	s.unseen, s.fill = map[string]query.TableView{}, v.Fill
 	for _, t := range v.Tables {
 		s.unseen["lake."+strings.ToLower(t.Name)] = t
 		s.inputs = append(s.inputs, "lake."+t.Name)
@@ -146,6 +147,10 @@ type verified struct{ table query.TableView }
 
 // verify leaves out what is damaged, or fails.
 func (s *Session) verify(ctx context.Context, t query.TableView) (verified, error) {
+	if s.fill != nil {
+		full, err := s.fill(ctx, t.Name)
+		return verified{full}, err
+	}
 	if s.checker == nil {
 		return verified{t}, nil
 	}

@@ -16,12 +16,14 @@ import (
 
 	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/ingest/eventfile"
+	"github.com/lakeward/lakeward/query/worker"
 )
 
 const roleVariable = "LAKEWARD_REALDATA_ROLE"
 
 // TestMain is the lakeward binary too, so that a daemon is a process.
 func TestMain(m *testing.M) {
+	worker.Divert()
 	if os.Getenv(roleVariable) != "" {
 		os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/internal/testcert"
+	"github.com/lakeward/lakeward/query/worker"
 )
 
 const (
@@ -31,6 +32,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	worker.Divert()
 	testscript.Main(withPostgres{m}, map[string]func(){
 		"lakeward": func() {
 			os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))

@@ -1,6 +1,6 @@
 // Package analytics is the embedded analytics tier: the catalog "analytics" of
-// the engine's own DuckDB instance, so that a process has one instance and one
-// memory budget.
+// the engine that runs pipelines, wherever that runs. Only statements and rows go
+// to the engine.
 package analytics
 
 import (
@@ -14,7 +14,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -28,19 +28,29 @@ const pause = 5 * time.Millisecond
 // Sink writes pipelines' rows to the analytics catalog of an engine. It is
 // safe for concurrent use; writes are serialised.
 type Sink struct {
-	engine *duckdb.Engine
-	mu     sync.Mutex // held by writers
-	closed bool
+	engine    Engine
+	readLimit int64      // bytes
+	mu        sync.Mutex // held by writers
+	closed    bool
+}
+
+// Engine opens connections to the catalog.
+type Engine interface {
+	Connect(ctx context.Context) (query.Conn, error)
 }
 
 var _ tiers.LocalSink = (*Sink)(nil)
 
 var errClosed = errors.New("the sink is closed")
 
-// Open returns the sink of an engine, which must have been opened with an
-// AnalyticsPath. The engine stays the caller's to close, after the sink.
-func Open(ctx context.Context, e *duckdb.Engine) (*Sink, error) {
-	c, err := e.Conn(ctx)
+// New returns the sink of an engine, whose catalog is taken for granted. The
+// engine stays the caller's to close, after the sink. readLimit is how many bytes
+// Read may copy; 0: no limit.
+func New(e Engine, readLimit int64) *Sink { return &Sink{engine: e, readLimit: readLimit} }
+
+// Open is New for an engine that must have been opened with an AnalyticsPath.
+func Open(ctx context.Context, e Engine) (*Sink, error) {
+	c, err := e.Connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the analytics tier: %w", err)
 	}
@@ -52,7 +62,7 @@ func Open(ctx context.Context, e *duckdb.Engine) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the analytics tier: %w", err)
 	}
-	return &Sink{engine: e}, nil
+	return New(e, 0), nil
 }
 
 // Close waits for a write that is under way and refuses later ones.
@@ -75,7 +85,7 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 	if err != nil {
 		return res, err
 	}
-	err = s.locked(ctx, func(c *duckdb.Conn) error {
+	err = s.locked(ctx, func(c query.Conn) error {
 		// Loaded once and outside the transaction: a conflict repeats only
 		// what follows, and the reader can be read once.
 		if _, err := c.Load(ctx, incoming, w.Rows); err != nil {
@@ -145,7 +155,7 @@ func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) 
 			n, err = 0, fmt.Errorf("retention of analytics.%s: %w", table, err)
 		}
 	}()
-	err = s.locked(ctx, func(c *duckdb.Conn) error {
+	err = s.locked(ctx, func(c query.Conn) error {
 		t, err := describe(ctx, c, table)
 		if err != nil {
 			return err
@@ -164,7 +174,7 @@ func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) 
 
 // Drop removes a table, and is ErrNoTable if there is none.
 func (s *Sink) Drop(ctx context.Context, table string) error {
-	err := s.locked(ctx, func(c *duckdb.Conn) error {
+	err := s.locked(ctx, func(c query.Conn) error {
 		if _, err := describe(ctx, c, table); err != nil {
 			return err
 		}
@@ -181,7 +191,7 @@ func (s *Sink) Drop(ctx context.Context, table string) error {
 
 // locked gives f a connection of its own, and no other writer beside it.
 // Temporary tables end with the connection.
-func (s *Sink) locked(ctx context.Context, f func(*duckdb.Conn) error) error {
+func (s *Sink) locked(ctx context.Context, f func(query.Conn) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -190,8 +200,8 @@ func (s *Sink) locked(ctx context.Context, f func(*duckdb.Conn) error) error {
 	return s.connected(ctx, f)
 }
 
-func (s *Sink) connected(ctx context.Context, f func(*duckdb.Conn) error) error {
-	c, err := s.engine.Conn(ctx)
+func (s *Sink) connected(ctx context.Context, f func(query.Conn) error) error {
+	c, err := s.engine.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -202,7 +212,7 @@ func (s *Sink) connected(ctx context.Context, f func(*duckdb.Conn) error) error 
 func transact(ctx context.Context, c tiers.Statements, f func() error) error {
 	for n := 1; ; n++ {
 		err := once(ctx, c, f)
-		if err == nil || n == attempts || !duckdb.IsConflict(err) {
+		if err == nil || n == attempts || !errors.Is(err, query.ErrConflict) {
 			return err
 		}
 		select {

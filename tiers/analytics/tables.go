@@ -7,7 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
-	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -70,7 +70,7 @@ func columnsOf(ctx context.Context, c tiers.Statements, name string) (*table, er
 // blocks of 256 KiB, compressed; for rows not yet in the file, an estimate.
 func (s *Sink) Tables(ctx context.Context) ([]tiers.TableInfo, error) {
 	var out []tiers.TableInfo
-	err := s.connected(ctx, func(c *duckdb.Conn) error {
+	err := s.connected(ctx, func(c query.Conn) error {
 		names, err := texts(ctx, c, listTables)
 		if err != nil || len(names) == 0 {
 			return err

@@ -21,6 +21,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/lakeward/lakeward/query/worker"
 )
 
 const (
@@ -38,6 +40,7 @@ type options struct {
 }
 
 func main() {
+	worker.Divert()
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(child(role, os.Args[1:]))
 	}

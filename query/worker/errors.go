@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
+)
+
+// classes are the errors that callers branch on, by their name between the
+// processes.
+var classes = []struct {
+	name string
+	err  error
+}{
+	{"rows", query.ErrTooManyRows}, {"copy", query.ErrTooMuch}, {"unavailable", query.ErrUnavailable},
+	{"bytes", query.ErrTooManyBytes}, {"timeout", query.ErrTimeout}, {"memory", query.ErrMemory},
+	{"busy", query.ErrBusy}, {"refused", query.ErrRefused}, {"conflict", query.ErrConflict},
+	{"away", tiers.ErrAway}, {"damaged", tiers.ErrDamaged}, {"no table", tiers.ErrNoTable},
+	{"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
+}
+
+// wireError is an error on its way to the other process.
+type wireError struct {
+	Text    string            `json:"text"`
+	Classes []string          `json:"classes,omitempty"`
+	Parse   *query.ParseError `json:"parse,omitempty"`
+	Asked   bool              `json:"asked,omitempty"` // it is about what the worker asked the daemon for
+}
+
+// askedError is what the daemon answered.
+type askedError struct{ text string }
+
+func (e *askedError) Error() string { return e.text }
+
+func toWire(err error) *wireError {
+	if err == nil {
+		return nil
+	}
+	w := &wireError{Text: err.Error(), Asked: errors.As(err, new(*askedError))}
+	for _, c := range classes {
+		if errors.Is(err, c.err) {
+			w.Classes = append(w.Classes, c.name)
+		}
+	}
+	errors.As(err, &w.Parse)
+	return w
+}
+
+// remoteError is an error of the other process, which wraps what that one did.
+type remoteError struct {
+	text string
+	errs []error
+}
+
+func (e *remoteError) Error() string   { return e.text }
+func (e *remoteError) Unwrap() []error { return e.errs }
+
+// fromWire gives the error back. asked is the one that this side answered with.
+func fromWire(w *wireError, asked error) error {
+	if w == nil {
+		return nil
+	}
+	if w.Parse != nil && w.Parse.Error() == w.Text {
+		return w.Parse
+	}
+	e := &remoteError{text: w.Text}
+	for _, name := range w.Classes {
+		for _, c := range classes {
+			if c.name == name {
+				e.errs = append(e.errs, c.err)
+			}
+		}
+	}
+	if w.Parse != nil {
+		e.errs = append(e.errs, w.Parse)
+	}
+	if w.Asked && asked != nil {
+		e.errs = append(e.errs, asked)
+	}
+	return e
+}
+
+// EndedError is a statement whose worker has ended. It wraps query.ErrCrashed
+// and, if a limit was the reason, the error of that limit.
+type EndedError struct {
+	Reason string
+	limit  error // nil: none
+}
+
+// Error says that nothing else was harmed.
+func (e *EndedError) Error() string {
+	return query.ErrCrashed.Error() + ": " + e.Reason + "; nothing else was touched"
+}
+
+// Unwrap gives the classes.
+func (e *EndedError) Unwrap() []error {
+	if e.limit != nil {
+		return []error{query.ErrCrashed, e.limit}
+	}
+	return []error{query.ErrCrashed}
+}

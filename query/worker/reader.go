@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+)
+
+// reader is a result on its way from the worker.
+type reader struct {
+	c        *client
+	ctx      context.Context
+	number   uint64 // of the request
+	rows     *ipc.Reader
+	refs     atomic.Int64
+	consumed uint64 // bytes that the worker does not know of yet
+	ended    bool
+	err      error
+}
+
+func (r *reader) Schema() *arrow.Schema          { return r.rows.Schema() }
+func (r *reader) RecordBatch() arrow.RecordBatch { return r.rows.RecordBatch() }
+func (r *reader) Record() arrow.RecordBatch      { return r.rows.RecordBatch() }
+func (r *reader) Retain()                        { r.refs.Add(1) }
+
+// Err implements array.RecordReader.
+func (r *reader) Err() error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.rows.Err()
+}
+
+// Next implements array.RecordReader.
+func (r *reader) Next() bool {
+	if r.err != nil {
+		return false
+	}
+	if r.rows.Next() {
+		return true
+	}
+	if err := r.rows.Err(); err != nil && r.err == nil {
+		r.err = r.c.lost(fmt.Errorf("%w: rows: %w", errFrame, err))
+	}
+	return false
+}
+
+// frame is the next message of the stream.
+func (r *reader) frame() ([]byte, error) {
+	if r.ended {
+		return nil, io.EOF
+	}
+	if r.consumed > window/4 {
+		if err := r.c.ch.sendNumber(kindCredit, r.consumed); err != nil {
+			return nil, r.end(r.c.lost(err))
+		}
+		r.consumed = 0
+	}
+	f, err := r.c.ch.next()
+	if err != nil {
+		return nil, r.end(r.c.lost(err))
+	}
+	switch f.kind {
+	case kindRows:
+		r.consumed += uint64(len(f.data))
+		return f.data, nil
+	case kindEnd:
+		var rep reply
+		if err := decode(f, &rep); err != nil {
+			return nil, r.end(r.c.lost(err))
+		}
+		return nil, r.end(fromWire(rep.Error, nil))
+	}
+	return nil, r.end(r.c.lost(fmt.Errorf("%w: %d among rows", errFrame, f.kind)))
+}
+
+// end notes how the stream ended; the channel can be used again.
+func (r *reader) end(err error) error {
+	r.ended = true
+	if r.err = r.c.of(r.ctx, err); err == nil {
+		r.err = nil
+	}
+	r.c.finish()
+	if r.c.reader == r {
+		r.c.reader = nil
+	}
+	return io.EOF
+}
+
+// Release ends the query when the last reference goes.
+func (r *reader) Release() {
+	if r.refs.Add(-1) == 0 {
+		r.finish()
+	}
+}
+
+// finish passes over what is still to come.
+func (r *reader) finish() {
+	if !r.ended {
+		r.c.mu.Lock()
+		w := r.c.watch
+		r.c.mu.Unlock()
+		if w != nil {
+			r.c.interrupt(w, r.number)
+		}
+	}
+	for !r.ended {
+		_, _ = r.frame() // nobody wants it
+	}
+	if r.rows != nil {
+		r.rows.Release()
+		r.rows = nil
+	}
+}

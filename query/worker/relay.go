@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+)
+
+// relay logs what a worker logs, which is a line of JSON each.
+type relay struct {
+	log  *slog.Logger
+	name string
+
+	mu   sync.Mutex
+	left []byte
+}
+
+const mostLine = 64 << 10
+
+// Write implements io.Writer.
+func (r *relay) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = append(r.left, b...)
+	for {
+		line, rest, whole := bytes.Cut(r.left, []byte("\n"))
+		if !whole {
+			break
+		}
+		r.left = rest
+		r.line(line)
+	}
+	if len(r.left) > mostLine {
+		r.left = nil
+	}
+	return len(b), nil
+}
+
+func (r *relay) line(b []byte) {
+	var fields map[string]any
+	if json.Unmarshal(b, &fields) != nil {
+		return
+	}
+	var level slog.Level
+	text, _ := fields[slog.LevelKey].(string)
+	if level.UnmarshalText([]byte(text)) != nil {
+		level = slog.LevelInfo
+	}
+	msg, _ := fields[slog.MessageKey].(string)
+	args := []any{"worker", r.name}
+	for k, v := range fields {
+		if k != slog.LevelKey && k != slog.MessageKey && k != slog.TimeKey {
+			args = append(args, k, v)
+		}
+	}
+	r.log.Log(context.Background(), level, msg, args...)
+}

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	watchBusy = 20 * time.Millisecond // how often memory is looked at while something runs
+	watchIdle = time.Second
+)
+
+// watch looks at the owner's memory until its worker has ended, and has the end
+// noted when it comes.
+func (o *Owner) watch(s *started) {
+	s.p.watchMemory()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if f := s.p.Failed(); f != nil && o.cur == s {
+		o.bury(f)
+	}
+}
+
+// watchMemory looks at the memory of a process until that has ended.
+func (p *Process) watchMemory() {
+	tick := time.NewTicker(watchBusy)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.Done():
+			return
+		case <-tick.C:
+			p.look()
+		}
+	}
+}
+
+// watch looks at the memory of the pool's workers, and ends those that have had
+// nothing to do for long.
+func (p *Pool) watch() {
+	defer close(p.ended)
+	every := time.NewTicker(watchIdle)
+	defer every.Stop()
+	busy := false
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-p.wake:
+		case <-every.C:
+		}
+		if now := p.look(); now != busy {
+			busy = now
+			every.Reset(map[bool]time.Duration{true: watchBusy, false: watchIdle}[busy])
+		}
+		if !busy {
+			p.tidy()
+		}
+	}
+}
+
+// poke has the pool looked at now, not at the end of an idle pause.
+func (p *Pool) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// look reports whether a worker is busy.
+func (p *Pool) look() (busy bool) {
+	p.mu.Lock()
+	all := slices.Clone(p.all)
+	p.mu.Unlock()
+	var sum int64
+	var largest *pooled
+	for _, w := range all {
+		w.p.look()
+		sum += w.p.Memory()
+		p.mu.Lock()
+		busy = busy || w.busy
+		p.mu.Unlock()
+		if largest == nil || w.p.Memory() > largest.p.Memory() {
+			largest = w
+		}
+	}
+	if p.o.Total > 0 && sum > p.o.Total && largest != nil {
+		largest.p.kill(tooMuch(sum, p.o.Total))
+	}
+	return busy
+}
+
+// tidy ends workers that are idle for long, all but the one that was used last,
+// and those that ended by themselves.
+func (p *Pool) tidy() {
+	p.mu.Lock()
+	var gone []*pooled
+	keep := len(p.idle) - 1
+	p.idle = slices.DeleteFunc(p.idle, func(w *pooled) bool {
+		old := time.Since(w.since) > idleFor && keep > 0 || w.p.Failed() != nil
+		if old {
+			keep--
+			gone = append(gone, w)
+		}
+		return old
+	})
+	p.mu.Unlock()
+	for _, w := range gone {
+		p.drop(w)
+	}
+}
+
+// locked is an error of a database that another process has.
+func locked(err error) bool { return strings.Contains(err.Error(), "Could not set lock on file") }
