@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/worker"
 	"github.com/lakeward/lakeward/tiers/analytics"
@@ -21,7 +22,7 @@ import (
 
 // engines evaluate SQL in processes of their own: the owner of the databases
 // what is trusted, a pool what people send. They implement query.Engine and
-// query.Confiner.
+// compile.Confiner.
 type engines struct {
 	owner *worker.Owner
 	pool  *worker.Pool
@@ -29,8 +30,8 @@ type engines struct {
 }
 
 var (
-	_ query.Engine   = (*engines)(nil)
-	_ query.Confiner = (*engines)(nil)
+	_ query.Engine     = (*engines)(nil)
+	_ compile.Confiner = (*engines)(nil)
 )
 
 // openEngines starts no worker yet. external is the analytics tier if it is
@@ -101,6 +102,14 @@ func (e *engines) Confine(expr string, columns []string) error { return e.pool.C
 // ConfineSelect implements query.Confiner.
 func (e *engines) ConfineSelect(sql string, inputs []string) error {
 	return e.pool.ConfineSelect(sql, inputs)
+}
+
+// Lenient implements compile.Confiner.
+func (e *engines) Lenient(expr string) (string, []string, error) { return e.pool.Lenient(expr) }
+
+// LenientSelect implements compile.Confiner.
+func (e *engines) LenientSelect(sql string) (string, []string, error) {
+	return e.pool.LenientSelect(sql)
 }
 
 // TablesOf lists the tables that a statement names.

@@ -149,6 +149,18 @@ func (e *Engine) ConfineSelect(sql string, inputs []string) error {
 	return err
 }
 
+// Lenient is that of the engine's parser.
+func (e *Engine) Lenient(expr string) (string, []string, error) {
+	r, err := e.asks(context.Background(), request{Op: opLenient, SQL: expr})
+	return r.SQL, r.Names, err
+}
+
+// LenientSelect is that of the engine's parser.
+func (e *Engine) LenientSelect(sql string) (string, []string, error) {
+	r, err := e.asks(context.Background(), request{Op: opWhole, SQL: sql})
+	return r.SQL, r.Names, err
+}
+
 // TablesOf lists the tables that a statement names.
 func (e *Engine) TablesOf(sql string) []string {
 	r, err := e.asks(context.Background(), request{Op: opTables, SQL: sql})

@@ -23,8 +23,10 @@ const (
 	opUsage   = "usage"
 	opTrim    = "trim"
 	opConfine = "confine"
-	opSelect  = "select" // confine a SELECT
-	opTables  = "tables" // that a SELECT names
+	opSelect  = "select"  // confine a SELECT
+	opTables  = "tables"  // that a SELECT names
+	opLenient = "lenient" // form of an expression
+	opWhole   = "lenient select"
 )
 
 // request is what the daemon asks for. Requests of one channel follow each other.
@@ -59,6 +61,7 @@ type reply struct {
 	Number int64      `json:"n,omitempty"` // of rows, or of an engine
 	Schema []byte     `json:"schema,omitempty"`
 	Names  []string   `json:"names,omitempty"`
+	SQL    string     `json:"sql,omitempty"`
 	Spill  int64      `json:"spill,omitempty"`
 	Error  *wireError `json:"error,omitempty"`
 }

@@ -230,6 +230,18 @@ func (p *Pool) ConfineSelect(sql string, inputs []string) error {
 	return p.ask(sql, func(e *Engine) error { return e.ConfineSelect(sql, inputs) })
 }
 
+// Lenient is that of the engine's parser.
+func (p *Pool) Lenient(expr string) (out string, misfits []string, err error) {
+	err = p.ask(expr, func(e *Engine) error { out, misfits, err = e.Lenient(expr); return err })
+	return out, misfits, err
+}
+
+// LenientSelect is that of the engine's parser.
+func (p *Pool) LenientSelect(sql string) (out string, counts []string, err error) {
+	err = p.ask(sql, func(e *Engine) error { out, counts, err = e.LenientSelect(sql); return err })
+	return out, counts, err
+}
+
 // TablesOf lists the tables that a statement names.
 func (p *Pool) TablesOf(sql string) (names []string) {
 	_ = p.ask(sql, func(e *Engine) error { names = e.TablesOf(sql); return nil }) // none, then

@@ -211,6 +211,12 @@ func (s *server) ask(ctx context.Context, req request) (r reply, err error) {
 		return r, e.Confine(req.SQL, names)
 	case opSelect:
 		return r, e.ConfineSelect(req.SQL, names)
+	case opLenient:
+		r.SQL, r.Names, err = e.Lenient(req.SQL)
+		return r, err
+	case opWhole:
+		r.SQL, r.Names, err = e.LenientSelect(req.SQL)
+		return r, err
 	case opTables:
 		r.Names = e.TablesOf(req.SQL)
 		return r, nil
