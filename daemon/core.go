@@ -13,6 +13,7 @@ import (
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -139,6 +140,14 @@ func makeDirs(cfg config.Config) error {
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make directory of the data: %w", err)
+		}
+	}
+	for _, db := range []string{cfg.StateFile(), cfg.Analytics.File()} { // those of older versions
+		if db == "" {
+			continue
+		}
+		if err := safefile.KeepPrivate(db); err != nil {
+			return fmt.Errorf("keep a database private: %w", err)
 		}
 	}
 	return nil

@@ -72,8 +72,19 @@ const private = 0o600
 
 // Private creates path as an empty file that only its owner can read, or takes
 // an existing file away from everybody else.
-func Private(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, private)
+func Private(path string) error { return keep(path, os.O_CREATE) }
+
+// KeepPrivate takes a file away from everybody but its owner, if it exists.
+func KeepPrivate(path string) error {
+	err := keep(path, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func keep(path string, flags int) error {
+	f, err := os.OpenFile(path, os.O_RDWR|flags, private)
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,12 @@ func TestPrivateFilesAreTheOwnersAlone(t *testing.T) {
 	check(t, err)
 	data, err := os.ReadFile(path)
 	check(t, err)
+	check(t, os.Chmod(path, 0o644))
+	check(t, safefile.KeepPrivate(path))
+	check(t, safefile.KeepPrivate(path+" that does not exist"))
+	if safefile.Exposed(path) || safefile.Exposed(path+" that does not exist") {
+		t.Error("a file that was to be kept private is not")
+	}
 	if info.Mode().Perm() != 0o600 || string(data) != "kept" || safefile.Exposed(path) {
 		t.Errorf("mode %v, content %q", info.Mode(), data)
 	}

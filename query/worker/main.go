@@ -27,6 +27,7 @@ const gcPercent = 50
 
 // work serves channels until the daemon has closed the socket or is gone.
 func work() int {
+	syscall.Umask(0o077) // databases, their logs and what spills are the daemon's alone
 	debug.SetGCPercent(gcPercent)
 	debug.FreeOSMemory() // what starting the program has left
 	conn, err := connOf(os.NewFile(control, "control"))
