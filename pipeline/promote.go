@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
@@ -18,15 +19,8 @@ func (e *execution) promote(ctx context.Context, s query.Session) error {
 			return fmt.Errorf("end the computation: %w", err)
 		}
 	}
-	for _, out := range e.d.Outputs {
-		fresh, err := e.fresh(ctx, s, out)
-		if err != nil {
-			return err
-		}
-		if err := e.write(ctx, s, out); err != nil {
-			return err
-		}
-		if err := e.publish(ctx, out, fresh); err != nil {
+	for _, outs := range byTable(e.d.Outputs) {
+		if err := e.promoteTo(ctx, s, outs); err != nil {
 			return err
 		}
 	}
@@ -42,6 +36,57 @@ func (e *execution) promote(ctx context.Context, s query.Session) error {
 		return fmt.Errorf("keep the baselines' state: %w", err)
 	}
 	return nil
+}
+
+// byTable puts outputs that go to one table together, in the order of the first:
+// a write replaces the pipeline's rows of the window, so they are one write.
+// Lint sees to it that they have one mode and key.
+func byTable(outs []Output) [][]Output {
+	var all [][]Output
+	at := map[string]int{}
+	for _, o := range outs {
+		name := strings.ToLower(o.Tier + "." + o.Table)
+		i, ok := at[name]
+		if !ok {
+			i = len(all)
+			at[name], all = i, append(all, nil)
+		}
+		all[i] = append(all[i], o)
+	}
+	return all
+}
+
+// promoteTo writes the outputs of one table and publishes their new findings.
+func (e *execution) promoteTo(ctx context.Context, s query.Session, outs []Output) error {
+	fresh := make([][]Row, len(outs))
+	for i, out := range outs {
+		var err error
+		if fresh[i], err = e.fresh(ctx, s, out); err != nil {
+			return err
+		}
+	}
+	if err := e.write(ctx, s, outs); err != nil {
+		return err
+	}
+	for i, out := range outs {
+		if err := e.publish(ctx, out, fresh[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together is the view of what several steps write to one table. No step has
+// such a name.
+const together = ".together"
+
+// rowsOf is a SELECT of the rows that outputs of one table write.
+func rowsOf(outs []Output) string {
+	parts := make([]string, len(outs))
+	for i, out := range outs {
+		parts[i] = "SELECT * FROM " + quote(out.From)
+	}
+	return strings.Join(parts, " UNION ALL BY NAME ")
 }
 
 // stateless is a run that changes no baseline's state, so that its session may
@@ -62,18 +107,27 @@ func (e *execution) sink(tier string) (tiers.Sink, error) {
 	return s, nil
 }
 
-func (e *execution) write(ctx context.Context, s query.Session, out Output) error {
+// write replaces what the pipeline had written of the window to one table.
+func (e *execution) write(ctx context.Context, s query.Session, outs []Output) error {
+	out := outs[0]
 	sink, err := e.sink(out.Tier)
 	if err != nil {
 		return err
 	}
 	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID, Start: e.window.Start, End: e.window.End}
 	if local, ok := sink.(tiers.LocalSink); ok && e.stateless() {
-		_, err = local.WriteFrom(ctx, s, out.From, w)
+		relation := out.From
+		if len(outs) > 1 {
+			relation = together
+			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+quote(relation)+" AS "+rowsOf(outs)); err != nil {
+				return fmt.Errorf("put together what is written to %s.%s: %w", out.Tier, out.Table, err)
+			}
+		}
+		_, err = local.WriteFrom(ctx, s, relation, w)
 	} else {
-		rows, rerr := s.Query(ctx, "SELECT * FROM "+quote(out.From))
+		rows, rerr := s.Query(ctx, rowsOf(outs))
 		if rerr != nil {
-			return fmt.Errorf("read step %s: %w", out.From, rerr)
+			return fmt.Errorf("read what is written to %s.%s: %w", out.Tier, out.Table, rerr)
 		}
 		defer rows.Release()
 		w.Rows = rows

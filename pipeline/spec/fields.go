@@ -178,7 +178,7 @@ func writeType() strict.Type[Write] {
 	return strict.Object(
 		strict.F("from", step(), func(w *W) *Text { return &w.From }, "The step whose rows are written.").Needed(),
 		strict.F("to", table(), func(w *W) *Text { return &w.To }, "The table: `lake.NAME` or `analytics.NAME`, made at the first run.").Needed(),
-		strict.F("mode", strict.Enum(tiers.Append, tiers.ReplaceWindow, tiers.Merge, tiers.Overwrite), func(w *W) *tiers.WriteMode { return &w.Mode }, "`append` adds; `replace_window` replaces this pipeline's rows of the window; `merge` does so too, and replaces rows with an equal key; `overwrite` makes the table exactly these rows. Running a window again never repeats rows. Without it: `merge` for findings, otherwise `replace_window`."),
+		strict.F("mode", strict.Enum(tiers.Append, tiers.ReplaceWindow, tiers.Merge, tiers.Overwrite), func(w *W) *tiers.WriteMode { return &w.Mode }, "`append` adds; `replace_window` replaces this pipeline's rows of the window; `merge` does so too, and replaces rows with an equal key; `overwrite` makes the table exactly these rows. Running a window again never repeats rows. Several writes to one table are one, with one `mode` and `key`. Without it: `merge` for findings, otherwise `replace_window`."),
 		strict.F("key", strict.OneOrList(column()), func(w *W) *[]Text { return &w.Key }, "Columns that make a row the same in mode `merge`. For findings: `finding_id`."),
 		strict.F("publish", strict.Plain("subject", strict.Schema{"type": "string"}, func(s string, out *string) (string, string) { *out = s; return subjectProblem(s) }, func(s *string) string { return *s }), func(w *W) *string { return &w.Publish }, "NATS subject on which each new finding is published, once it is written."),
 	)

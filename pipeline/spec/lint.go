@@ -39,6 +39,7 @@ func (l *linter) lint() {
 	}
 	for i := range l.p.Write {
 		l.write(&l.p.Write[i])
+		l.sameTable(l.p.Write[:i], l.p.Write[i])
 	}
 	if len(l.p.Steps) == 0 && len(l.problems) == 0 {
 		l.report(l.root, "there are no steps", "begin with a `read` step")
@@ -266,6 +267,27 @@ func (l *linter) write(w *Write) {
 	}
 	if w.Tier() == "lake" && slices.ContainsFunc(l.p.Steps, func(s Step) bool { return s.Read != nil && s.Read.Table.Value == w.To.Value }) {
 		l.report(w.To.Pos, "the pipeline reads the table that it writes", "write to another table")
+	}
+}
+
+// sameTable sees to it that writes to one table can be one: a write replaces
+// the rows that the pipeline wrote before.
+func (l *linter) sameTable(before []Write, w Write) {
+	for _, o := range before {
+		if w.To.Value == "" || !strings.EqualFold(o.To.Value, w.To.Value) {
+			continue
+		}
+		sameKey := slices.EqualFunc(o.Key, w.Key, func(a, b Text) bool { return strings.EqualFold(a.Value, b.Value) })
+		switch {
+		case o.From.Value == w.From.Value:
+			l.report(w.From.Pos, "`"+w.From.Value+"` is written to `"+w.To.Value+"` twice", "remove one")
+		case o.Mode != w.Mode || !sameKey:
+			l.report(w.To.Pos, fmt.Sprintf("`%s` is written with mode %s and with mode %s, or with two keys: one would take away the other's rows", w.To.Value, o.Mode, w.Mode),
+				"give both writes one `mode` and `key`, or write to another table")
+		default:
+			continue
+		}
+		return
 	}
 }
 
