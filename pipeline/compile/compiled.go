@@ -162,7 +162,7 @@ func (c *Compiled) lookback(f *anomalyForm, r Run) Range {
 	case methodSpray:
 		return Range{w.Start.Add(-f.spray.lookback), w.End}
 	case methodGuessing:
-		return Range{floorTo(w.Start, day).Add(-hours(1)), w.End}
+		return Range{w.Start.Add(-f.guess.back()), w.End}
 	default:
 		return Range{w.End, w.End}
 	}

@@ -87,7 +87,7 @@ func (f *anomalyForm) formula() string {
 		return fmt.Sprintf("U = min(1, ln(1 + u) / ln %d); H = entropy of tries over accounts / log2 u; %v U + %v (1 - success rate) + %v H >= %v, at least %d accounts on %d days, at most %v tries an account; or %d accounts and %d tries within %s. Only accounts that are strangers to the source count.",
 			spraySaturation, sprayUsers, spraySuccess, sprayEntropy, f.spray.score, f.spray.minUsers, f.spray.minDays, f.spray.perUser, f.spray.shortUsers, f.spray.shortAttempts, f.spray.short)
 	case methodGuessing:
-		return fmt.Sprintf("at least %d failures for one account within %s, or 100 from more than 30 addresses within 30m", f.guess.attempts, f.guess.window)
+		return fmt.Sprintf("at least %d failures for one account within %s, or 100 from more than 30 addresses within 30m, whatever the first limit; a day without ends a campaign", f.guess.attempts, f.guess.window)
 	}
 	return ""
 }

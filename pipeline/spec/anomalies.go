@@ -34,7 +34,7 @@ func anomalyType() strict.Type[Anomaly] {
 			func(a *A) { a.Travel = &Travel{} }, "A `read` or `sql` step.", travelFields()...),
 		branch(MethodSpray, "One source that tries many accounts. Low and slow (ours): u distinct users over the look-back, U = min(1, ln(1+u) / ln 51), H = entropy of attempts over users / log2 u; 0.5 U + 0.2 (1 - success rate) + 0.3 H at least `min_score`. Short (Elastic's rule): `short`, in a sliding window. A success that follows escalates.",
 			func(a *A) { a.Spray = &Spray{} }, "A `read` or `sql` step.", sprayFields()...),
-		branch(MethodBruteForce, "Guessing at one account, in a sliding window (Elastic's rule); with `address` also one account from more than 30 addresses with 100 failures in 30 minutes; with `group` also credential stuffing (10 users, 30 failures, 5 addresses, more users than addresses, 10 minutes) and distributed guessing (5 addresses, 8 users, 25 failures, at most 5 a user and 2 users an address).",
+		branch(MethodBruteForce, "Guessing at one account, in a sliding window (Elastic's rule); with `address` also one account from more than 30 addresses with 100 failures in 30 minutes; with `group` also credential stuffing (10 users, 30 failures, 5 addresses, more users than addresses, 10 minutes) and distributed guessing (5 addresses, 8 users, 25 failures, at most 5 a user and 2 users an address). Each rule has limits of its own. One campaign is one finding, whatever windows it crosses: a day without ends it (ours).",
 			func(a *A) { a.BruteForce = &BruteForce{} }, "A `read` or `sql` step.", bruteFields()...),
 	)
 }
