@@ -153,9 +153,10 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 }
 
 // routineSQL holds for what the same hour has had before, at the levels that
-// do not know the hour.
+// do not know the hour. What is below the usual is no routine of that kind.
 func routineSQL(m string) string {
-	return fmt.Sprintf("level IN ('all hours', 'peers') AND coalesce(%s < %d * %s, false)", ident(m), routine, ident(m+"_peak"))
+	peak := ident(m + "_peak")
+	return fmt.Sprintf("level IN ('all hours', 'peers') AND coalesce(%s < %s + %d * abs(%s) AND %[1]s >= %[5]s, false)", ident(m), peak, routine-1, peak, ident(m+"_median"))
 }
 
 // flagging lists the measures that may raise a finding.

@@ -129,6 +129,10 @@ func flaggedTable(key string) string { return `state.main.` + ident("bl_"+key+"_
 // trimMargin is kept beyond the history, for late windows.
 const trimMargin = 8 * 24 * time.Hour
 
+// keepFlagged is how long flagged windows are kept beyond the history: no
+// backfill is so long that a run of today in its middle may forget them.
+const keepFlagged = 800 * day
+
 // refreshStmts bring the kept aggregates up to date.
 func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 	f, key := s.baseline, c.keys[s.name]
@@ -151,11 +155,14 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 			stmt("DELETE FROM "+stateTable(key)+" WHERE "+f.inBuckets(rs)),
 			stmt("INSERT INTO "+stateTable(key)+"\n"+c.aggregateSQL(f, rs)))
 	}
-	cut := bucketNo(r.Window.Start.Add(-f.history-trimMargin), f.bucket)
-	for _, t := range []string{stateTable(key), flaggedTable(key)} {
-		out = append(out, stmt(fmt.Sprintf("DELETE FROM %s WHERE bucket < %d", t, cut)))
+	// What is trimmed of the aggregates is computed again from the rows when it
+	// is needed; what was flagged cannot be, and is kept for any backfill.
+	cut := func(margin time.Duration) int64 {
+		return bucketNo(r.Window.Start.Add(-f.history-margin), f.bucket)
 	}
-	return out
+	return append(out,
+		stmt(fmt.Sprintf("DELETE FROM %s WHERE bucket < %d", stateTable(key), cut(trimMargin))),
+		stmt(fmt.Sprintf("DELETE FROM %s WHERE bucket < %d", flaggedTable(key), cut(keepFlagged))))
 }
 
 func (f *baselineForm) inBuckets(rs []Range) string {
@@ -211,7 +218,8 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 // skipSQL lists the flagged windows of the history, which the fit leaves out
 // so that an attacker cannot teach it. What was flagged at the same hour of as
 // many days as a baseline needs is a routine that began or moved (a job, the
-// clocks): by then raised often enough, it is learned (ours).
+// clocks): by then raised often enough, it is learned (ours). Days count, not
+// buckets: one hour of flooding is one day however narrow they are.
 func (f *baselineForm) skipSQL(flagged string, hist Range) string {
 	q := "SELECT DISTINCT entity, bucket, " + f.slots("bucket") + " FROM " + flagged + " WHERE " + f.inBuckets([]Range{hist})
 	if f.season != seasonHourOfDay && f.season != seasonHourOfWeek {
@@ -219,7 +227,16 @@ func (f *baselineForm) skipSQL(flagged string, hist Range) string {
 	}
 	hour := *f
 	hour.season = seasonHourOfDay
-	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(*) OVER (PARTITION BY entity, %s) < %d", q, hour.slot("bucket", 0), f.minSupport)
+	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(DISTINCT %s) OVER (PARTITION BY entity, %s) < %d", q, f.day("bucket"), hour.slot("bucket", 0), f.minSupport)
+}
+
+// day is the SQL of a bucket's day in the season's zone.
+func (f *baselineForm) day(bucket string) string {
+	us := f.bucket.Microseconds()
+	if f.zone == "" || f.zone == "UTC" {
+		return fmt.Sprintf("(%s * %d // 86400000000)", bucket, us)
+	}
+	return fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))::DATE", str(f.zone), bucket, us)
 }
 
 // Learning is a SELECT of one row: how many of a baseline's entities in the

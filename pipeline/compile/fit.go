@@ -12,8 +12,8 @@ var levelNames = [...]string{"season", "hour of day", "all hours", "peers", "lea
 // that the window holds. An absent bucket is a zero, but zeros are counted and
 // not made: with z zeros among n values, quantiles follow from the sorted
 // others. Only where zeros are no majority are they spelled out, so a list is
-// never longer than twice the rows that exist. Filled measures are taken to be
-// not negative.
+// never longer than twice the rows that exist. Sums may be negative: the zeros
+// stand behind what is below zero.
 type fitSQL struct {
 	form     *baselineForm
 	t        func(string) string // name of a work table
@@ -132,11 +132,11 @@ func (q fitSQL) stats() string {
 		}
 		r := strings.NewReplacer("#", fmt.Sprint(i), "$z", zeros)
 		lists = append(lists, r.Replace("coalesce(l.v#, []::DOUBLE[]) AS v#"))
-		full = append(full, r.Replace("$z AS z#, len(v#) + $z AS n#, CASE WHEN 2 * z# > n# THEN NULL ELSE list_concat(list_resize([]::DOUBLE[], z#, 0.0::DOUBLE), v#) END AS x#"))
+		full = append(full, r.Replace("$z AS z#, len(v#) + $z AS n#, len(list_filter(v#, lambda e: e < 0)) AS b#, CASE WHEN 2 * z# > n# THEN NULL ELSE list_concat(list_resize([]::DOUBLE[], z#, 0.0::DOUBLE), v#) END AS x#"))
 		med = append(med, r.Replace("CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_median(x#) END AS med#"))
 		out = append(out, r.Replace(`med# AS median#,
   CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_mad(x#) END AS mad#,
-  CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN coalesce(list_sum(v#), 0.0) / n# ELSE list_sum(list_transform(x#, lambda e: abs(e - med#))) / n# END AS aad#,
+  CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN coalesce(list_sum(list_transform(v#, lambda e: abs(e))), 0.0) / n# ELSE list_sum(list_transform(x#, lambda e: abs(e - med#))) / n# END AS aad#,
   CASE WHEN n# = 0 THEN NULL ELSE coalesce(list_sum(v#), 0.0) / n# END AS mean#,
   CASE WHEN n# < 2 THEN NULL ELSE sqrt(greatest(0.0, (coalesce(list_sum(list_transform(v#, lambda e: e * e)), 0.0) - n# * mean# * mean#) / (n# - 1))) END AS sd#,
   `+quantile("0.1")+` AS p10#,
@@ -148,10 +148,11 @@ FROM (SELECT *, %s FROM (SELECT *, %s FROM (
 		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists"))
 }
 
-// quantile interpolates linearly over z zeros followed by the sorted list.
+// quantile interpolates linearly over the sorted list with z zeros put behind
+// the b values that are below zero.
 func quantile(p string) string {
 	at := func(i string) string {
-		return "CASE WHEN " + i + " < z# THEN 0.0 ELSE v#[(" + i + " - z# + 1)::BIGINT] END"
+		return "CASE WHEN " + i + " < b# THEN v#[(" + i + " + 1)::BIGINT] WHEN " + i + " < b# + z# THEN 0.0 ELSE v#[(" + i + " - z# + 1)::BIGINT] END"
 	}
 	h := "((n# - 1) * " + p + "::DOUBLE)"
 	return "CASE WHEN n# = 0 THEN NULL ELSE (" + at("floor("+h+")") + ") + (" + h + " - floor(" + h + ")) * ((" + at("ceil("+h+")") + ") - (" + at("floor("+h+")") + ")) END"
