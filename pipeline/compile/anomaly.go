@@ -140,7 +140,7 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 	if b.classic {
 		spread = "false"
 	}
-	sh := f.baselineShape(b, from)
+	sh := f.baselineShape(b, from, pick)
 	sh.score = fmt.Sprintf("least(%s, CASE WHEN %s THEN %v ELSE 100 END)", scoreOver("top"), spread, noSpreadCap)
 	sh.observed = pick(func(_ int, m string) string { return ident(m) })
 	sh.expected = pick(func(_ int, m string) string { return ident(m + suffix) })
@@ -156,7 +156,8 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 // do not know the hour. What is below the usual is no routine of that kind.
 func routineSQL(m string) string {
 	peak := ident(m + "_peak")
-	return fmt.Sprintf("level IN ('all hours', 'peers') AND coalesce(%s < %s + %d * abs(%s) AND %[1]s >= %[5]s, false)", ident(m), peak, routine-1, peak, ident(m+"_median"))
+	return fmt.Sprintf("%[4]s IN ('all hours', 'peers') AND coalesce(%[1]s < %[2]s + %[3]d * abs(%[2]s) AND %[1]s >= %[5]s, false)",
+		ident(m), peak, routine-1, ident(m+"_level"), ident(m+"_median"))
 }
 
 // flagging lists the measures that may raise a finding.
@@ -180,10 +181,13 @@ func (f *anomalyForm) atLeastSQL() []string {
 }
 
 // baselineShape is what findings against a baseline have in common.
-func (f *anomalyForm) baselineShape(b *baselineForm, from string) shape {
+// pick is the SQL of what belongs to the measure that is raised.
+func (f *anomalyForm) baselineShape(b *baselineForm, from string, pick func(func(int, string) string) string) shape {
+	of := func(suffix string) string { return pick(func(_ int, m string) string { return ident(m + suffix) }) }
+	level, support, own := of("_level"), of("_support"), of("_own")
 	vars := map[string]string{
-		"entity": "entity", "level": "level", "bucket": `strftime("bucket" AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M')`,
-		"observed": text("observed"), "expected": text("expected"), "support": "support",
+		"entity": "entity", "level": level, "bucket": `strftime("bucket" AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M')`,
+		"observed": text("observed"), "expected": text("expected"), "support": support,
 	}
 	var measures []string
 	for _, m := range b.measures {
@@ -211,8 +215,8 @@ func (f *anomalyForm) baselineShape(b *baselineForm, from string) shape {
 		vars: vars, reason: reason, technique: f.technique,
 		evidence: [][2]string{
 			{"measures", "json_object(" + list(measures) + ")"},
-			{"level", "level"}, {"support", "support"},
-			{"learning", fmt.Sprintf("CASE WHEN own < %d THEN own || '/%d' END", b.minSupport, b.minSupport)},
+			{"level", level}, {"support", support},
+			{"learning", fmt.Sprintf("CASE WHEN %s < %d THEN %[1]s || '/%[2]d' END", own, b.minSupport)},
 		},
 	}
 }
@@ -229,7 +233,8 @@ func (c *Compiled) poisson(s *step, r Run) (string, error) {
 	var rate, tail, strength []string
 	limit := num(math.Log(f.threshold))
 	for i, m := range names {
-		rate = append(rate, fmt.Sprintf("CASE WHEN level <> 'learning' THEN greatest(%s, 0.5 / greatest(support, 1)) END AS l%d, greatest(round(%s), 0) AS k%d", ident(m+"_mean"), i, ident(m), i))
+		rate = append(rate, fmt.Sprintf("CASE WHEN %s <> 'learning' THEN greatest(%s, 0.5 / greatest(%s, 1)) END AS l%d, greatest(round(%s), 0) AS k%[4]d",
+			ident(m+"_level"), ident(m+"_mean"), ident(m+"_support"), i, ident(m)))
 		tail = append(tail, fmt.Sprintf("%s AS lp%d", logTail(fmt.Sprintf("k%d", i), fmt.Sprintf("l%d", i)), i))
 		cond := "WHEN " + routineSQL(m) + " THEN NULL "
 		if f.minDelta > 0 {
@@ -253,7 +258,7 @@ func (c *Compiled) poisson(s *step, r Run) (string, error) {
 	pre := append([]string{"true"}, f.atLeastSQL()...)
 	from := fmt.Sprintf("(SELECT *, %s AS top FROM (SELECT *, %s FROM (SELECT *, %s FROM (SELECT *, %s FROM %s WHERE %s))) WHERE %s >= 1)",
 		best, list(strength), list(tail), list(rate), ident(f.of), strings.Join(pre, " AND "), best)
-	sh := f.baselineShape(b, from)
+	sh := f.baselineShape(b, from, pick)
 	sh.score = scoreOver("top")
 	sh.observed = pick(func(_ int, m string) string { return ident(m) })
 	sh.expected = pick(func(i int, _ string) string { return fmt.Sprintf("l%d", i) })

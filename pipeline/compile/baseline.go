@@ -202,14 +202,17 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	} else {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
-	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket)}
+	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket), groups: f.groups()}
 	work("obs", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" WHERE "+f.inBuckets([]Range{win}))
 	work("mine", fs.mine(agg))
 	work("seen", fs.seen(agg))
 	work("hist", fs.hist(agg))
 	work("keys", fs.keys())
-	work("lists", fs.lists())
-	work("fit", fs.stats())
+	for i, g := range fs.groups {
+		n := fmt.Sprint(i)
+		work("lists"+n, strings.ReplaceAll(fs.lists(g), "$g", n))
+		work("fit"+n, strings.ReplaceAll(fs.stats(g), "$g", n))
+	}
 	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
 		SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + fs.result()})
 	return out

@@ -18,6 +18,39 @@ type fitSQL struct {
 	form     *baselineForm
 	t        func(string) string // name of a work table
 	from, to int64               // history, as bucket numbers
+	groups   []group
+}
+
+// group are measures whose values stand behind the same number of buckets:
+// those for which an empty bucket is a zero, all together, and each other one,
+// whose support is the values that were seen.
+type group struct {
+	fill     bool
+	measures []int
+}
+
+func (f *baselineForm) groups() []group {
+	var out []group
+	for i, m := range f.measures {
+		switch {
+		case !m.fill || !f.zeroFill:
+			out = append(out, group{measures: []int{i}})
+		case len(out) > 0 && out[0].fill:
+			out[0].measures = append(out[0].measures, i)
+		default:
+			out = append([]group{{true, []int{i}}}, out...)
+		}
+	}
+	return out
+}
+
+// each makes an item for each group; $g is its number.
+func (q fitSQL) each(item func(g group) string) []string {
+	var out []string
+	for i, g := range q.groups {
+		out = append(out, strings.ReplaceAll(item(g), "$g", fmt.Sprint(i)))
+	}
+	return out
 }
 
 // mine: the whole history of the window's entities. What others did is read
@@ -30,26 +63,36 @@ func (q fitSQL) inHistory() string { return fmt.Sprintf("bucket >= %d AND bucket
 
 // learning are the rows of the window whose entity has too few values.
 func (q fitSQL) learning(seen string) string {
-	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(s.own, 0) < %d", q.t("obs"), seen, q.form.minSupport)
+	own := q.each(func(group) string { return "s.own$g" })
+	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(least(%s), 0) < %d", q.t("obs"), seen, list(own), q.form.minSupport)
 }
 
-// seen: each entity's first bucket and how many values it has of its own. The
-// first is of the whole history, flagged windows included.
+// seen: each entity's first bucket and, for each group, how many values it has
+// of its own. The first is of the whole history, flagged windows included.
 func (q fitSQL) seen(agg string) string {
 	peer := "NULL::VARCHAR"
 	if q.form.peers != "" {
 		peer = "arg_max(peer, bucket)"
 	}
-	own := fmt.Sprintf("%d - first - coalesce(x.c, 0)", q.to)
-	if !q.form.zeroFill {
-		own = "f.rows - coalesce(x.c, 0)"
-	}
+	gone := q.each(func(g group) string {
+		if g.fill {
+			return "count(*) AS c$g"
+		}
+		return fmt.Sprintf("count(a.m%d) AS c$g", g.measures[0])
+	})
+	held := q.each(func(g group) string {
+		if g.fill {
+			return fmt.Sprintf("%d - min(bucket) AS n$g", q.to)
+		}
+		return fmt.Sprintf("count(m%d) AS n$g", g.measures[0])
+	})
+	own := q.each(func(group) string { return "f.n$g - coalesce(x.c$g, 0) AS own$g" })
 	of := func(rows string) string {
-		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s AS own FROM (SELECT entity, %s AS peer, min(bucket) AS first, count(*) AS rows FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", own, peer, rows)
+		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s FROM (SELECT entity, %s AS peer, min(bucket) AS first, %s FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", list(own), peer, list(held), rows)
 	}
-	return fmt.Sprintf(`WITH x AS (SELECT entity, count(*) AS c FROM %s GROUP BY 1),
+	return fmt.Sprintf(`WITH x AS (SELECT k.entity, %s FROM %s AS k LEFT JOIN %s AS a ON a.entity = k.entity AND a.bucket = k.bucket GROUP BY 1),
 mine AS (%s)
-FROM mine UNION ALL %s`, q.t("skip"), of(q.t("mine")),
+FROM mine UNION ALL %s`, list(gone), q.t("skip"), agg, of(q.t("mine")),
 		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg, q.inHistory(), q.learning("mine"), q.t("obs"))))
 }
 
@@ -69,65 +112,84 @@ func (q fitSQL) calendar() string {
 	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %[1]s FROM (SELECT unnest(range(%[2]d, %[3]d)) AS b) WHERE s0 IN (SELECT s0 FROM %[4]s) OR s1 IN (SELECT s1 FROM %[4]s))", q.form.slots("b"), q.from, q.to, q.t("obs"))
 }
 
-// slotCount is how many values the key k has in a slot column.
-func (q fitSQL) slotCount(col string) string {
-	if !q.form.zeroFill {
-		return fmt.Sprintf("(SELECT count(*) FROM %s AS h WHERE h.entity = k.entity AND h.%[2]s = k.%[2]s)", q.t("hist"), col)
+// slotCount is how many values of a group the key k has in a slot column.
+func (q fitSQL) slotCount(g group, col string) string {
+	if !g.fill {
+		return fmt.Sprintf("(SELECT count(h.m%d) FROM %s AS h WHERE h.entity = k.entity AND h.%[3]s = k.%[3]s)", g.measures[0], q.t("hist"), col)
 	}
 	return fmt.Sprintf("(SELECT count(*) FROM cal WHERE cal.%[2]s = k.%[2]s AND cal.b >= k.first) - (SELECT count(*) FROM %[1]s AS x WHERE x.entity = k.entity AND x.%[2]s = k.%[2]s AND x.bucket >= k.first)", q.t("skip"), col)
 }
 
-// keys: each (entity, slot) of the window, the level that has enough values
-// for it, and how many there are. Peers are the entities that have finished
+// peers: how many values of a group the peers of each kind have in each slot.
+func (q fitSQL) peers(g group) string {
+	m := q.form.minSupport
+	if g.fill {
+		return fmt.Sprintf("p$g AS (SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own$g >= %d GROUP BY ALL) AS s ON cal.b >= s.first WHERE cal.s0 IN (SELECT s0 FROM %s) GROUP BY ALL)", q.t("seen"), m, q.t("obs"))
+	}
+	return fmt.Sprintf("p$g AS (SELECT s.peer, h.s0, count(h.m%d) AS np FROM %s AS h JOIN %s AS s ON s.entity = h.entity WHERE s.own$g >= %d GROUP BY ALL)", g.measures[0], q.t("hist"), q.t("seen"), m)
+}
+
+// keys: each (entity, slot) of the window and, for each group, the level that
+// has enough values for it, how many there are, and the key whose fit it takes:
+// those of the same peers share one. Peers are the entities that have finished
 // learning, so the subject is never among its own peers.
 func (q fitSQL) keys() string {
 	m := q.form.minSupport
-	n0, n1 := "k.own", "k.own"
-	if q.form.season != seasonNone {
-		n0 = q.slotCount("s0")
-	}
-	if q.form.season == seasonHourOfWeek || q.form.season == seasonDayOfWeek {
-		n1 = q.slotCount("s1")
-	}
-	peers := fmt.Sprintf("SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own >= %d GROUP BY ALL) AS s ON cal.b >= s.first WHERE cal.s0 IN (SELECT s0 FROM %s) GROUP BY ALL", q.t("seen"), m, q.t("obs"))
-	if !q.form.zeroFill {
-		peers = fmt.Sprintf("SELECT s.peer, h.s0, count(*) AS np FROM %s AS h JOIN %s AS s ON s.entity = h.entity WHERE s.own >= %d GROUP BY ALL", q.t("hist"), q.t("seen"), m)
-	}
+	var counts, joins, cols, fits []string
+	counts = q.each(func(g group) string {
+		n0, n1 := "k.own$g", "k.own$g"
+		if q.form.season != seasonNone {
+			n0 = q.slotCount(g, "s0")
+		}
+		if q.form.season == seasonHourOfWeek || q.form.season == seasonDayOfWeek {
+			n1 = q.slotCount(g, "s1")
+		}
+		return fmt.Sprintf("coalesce(%s, 0) AS n0_$g, coalesce(%s, 0) AS n1_$g", n0, n1)
+	})
+	joins = q.each(func(group) string {
+		return "LEFT JOIN p$g ON p$g.s0 = n.s0 AND p$g.peer IS NOT DISTINCT FROM n.peer"
+	})
+	cols = q.each(func(group) string {
+		return fmt.Sprintf(`n.own$g, CASE WHEN own$g < %[1]d AND coalesce(p$g.np, 0) >= %[1]d THEN 3 WHEN own$g < %[1]d THEN 4 WHEN n0_$g >= %[1]d THEN 0 WHEN n1_$g >= %[1]d THEN 1 ELSE 2 END AS level$g,
+  CASE level$g WHEN 0 THEN n0_$g WHEN 1 THEN n1_$g WHEN 2 THEN own$g WHEN 3 THEN p$g.np ELSE own$g END::BIGINT AS n$g`, m)
+	})
+	fits = q.each(func(group) string {
+		return "CASE WHEN level$g = 3 THEN min(id) OVER (PARTITION BY level$g, peer, s0) ELSE id END AS fit$g"
+	})
+	own := q.each(func(group) string { return "coalesce(s.own$g, 0) AS own$g" })
 	return fmt.Sprintf(`WITH %s,
 w AS (SELECT entity, s0, s1, any_value(peer) AS peer FROM %s GROUP BY entity, s0, s1),
-k AS (SELECT w.*, s.first, coalesce(s.own, 0) AS own FROM w LEFT JOIN %s AS s ON s.entity = w.entity),
-n AS (SELECT *, coalesce(%s, 0) AS n0, coalesce(%s, 0) AS n1 FROM k),
-p AS (%s)
-SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, n.own,
-  CASE WHEN own < %[7]d AND coalesce(np, 0) >= %[7]d THEN 3 WHEN own < %[7]d THEN 4 WHEN n0 >= %[7]d THEN 0 WHEN n1 >= %[7]d THEN 1 ELSE 2 END AS level,
-  CASE level WHEN 0 THEN n0 WHEN 1 THEN n1 WHEN 2 THEN own WHEN 3 THEN np ELSE own END::BIGINT AS n
-FROM n LEFT JOIN p ON p.s0 = n.s0 AND p.peer IS NOT DISTINCT FROM n.peer`,
-		q.calendar(), q.t("obs"), q.t("seen"), n0, n1, peers, m)
+k AS (SELECT w.*, s.first, %s FROM w LEFT JOIN %s AS s ON s.entity = w.entity),
+n AS (SELECT *, %s FROM k),
+%s
+SELECT *, %s FROM (SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, %s
+FROM n %s)`,
+		q.calendar(), q.t("obs"), list(own), q.t("seen"), list(counts), strings.Join(q.each(q.peers), ",\n"), list(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
 }
 
-// lists: the values that exist for each key, sorted, one list a measure.
-func (q fitSQL) lists() string {
+// lists: the values that exist for each fit of a group, sorted, one list a measure.
+func (q fitSQL) lists(g group) string {
 	var cols, aggs []string
-	for i := range q.form.measures {
+	for _, i := range g.measures {
 		cols = append(cols, fmt.Sprintf("h.m%d", i))
 		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) AS v%[1]d", i))
 	}
 	one := func(level int, on string) string {
-		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.level = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
+		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.level$g = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
 	}
-	peer := fmt.Sprintf(`SELECT k.id, %s FROM (SELECT min(id) AS id, peer, s0 FROM %s WHERE level = 3 GROUP BY peer, s0) AS k
-JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own >= %d AND s.peer IS NOT DISTINCT FROM k.peer`,
+	peer := fmt.Sprintf(`SELECT k.id, %s FROM %s AS k
+JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own$g >= %d AND s.peer IS NOT DISTINCT FROM k.peer WHERE k.level$g = 3 AND k.id = k.fit$g`,
 		list(cols), q.t("keys"), q.t("hist"), q.t("seen"), q.form.minSupport)
 	return fmt.Sprintf("SELECT id, %s FROM (\n%s\nUNION ALL %s\nUNION ALL %s\nUNION ALL %s)\nGROUP BY id",
 		list(aggs), one(0, " AND h.s0 = k.s0"), one(1, " AND h.s1 = k.s1"), one(2, ""), peer)
 }
 
-// stats: centre and spread for each key and measure.
-func (q fitSQL) stats() string {
+// stats: centre and spread for each fit of a group and measure.
+func (q fitSQL) stats(g group) string {
 	var lists, full, med, out []string
-	for i, m := range q.form.measures {
+	for _, i := range g.measures {
 		zeros := "0::BIGINT"
-		if m.fill && q.form.zeroFill {
+		if g.fill {
 			zeros = fmt.Sprintf("greatest(0, n - len(v%d))::BIGINT", i)
 		}
 		r := strings.NewReplacer("#", fmt.Sprint(i), "$z", zeros)
@@ -144,8 +206,8 @@ func (q fitSQL) stats() string {
 	}
 	return fmt.Sprintf(`SELECT id, %s
 FROM (SELECT *, %s FROM (SELECT *, %s FROM (
-  SELECT k.id, k.n, %s FROM (SELECT min(id) AS id, any_value(n) AS n FROM %s WHERE level < 4 GROUP BY CASE WHEN level < 3 THEN id END, CASE WHEN level = 3 THEN peer END, CASE WHEN level = 3 THEN s0 END) AS k LEFT JOIN %s AS l ON l.id = k.id)))`,
-		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists"))
+  SELECT k.id, k.n$g AS n, %s FROM %s AS k LEFT JOIN %s AS l ON l.id = k.id WHERE k.level$g < 4 AND k.id = k.fit$g)))`,
+		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists$g"))
 }
 
 // quantile interpolates linearly over the sorted list with z zeros put behind
@@ -158,30 +220,39 @@ func quantile(p string) string {
 	return "CASE WHEN n# = 0 THEN NULL ELSE (" + at("floor("+h+")") + ") + (" + h + " - floor(" + h + ")) * ((" + at("ceil("+h+")") + ") - (" + at("floor("+h+")") + ")) END"
 }
 
-// result: the step's table. Its columns are entity, bucket, bucket_end, level,
-// support, own, and for each measure NAME, NAME_median, NAME_mad, NAME_aad
-// (mean absolute deviation from the median), NAME_mean, NAME_sd, NAME_p10 and
+// result: the step's table. Its columns are entity, bucket, bucket_end; level,
+// support and own of the measure that knows most; and for each measure NAME,
+// NAME_level, NAME_support, NAME_own, NAME_median, NAME_mad, NAME_aad (mean
+// absolute deviation from the median), NAME_mean, NAME_sd, NAME_p10 and
 // NAME_p90, and NAME_peak.
 func (q fitSQL) result() string {
-	var cols []string
-	for i, m := range q.form.measures {
-		cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(m.name)))
-		cols = append(cols, fmt.Sprintf("%s AS %s", q.peak(i), ident(m.name+"_peak")))
-		for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
-			cols = append(cols, fmt.Sprintf("f.%s%d AS %s", s, i, ident(m.name+"_"+s)))
-		}
-	}
-	us := q.form.bucket.Microseconds()
 	names := make([]string, len(levelNames))
 	for i, n := range levelNames {
 		names[i] = str(n)
 	}
+	level := func(of string) string { return "[" + list(names) + "][" + of + " + 1]" }
+	var cols []string
+	for n, g := range q.groups {
+		for _, i := range g.measures {
+			name := q.form.measures[i].name
+			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(name)), fmt.Sprintf("%s AS %s", q.peak(i), ident(name+"_peak")),
+				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)), ident(name+"_level"), n, ident(name+"_support"), ident(name+"_own")))
+			for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
+				cols = append(cols, fmt.Sprintf("f%d.%s%d AS %s", n, s, i, ident(name+"_"+s)))
+			}
+		}
+	}
+	of := func(fn, col string) string {
+		return fn + "(" + list(q.each(func(group) string { return col })) + ")"
+	}
+	fits := q.each(func(group) string { return "LEFT JOIN " + q.t("fit$g") + " AS f$g ON f$g.id = k.fit$g" })
 	return fmt.Sprintf(`SELECT o.entity, make_timestamptz(o.bucket * %[1]d) AS bucket, make_timestamptz((o.bucket + 1) * %[1]d) AS bucket_end,
-  [%[2]s][k.level + 1] AS level, k.n AS support, k.own AS own,
-  %[3]s
-FROM %[4]s AS o
-JOIN (SELECT *, CASE WHEN level = 3 THEN min(id) OVER (PARTITION BY level, peer, s0) ELSE id END AS fit FROM %[5]s) AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
-LEFT JOIN %[6]s AS f ON f.id = k.fit%[7]s`, us, list(names), list(cols), q.t("obs"), q.t("keys"), q.t("fit"), q.peaks())
+  %[2]s AS level, %[3]s AS support, %[4]s AS own,
+  %[5]s
+FROM %[6]s AS o
+JOIN %[7]s AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
+%[8]s%[9]s`, q.form.bucket.Microseconds(), level(of("least", "k.level$g")), of("greatest", "k.n$g"), of("greatest", "k.own$g"), list(cols), q.t("obs"), q.t("keys"),
+		strings.Join(fits, "\n"), q.peaks())
 }
 
 // peak is the most that an entity has had in the same hour of any day. Where
