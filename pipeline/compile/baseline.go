@@ -10,7 +10,8 @@ import (
 type measure struct {
 	name string
 	expr string // SQL aggregate over the input's columns
-	fill bool   // an absent bucket counts as zero: counts and sums
+	fill bool   // an absent bucket counts as zero: counts and sums, if the baseline fills
+	none bool   // over no rows it is zero
 }
 
 // baselineForm is a baseline step. See SEMANTICS: windows and baselines.
@@ -26,6 +27,7 @@ type baselineForm struct {
 	minSupport  int
 	peers       string // expression; empty: every other entity is a peer
 	zeroFill    bool
+	absence     bool // a bucket of the window without rows is observed
 	skipFlagged bool
 	classic     bool // centre and spread are mean and standard deviation
 }
@@ -203,7 +205,11 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
 	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket), groups: f.groups()}
-	work("obs", "SELECT *, "+f.slots("bucket")+" FROM "+agg+" WHERE "+f.inBuckets([]Range{win}))
+	observed := "FROM " + agg + " WHERE " + f.inBuckets([]Range{win})
+	if f.absence {
+		observed += "\nUNION ALL BY NAME " + f.silence(agg, hist, win)
+	}
+	work("obs", "SELECT *, "+f.slots("bucket")+" FROM ("+observed+")")
 	work("mine", fs.mine(agg))
 	work("seen", fs.seen(agg))
 	work("hist", fs.hist(agg))
@@ -216,6 +222,27 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
 		SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + fs.result()})
 	return out
+}
+
+// silenceAfter is how long an entity is silent before it is gone (ours).
+const silenceAfter = 14 * day
+
+// silence is a row for each bucket of the window in which an entity with a past
+// has none.
+func (f *baselineForm) silence(agg string, hist, win Range) string {
+	cols := []string{"e.entity", "b.bucket", "e.peer"}
+	for i, m := range f.measures {
+		v := "NULL::DOUBLE"
+		if m.none {
+			v = "0.0::DOUBLE"
+		}
+		cols = append(cols, fmt.Sprintf("%s AS m%d", v, i))
+	}
+	return fmt.Sprintf(`SELECT %s
+FROM (SELECT entity, arg_max(peer, bucket) AS peer FROM %s WHERE %s GROUP BY entity HAVING count(*) >= %d AND max(bucket) >= %d) AS e,
+  (SELECT unnest(range(%d, %d)) AS bucket) AS b
+WHERE NOT EXISTS (FROM %[2]s AS a WHERE a.entity = e.entity AND a.bucket = b.bucket)`,
+		list(cols), agg, f.inBuckets([]Range{hist}), f.minSupport, bucketNo(win.Start.Add(-silenceAfter), f.bucket), bucketNo(win.Start, f.bucket), bucketNo(win.End, f.bucket))
 }
 
 // skipSQL lists the flagged windows of the history, which the fit leaves out

@@ -9,7 +9,7 @@ import (
 func hourly(season season, history time.Duration) *step {
 	return &step{name: "usual", kind: kindBaseline, of: []string{"rows"}, baseline: &baselineForm{
 		of: "rows", entity: []string{"user.name"}, bucket: time.Hour, season: season, history: history,
-		measures:   []measure{{"n", "count(*)", true}, {"mx", "max(v)", false}},
+		measures:   []measure{{"n", "count(*)", true, true}, {"mx", "max(v)", false, false}},
 		minSupport: 4, zeroFill: true, skipFlagged: true,
 	}}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -20,8 +21,13 @@ func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confin
 	if schemas == nil {
 		schemas = func(string) (tiers.Schema, bool) { return tiers.Schema{}, false }
 	}
-	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{},
+	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{}, down: map[string]bool{},
 		c: &Compiled{name: p.Name.Value, steps: map[string]*step{}, keys: map[string]string{}, cols: map[string][]string{}}}
+	for _, s := range p.Steps {
+		if a := s.Anomaly; a != nil && a.Method == spec.MethodRobustZ && a.Deviation != nil && a.Deviation.Direction != spec.Up {
+			b.down[a.Of.Value] = true
+		}
+	}
 	for _, s := range p.Steps {
 		b.step(s)
 	}
@@ -41,6 +47,7 @@ type builder struct {
 	c        *Compiled
 	known    map[string]columns // by step; absent: any column
 	tables   map[string]string  // by step: what a message names
+	down     map[string]bool    // baselines whose low values are looked for
 	current  string             // the step that is being built
 	problems []spec.Problem
 }
@@ -84,14 +91,53 @@ func (b *builder) baseline(f *spec.Baseline) *baselineForm {
 		peers: b.expr(f.Of.Value, f.Peers), zeroFill: f.ZeroFill, skipFlagged: f.ExcludeFlagged, classic: f.Statistic == spec.Classic,
 	}
 	for _, m := range f.Measures {
-		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.expr(f.Of.Value, m.Expr), fill: f.ZeroFill && additive(m.Expr.Value)})
+		none := additive(m.Expr.Value)
+		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.expr(f.Of.Value, m.Expr), fill: f.ZeroFill && none, none: none})
+	}
+	if out.absence = b.down[b.current]; f.Absence != nil {
+		out.absence = *f.Absence
 	}
 	return out
 }
 
-// additive reports whether an aggregate over no rows is zero: a count or sum.
+// additive reports whether an aggregate over no rows is zero: counts and sums,
+// their sums, and multiples. A ratio of two counts is no number there.
 func additive(expr string) bool {
-	return regexp.MustCompile(`(?i)^\s*(count|count_if|sum|approx_count_distinct)\s*\(`).MatchString(expr)
+	call := regexp.MustCompile(`(?i)\b(count|count_if|countif|sum|approx_count_distinct|filter)\s*\(`)
+	text := textPattern().ReplaceAllString(expr, "''")
+	for {
+		at := call.FindStringSubmatchIndex(text)
+		if at == nil {
+			break
+		}
+		end := closing(text, at[1])
+		if end < 0 {
+			return false
+		}
+		mark := "A"
+		if strings.EqualFold(text[at[2]:at[3]], "filter") {
+			mark = ""
+		}
+		text = text[:at[0]] + mark + text[end:]
+	}
+	const number, cast = `\d+(\.\d+)?`, `(\s*::\s*\w+)?`
+	const term = `\s*(` + number + `\s*\*\s*)?A` + cast + `(\s*[*/]\s*` + number + `)?\s*`
+	return regexp.MustCompile(`^` + term + `([+-]` + term + `)*$`).MatchString(text)
+}
+
+// closing is the offset behind the bracket that closes one opened before at; -1: none does.
+func closing(text string, at int) int {
+	for depth := 1; at < len(text); at++ {
+		switch text[at] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return at + 1
+			}
+		}
+	}
+	return -1
 }
 
 // keep gives a baseline its state. The key is the SQL of the aggregates, so a

@@ -135,8 +135,9 @@ func baselineType() strict.Type[Baseline] {
 		strict.F("statistic", strict.Enum(Robust, Classic), func(b *B) *Statistic { return &b.Statistic }, "Centre and spread: `robust` is median and median absolute deviation, `classic` mean and standard deviation.").Default("robust"),
 		strict.F("min_support", strict.Int(1, 10_000), func(b *B) *int { return &b.MinSupport }, "Values that a slot needs. With fewer it falls back to the same hour of weekdays or weekends, then to all of the entity's hours, then to peers; a finding names the level.").Default("4"),
 		strict.F("peers", strict.Named(text(), "expression"), func(b *B) *Text { return &b.Peers }, "What an entity's peers have in common, such as a department. Without it: everyone."),
-		strict.F("zero_fill", strict.Bool(), func(b *B) *bool { return &b.ZeroFill }, "Whether counts and sums are zero in buckets without rows, between the entity's first and last.").Default("true"),
-		strict.F("exclude_flagged", strict.Bool(), func(b *B) *bool { return &b.ExcludeFlagged }, "Whether buckets that were found anomalous are left out of the fit, so that an attacker cannot teach it.").Default("true"),
+		strict.F("zero_fill", strict.Bool(), func(b *B) *bool { return &b.ZeroFill }, "Whether counts and sums are zero in buckets without rows, since the entity's first. Other aggregates have no value there, and their support is the values that were seen.").Default("true"),
+		strict.F("absence", strict.Pointer(strict.Bool()), func(b *B) **bool { return &b.Absence }, "Whether a bucket of the window without rows is a value of its entity: zero for counts and sums. So silence is found, of an entity that has at least `min_support` buckets with rows and was seen in the last 14 days (ours). Without it: yes if a `robust_z` step looks `down` or to `both` sides."),
+		strict.F("exclude_flagged", strict.Bool(), func(b *B) *bool { return &b.ExcludeFlagged }, "Whether buckets that were found anomalous are left out of the fit, so that an attacker cannot teach it. What is flagged at the same hour of `min_support` days is a routine and is learned.").Default("true"),
 	)
 }
 

@@ -82,7 +82,7 @@ func measureProblem(s string) (what, remedy string) {
 	if slices.Contains(own, s) {
 		return "the measure's name `" + s + "` is taken", "choose another than " + strings.Join(own, ", ")
 	}
-	for _, suffix := range []string{"_median", "_mad", "_aad", "_mean", "_sd", "_p10", "_p90", "_peak"} {
+	for _, suffix := range []string{"_median", "_mad", "_aad", "_mean", "_sd", "_p10", "_p90", "_peak", "_moved", "_level", "_support", "_own"} {
 		if strings.HasSuffix(s, suffix) {
 			return "the measure's name ends in `" + suffix + "`, as the baseline's own columns do", "choose another"
 		}

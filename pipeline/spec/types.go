@@ -156,6 +156,7 @@ type Baseline struct {
 	MinSupport     int
 	Peers          Text // expression that peers have in common; empty: everyone
 	ZeroFill       bool
+	Absence        *bool // nil: if a step looks for values that are too low
 	ExcludeFlagged bool
 }
 
