@@ -11,6 +11,7 @@ FUZZTIME ?= 20s
 BUDGET ?=
 LOAD_SECONDS ?=
 TABLES ?=
+STATEMENTS ?=
 
 .PHONY: help
 help: ## this list
@@ -47,6 +48,10 @@ standby: ## take the daemon that commits away ROUNDS (default 8) times: killed, 
 .PHONY: memory
 memory: ## everything at once within BUDGET (default 512MiB) for LOAD_SECONDS (default 12), then SIGTERM
 	BUDGET=$(BUDGET) LOAD_SECONDS=$(LOAD_SECONDS) TABLES=$(TABLES) go run ./test/memory
+
+.PHONY: hostile
+hostile: ## STATEMENTS (default all) that end, outgrow or outlast what computes them, asked by a reader within BUDGET (default 1GiB), and in pipelines
+	STATEMENTS=$(STATEMENTS) BUDGET=$(BUDGET) go run ./test/hostile
 
 .PHONY: faults
 faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed
