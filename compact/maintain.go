@@ -111,9 +111,10 @@ func (r Report) String() string {
 	return text
 }
 
-// tables opens the named tables, or all.
-func (m *Maintainer) tables(ctx context.Context, names []string) ([]tiers.Table, error) {
-	if len(names) == 0 {
+// tables opens the named tables, or all that can be opened.
+func (m *Maintainer) tables(ctx context.Context, names []string, rep *Report) ([]tiers.Table, error) {
+	all := len(names) == 0
+	if all {
 		var err error
 		if names, err = m.o.Lake.Tables(ctx); err != nil {
 			return nil, err
@@ -122,6 +123,10 @@ func (m *Maintainer) tables(ctx context.Context, names []string) ([]tiers.Table,
 	var out []tiers.Table
 	for _, n := range names {
 		t, err := m.o.Lake.Open(ctx, strings.TrimPrefix(n, "lake."))
+		if all && errors.Is(err, tiers.ErrDamaged) {
+			rep.say("lake.%s stays as it is: %v", n, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -148,13 +153,17 @@ func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Rep
 		return rep, err
 	}
 	defer release()
-	tables, err := m.tables(ctx, names)
+	tables, err := m.tables(ctx, names, &rep)
 	if err != nil {
 		return rep, err
 	}
 	w := NewRewriter(m.o.Rewrite)
 	for _, t := range tables {
 		files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+		if len(names) == 0 && errors.Is(err, tiers.ErrDamaged) {
+			rep.say("lake.%s stays as it is: %v", t.Name(), err)
+			continue
+		}
 		if err != nil {
 			return rep, err
 		}
@@ -191,7 +200,7 @@ func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Rep
 // Expire forgets old snapshots of the named tables, or of all.
 func (m *Maintainer) Expire(ctx context.Context, names []string, dry bool) (Report, error) {
 	rep := Report{DryRun: dry}
-	tables, err := m.tables(ctx, names)
+	tables, err := m.tables(ctx, names, &rep)
 	if err != nil {
 		return rep, err
 	}

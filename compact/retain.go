@@ -24,7 +24,7 @@ func (m *Maintainer) Retain(ctx context.Context, names []string, dry bool) (Repo
 		return rep, err
 	}
 	defer release()
-	tables, err := m.tables(ctx, names)
+	tables, err := m.tables(ctx, names, &rep)
 	if err != nil {
 		return rep, err
 	}
@@ -61,6 +61,10 @@ func (m *Maintainer) retain(ctx context.Context, t tiers.Table, rep *Report, nam
 		return nil
 	}
 	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+	if !named && errors.Is(err, tiers.ErrDamaged) {
+		rep.say("lake.%s stays as it is: %v", t.Name(), err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

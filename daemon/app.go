@@ -58,7 +58,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.lock, err = lockDir(cfg.DataDir); err != nil {
+	if a.lock, err = awaitDir(ctx, cfg.DataDir, log); err != nil {
 		return nil, err
 	}
 	if a.nats, a.conn, err = connect(ctx, cfg, log); err != nil {
@@ -88,7 +88,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 		return nil, err
 	}
 	a.backend = &backend{core: a.core, status: a.status, verbs: &verbs{core: a.core, now: time.Now,
-		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources}}
+		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources, still: a.still}}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -131,6 +131,9 @@ func (a *app) openPipelines(ctx context.Context) error {
 // runDue runs one logical time of a pipeline, with the windows that late rows
 // have re-opened before it.
 func (a *app) runDue(ctx context.Context, due schedule.Due) error {
+	if err := a.believe(ctx); err != nil {
+		return fmt.Errorf("%w: %w", schedule.ErrWait, err)
+	}
 	g := a.folder.Current()
 	d, ok := g.Definitions[due.Job]
 	if !ok {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/lakeward/lakeward/compact"
@@ -38,6 +39,18 @@ type core struct {
 	keeper    *compact.Maintainer
 	batches   *ingest.Memory // of all sources
 	holder    lease.Holder   // who we are among the daemons of one lake
+	believed  atomic.Bool    // the catalog was compared with the warehouse
+}
+
+// believe is an error if the catalog is older than the lake: what is computed of
+// it would be wrong. Once it was found to be as new, it is not compared again.
+func (c *core) believe(ctx context.Context) error {
+	if c.believed.Load() {
+		return nil
+	}
+	err := c.lake.CheckCatalog(ctx)
+	c.believed.Store(err == nil)
+	return err
 }
 
 // analyticsTier is the analytics tier, wherever it is.

@@ -32,7 +32,11 @@ func (c *cli) verifyCommand() *cobra.Command {
 		Short: "Prove that every message of the streams is in the lake once",
 		Long: "Compares the streams' sequences with the ranges that each data file records: every message must be\n" +
 			"in a table once, in lake.quarantine with a reason, a counted repeat, or recorded as removed by retention\n" +
-			"or an erasure. Exit code 1 if not.",
+			"or an erasure. Where a file is damaged, the rest is accounted for, and what the file had is said.\n" +
+			"Exit code 0 if all of that is proven; 1 if messages are lost or repeated, if the stream dropped some before\n" +
+			"they were read (since the last `source reset`), if files or marks are missing or damaged so that it cannot\n" +
+			"be proven, or if the catalog is older than the lake, in which case nothing is counted; 2 for a wrong\n" +
+			"command line or configuration.",
 		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withWriter(cmd.Context(), func(b serve.Backend) error {

@@ -23,7 +23,9 @@ func (c *cli) fsckCommand() *cobra.Command {
 		Short: "Check that every file that the lake's snapshots need is there and whole",
 		Long: "Reads every snapshot, manifest list and manifest of every table, and looks for each data file and\n" +
 			"its size; with --deep it also reads each data file and compares its checksum and its row count with\n" +
-			"what was committed. It prints what is wrong and what to do about it. Exit code 1 if data is damaged.\n" +
+			"what was committed. It finds tables of which the warehouse has newer metadata than the catalog names, or\n" +
+			"that the catalog does not name at all. It prints what is wrong and what to do about it. Exit code 1 if\n" +
+			"data is damaged, or the catalog is older than the lake.\n" +
 			"It works beside a running daemon and changes nothing; --repair removes what a crash left half\n" +
 			"written more than a day ago, which no snapshot names, and nothing else.",
 		Example: "  lakeward fsck --deep\n  lakeward fsck --json | jq '.problems[] | select(.damage) | .path'",
@@ -47,7 +49,7 @@ func (c *cli) fsck(ctx context.Context, o lake.FsckOptions, asJSON bool) (err er
 		return err
 	}
 	if !running {
-		release, err := claim(cfg.DataDir, true)
+		release, err := c.claim(cfg.DataDir, true)
 		if err != nil {
 			return err
 		}
@@ -80,7 +82,7 @@ func (c *cli) fsck(ctx context.Context, o lake.FsckOptions, asJSON bool) (err er
 }
 
 func printFsck(w io.Writer, r lake.FsckReport) error {
-	var files, rows int64
+	var files, rows, newer int64
 	for _, p := range r.Problems {
 		what := p.Kind
 		if p.Table != "" {
@@ -91,7 +93,10 @@ func printFsck(w io.Writer, r lake.FsckReport) error {
 			fmt.Fprintf(w, "  rows lost with it: %d\n", p.Rows)
 		}
 		fmt.Fprintf(w, "  to do: %s\n", p.Remedy)
-		if p.Damage {
+		switch {
+		case p.Kind == lake.KindCatalog:
+			newer++
+		case p.Damage:
 			files++
 			rows += p.Rows
 		}
@@ -107,6 +112,9 @@ func printFsck(w io.Writer, r lake.FsckReport) error {
 	verdict := "nothing is damaged"
 	if files > 0 {
 		verdict = fmt.Sprintf("%d files are damaged or missing, %d rows with them", files, rows)
+	}
+	if newer > 0 {
+		verdict += fmt.Sprintf("; the catalog is older than the lake, by %d tables", newer)
 	}
 	_, err := fmt.Fprintln(w, verdict)
 	return err

@@ -1,21 +1,27 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
-// running is what a daemon leaves in its data directory for commands to find.
+// running is what the process that has a data directory leaves there for
+// others to find: a daemon where it is reached, a command only who it is.
 type running struct {
-	PID  int    `json:"pid"`
-	HTTP string `json:"http"`           // host:port
-	Cert string `json:"cert,omitempty"` // file of its certificate; empty: plain HTTP
-	NATS string `json:"nats"`           // client URL
+	PID     int    `json:"pid"`
+	Command string `json:"command,omitempty"` // without a daemon; empty: the process is a daemon
+	HTTP    string `json:"http"`              // host:port
+	Cert    string `json:"cert,omitempty"`    // file of its certificate; empty: plain HTTP
+	NATS    string `json:"nats"`              // client URL
 	// NATSCert is the file of the embedded server's certificate; empty: without
 	// TLS, or a server elsewhere.
 	NATSCert string `json:"nats_cert,omitempty"`
@@ -27,10 +33,11 @@ const lockName = "lakeward.lock"
 // when the process ends, however it ends.
 type dirLock struct{ f *os.File }
 
-// errLocked says that a daemon has the data directory.
-var errLocked = errors.New("a daemon has this data directory")
+// errLocked says that another process has the data directory.
+var errLocked = errors.New("another process has this data directory")
 
-// lockDir takes the data directory, making it if need be.
+// lockDir takes the data directory, making it if need be. The error wraps
+// errLocked, and names who has it, if another process does.
 func lockDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
@@ -40,14 +47,79 @@ func lockDir(dir string) (*dirLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock of data directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w: stop it, or give this one another --data-dir", path, errLocked)
-		}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return &dirLock{f}, nil
+	}
+	defer f.Close()
+	if !errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return &dirLock{f}, nil
+	r, _ := readRunning(f)
+	if r.HTTP != "" {
+		return nil, fmt.Errorf("lock %s: %w: %s; stop it, or give this one another --data-dir", path, errDaemon, r)
+	}
+	return nil, fmt.Errorf("lock %s: %w: %s", path, errLocked, r.or(holdersOf(f)))
+}
+
+// errDaemon says that a daemon has the data directory, and will keep it.
+var errDaemon = fmt.Errorf("%w: it is a daemon", errLocked)
+
+// The wait of a daemon for a command that has its data directory.
+const (
+	lockPatience = 10 * time.Second
+	lockLook     = 100 * time.Millisecond
+)
+
+// awaitDir is lockDir for a daemon: it waits a little for a command that has the
+// directory without a daemon.
+func awaitDir(ctx context.Context, dir string, log *slog.Logger) (*dirLock, error) {
+	l, err := lockDir(dir)
+	if !errors.Is(err, errLocked) || errors.Is(err, errDaemon) {
+		return l, err
+	}
+	log.Info("waiting for the data directory", "for", lockPatience, "reason", err)
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	tick := time.NewTicker(lockLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w; it had it for the %s that this daemon has waited: wait for its end, then start again", err, lockPatience)
+		case <-tick.C:
+		}
+		if l, err = lockDir(dir); !errors.Is(err, errLocked) || errors.Is(err, errDaemon) {
+			return l, err
+		}
+	}
+}
+
+// String is the process, for people.
+func (r running) String() string {
+	switch {
+	case r.Command != "":
+		return fmt.Sprintf("`lakeward %s` (pid %d)", r.Command, r.PID)
+	case r.PID != 0:
+		return fmt.Sprintf("a daemon (pid %d)", r.PID)
+	default:
+		return "a daemon that starts or stops, or a command that reads"
+	}
+}
+
+// or is the process if it is known, and otherwise what the system knows of it.
+func (r running) or(holders string) string {
+	if r.PID != 0 || holders == "" {
+		return r.String()
+	}
+	return holders
+}
+
+func readRunning(f *os.File) (r running, err error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return r, err
+	}
+	return r, json.NewDecoder(f).Decode(&r)
 }
 
 // publish says where the daemon is reached. The content is only believed while
@@ -84,9 +156,12 @@ func findDaemon(dir string) (running, bool, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
 		return running{}, false, nil // nobody holds it; closing releases ours
 	}
-	var r running
-	if err := json.NewDecoder(f).Decode(&r); err != nil {
+	r, err := readRunning(f)
+	if err != nil {
 		return running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path, err)
+	}
+	if r.HTTP == "" {
+		return running{}, true, fmt.Errorf("lock %s: %w: %s; try again when it has ended", path, errLocked, r)
 	}
 	return r, true, nil
 }

@@ -49,7 +49,7 @@ func (c *cli) withCore(ctx context.Context, readOnly bool, f func(serve.Backend)
 		}
 		return f(client)
 	}
-	release, err := claim(cfg.DataDir, readOnly)
+	release, err := c.claim(cfg.DataDir, readOnly)
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,14 @@ func (c *cli) withCore(ctx context.Context, readOnly bool, f func(serve.Backend)
 
 // claim keeps a daemon from starting on the directory: a reader with other
 // readers, a writer alone. A directory that nobody has used stays as it is.
-func claim(dir string, readOnly bool) (func() error, error) {
+func (c *cli) claim(dir string, readOnly bool) (func() error, error) {
 	if !readOnly {
 		l, err := lockDir(dir)
 		if err != nil {
 			return nil, err
+		}
+		if err := l.publish(running{PID: pid(), Command: c.command}); err != nil {
+			return nil, errors.Join(err, l.release())
 		}
 		return l.release, nil
 	}
@@ -80,7 +83,8 @@ func claim(dir string, readOnly bool) (func() error, error) {
 		return nil, fmt.Errorf("open lock of data directory: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+		r, _ := readRunning(f)
+		return nil, errors.Join(fmt.Errorf("lock %s: %w: %s; try again when it has ended (%w)", f.Name(), errLocked, r.or(holdersOf(f)), err), f.Close())
 	}
 	return f.Close, nil
 }
@@ -89,6 +93,7 @@ func claim(dir string, readOnly bool) (func() error, error) {
 func offline(k *core) *backend {
 	v := &verbs{core: k, now: time.Now, active: k.readFolder}
 	v.withSources = func(ctx context.Context, f func([]openedSource) error) error { return offlineSources(ctx, k, f) }
+	v.still = func(_ context.Context, _ string, f func() error) error { return f() }
 	v.verify = func(ctx context.Context) (serve.Report, error) { return verifyOffline(ctx, k) }
 	return &backend{core: k, verbs: v, status: func(ctx context.Context) (serve.Status, error) {
 		return serve.Status{Version: version(), Reasons: []string{"no daemon is running"}, Warehouse: k.cfg.Lake.Warehouse}, nil

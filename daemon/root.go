@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,7 @@ type cli struct {
 	server     string
 	tokenFile  string
 	caFile     string
+	command    string // that runs, without its arguments
 }
 
 // Main runs the command line and returns the exit code.
@@ -79,6 +81,9 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			c.command = strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		},
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -92,7 +97,7 @@ func NewCommand(s Streams, env []string) *cobra.Command {
 	root.AddCommand(c.maintenanceCommands()...)
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.publishCommand(),
-		c.queryCommand(), c.tablesCommand(), c.explainCommand(),
+		c.queryCommand(), c.tablesCommand(), c.lakeCommand(), c.explainCommand(),
 		c.pipelineCommand(), c.sourceCommand(), c.quarantineCommand(), c.verifyCommand(), c.fsckCommand(), c.configCommand(), c.healthCommand(),
 	)
 	return root

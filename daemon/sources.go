@@ -67,9 +67,9 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		Tables: func(table string) ingest.TableOptions {
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
-		OpenFile: opener(k),
-		Lease:    k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
-		Grace:    sourcesGrace(k.cfg.Shutdown.Grace), Settle: settle(k.cfg.NATS), Logger: k.log,
+		OpenFile: opener(k), Catalog: k.lake.CheckCatalog,
+		Lease: k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
+		Grace: sourcesGrace(k.cfg.Shutdown.Grace), Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil
 }
 
@@ -182,13 +182,13 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Re
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
-		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject, OpenFile: opener(k)})
+		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject, OpenFile: opener(k), Catalog: k.lake.CheckCatalog})
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
 		text.WriteString(r.String())
 		all = append(all, r)
-		ok = ok && r.OK()
+		ok = ok && r.Complete()
 	}
 	rep, err := report(text.String(), all)
 	rep.Failed = !ok

@@ -22,7 +22,10 @@ type verbs struct {
 	verify func(ctx context.Context) (serve.Report, error)
 	// withSources lends the configured sources, which run if a daemon has them.
 	withSources func(ctx context.Context, f func([]openedSource) error) error
-	now         func() time.Time
+	// still does f while no source of this process reads or commits. It is an
+	// error if one does at the moment.
+	still func(ctx context.Context, why string, f func() error) error
+	now   func() time.Time
 }
 
 // Names of a command's arguments.
@@ -56,6 +59,8 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 		return v.maintain(ctx, c)
 	case "lake erase":
 		return v.erase(ctx, c)
+	case "lake adopt":
+		return v.adopt(ctx, c)
 	case "source status":
 		return v.sourceStatus(ctx, c)
 	case "source reset":
@@ -199,6 +204,9 @@ func (v *verbs) explain(ctx context.Context, c serve.Command) (serve.Report, err
 }
 
 func (v *verbs) run(ctx context.Context, c serve.Command) (serve.Report, error) {
+	if err := v.believe(ctx); err != nil {
+		return serve.Report{}, err
+	}
 	d, _, g, err := v.definition(ctx, c)
 	if err != nil {
 		return serve.Report{}, err
@@ -264,6 +272,9 @@ func runText(r pipeline.Result, dry bool) string {
 }
 
 func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, error) {
+	if err := v.believe(ctx); err != nil {
+		return serve.Report{}, err
+	}
 	g, err := v.active(ctx)
 	if err != nil {
 		return serve.Report{}, err

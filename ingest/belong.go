@@ -16,6 +16,8 @@ import (
 var (
 	errRecreated  = fmt.Errorf("%w: the stream was made anew", tiers.ErrHalt)
 	errRolledBack = fmt.Errorf("%w: the stream was restored from an older copy", tiers.ErrHalt)
+	errPruned     = fmt.Errorf("%w: the stream lacks messages that the lake has not", tiers.ErrHalt)
+	errUnmarked   = fmt.Errorf("%w: a table has lost the mark that says how far it was committed (`lakeward lake adopt` puts it back)", tiers.ErrHalt)
 	errHalfReset  = fmt.Errorf("%w: a reset was begun and not finished", tiers.ErrHalt)
 )
 
@@ -23,11 +25,14 @@ var (
 // would pass new messages for old ones, and skip them.
 func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info StreamInfo) error {
 	same := map[uint64]bool{} // sequences whose message was compared
-	var first *tiers.Mark
+	var first, least *tiers.Mark
 	for _, table := range slices.Sorted(maps.Keys(marks)) {
 		m := marks[table]
 		if first == nil {
 			first = &m
+		}
+		if least == nil || m.Seq < least.Seq {
+			least = &m
 		}
 		switch {
 		case m.Resets != first.Resets:
@@ -51,6 +56,11 @@ func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info S
 				m.Seq, at.Format(time.RFC3339Nano), table, m.Published.Format(time.RFC3339Nano), s.afterRollback(m))
 		}
 		same[m.Seq] = true
+	}
+	if least != nil && info.Pruned && info.Covered && info.First > least.Seq+1 {
+		return fmt.Errorf("%w: stream %s begins at sequence %d and is pruned to what the lake has, but the lake has it up to %d only: "+
+			"its catalog is of an older copy, or somebody has purged the stream; put back the newer catalog, "+
+			"or go on without these messages: lakeward source reset %s --from-start", errPruned, info.Name, info.First, least.Seq, s.o.Name)
 	}
 	return nil
 }

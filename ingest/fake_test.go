@@ -65,6 +65,15 @@ func (l *memLake) Create(_ context.Context, name string, s tiers.Schema, o tiers
 	return &memHandle{t: t, v: t.v}, nil
 }
 
+// loseMark removes a mark as a person might.
+func (l *memLake) loseMark(name, key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.tables[name]
+	t.v.marks = maps.Clone(t.v.marks)
+	delete(t.v.marks, key)
+}
+
 var memName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
 
 func (l *memLake) Drop(_ context.Context, name string) error {
@@ -282,6 +291,10 @@ func (h *memHandle) apply(v memVersion, c tiers.Commit) (memVersion, error) {
 	}
 	if c.To != nil {
 		v.marks[c.To.Key()] = *c.To
+		if v.props == nil {
+			v.props = map[string]string{}
+		}
+		v.props[tiers.FedProperty+c.To.Key()] = "true"
 	}
 	if len(c.Add)+len(c.Remove) == 0 {
 		return v, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error)
 		}
 	}
 	key := tiers.Mark{Stream: stream, Filter: s.o.Filter}.Key()
-	tables, err := tablesOf(ctx, s.o.Lake, key)
+	tables, lost, err := tablesOf(ctx, s.o.Lake, key, nil)
 	if err != nil {
 		return in, err
 	}
@@ -117,10 +118,15 @@ func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error)
 	if err := s.inspectBooks(ctx, tables, key, &in); err != nil {
 		return in, err
 	}
-	return in, s.inspectStream(ctx, marks, &in)
+	trouble := s.catalog(ctx)
+	if trouble == nil && len(lost) > 0 {
+		trouble = unmarked(slices.Sorted(maps.Keys(lost)))
+	}
+	return in, s.inspectStream(ctx, marks, trouble, &in)
 }
 
-func (s *Source) inspectStream(ctx context.Context, marks map[string]tiers.Mark, in *Inspection) error {
+// inspectStream looks at the stream; trouble is what was found of the marks.
+func (s *Source) inspectStream(ctx context.Context, marks map[string]tiers.Mark, trouble error, in *Inspection) error {
 	info, err := s.o.Stream.Info(ctx, s.o.Filter)
 	if ctx.Err() != nil {
 		return err
@@ -130,7 +136,9 @@ func (s *Source) inspectStream(ctx context.Context, marks map[string]tiers.Mark,
 		return nil
 	}
 	in.Created, in.First, in.Last = info.Created, info.First, info.Matched
-	err = s.belong(ctx, marks, info)
+	if err = trouble; err == nil {
+		err = s.belong(ctx, marks, info)
+	}
 	switch {
 	case errors.Is(err, tiers.ErrHalt):
 		in.Reason = err.Error()
@@ -153,6 +161,10 @@ func (s *Source) remedy(trouble error, in Inspection) string {
 		return "finish the reset: the same command again, " + reset
 	case errors.Is(trouble, errRecreated):
 		return "restore the old stream, or: " + reset + " --from-start"
+	case errors.Is(trouble, errUnmarked):
+		return "put the mark back: lakeward lake adopt"
+	case errors.Is(trouble, errPruned):
+		return "put back the newer catalog; or go on without these messages: " + reset + " --from-start"
 	case errors.Is(trouble, errRolledBack):
 		return "restore a newer copy, or reset the source where the reason says"
 	case in.State == Halted:

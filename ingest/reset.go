@@ -161,7 +161,13 @@ func (s *Source) planReset(ctx context.Context, r ResetRequest) (map[string]tier
 		return nil, p, fmt.Errorf("%w: stream %s was made anew at %s, since this was decided", ErrReset, info.Name, info.Created.Format(time.RFC3339))
 	}
 	key := tiers.Mark{Stream: info.Name, Filter: s.o.Filter}.Key()
-	tables, err := tablesOf(ctx, s.o.Lake, key)
+	if err := s.catalog(ctx); err != nil {
+		return nil, p, err
+	}
+	tables, lost, err := tablesOf(ctx, s.o.Lake, key, nil)
+	if err == nil && len(lost) > 0 {
+		err = unmarked(slices.Sorted(maps.Keys(lost)))
+	}
 	if err != nil {
 		return nil, p, err
 	}

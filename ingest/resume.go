@@ -123,6 +123,14 @@ func (e *epoch) has(table string, seq uint64, index int) bool {
 	return len(e.told) > 0 && e.told[told{table, seq, index}]
 }
 
+// catalog halts if the catalog is older than the lake.
+func (s *Source) catalog(ctx context.Context) error {
+	if s.o.Catalog == nil {
+		return nil
+	}
+	return s.o.Catalog(ctx)
+}
+
 // marks are the source's marks by table.
 func (s *Source) marks(ctx context.Context) (map[string]tiers.Mark, error) {
 	tables, err := s.tables(ctx)
@@ -140,31 +148,53 @@ func marksOf(tables map[string]tiers.Table, key string) map[string]tiers.Mark {
 	return out
 }
 
-// tables opens the tables that have a mark of the source.
+// tables opens the tables that have a mark of the source, and halts if one that
+// it fed has none any more: where the source would go on there is not known.
 func (s *Source) tables(ctx context.Context) (map[string]tiers.Table, error) {
-	return tablesOf(ctx, s.o.Lake, s.key)
+	tables, lost, err := tablesOf(ctx, s.o.Lake, s.key, nil)
+	if err == nil && len(lost) > 0 {
+		err = unmarked(slices.Sorted(maps.Keys(lost)))
+	}
+	return tables, err
 }
 
-func tablesOf(ctx context.Context, lake tiers.Lake, key string) (map[string]tiers.Table, error) {
+func unmarked(names []string) error {
+	return fmt.Errorf("%w: lake.%s; %d in all", errUnmarked, names[0], len(names))
+}
+
+// tablesOf opens the tables that have a mark of the source with that key, and
+// those that have lost it. What of a table is damaged is an error, unless broken
+// (nil: none is) takes it.
+func tablesOf(ctx context.Context, lake tiers.Lake, key string, broken func(name string, err error)) (marked, lost map[string]tiers.Table, err error) {
 	names, err := lake.Tables(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list tables: %w", err)
+		return nil, nil, fmt.Errorf("list tables: %w", err)
 	}
-	out := map[string]tiers.Table{}
+	marked, lost = map[string]tiers.Table{}, map[string]tiers.Table{}
 	for _, name := range names {
 		t, err := lake.Open(ctx, name)
+		if errors.Is(err, tiers.ErrDamaged) && broken != nil {
+			broken(name, err)
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("open lake.%s: %w", name, err)
+			return nil, nil, fmt.Errorf("open lake.%s: %w", name, err)
 		}
 		if _, ok := t.Marks()[key]; ok {
-			out[name] = t
+			marked[name] = t
+		} else if slices.Contains(tiers.LostMarks(t), key) {
+			lost[name] = t
 		}
 	}
-	return out, nil
+	return marked, lost, nil
 }
 
-// begin reads the marks, and halts where they do not belong to this stream.
+// begin reads the marks, and halts where they cannot be believed or do not
+// belong to this stream.
 func (s *Source) begin(ctx context.Context) (*epoch, error) {
+	if err := s.catalog(ctx); err != nil {
+		return nil, err
+	}
 	info, err := s.o.Stream.Info(ctx, s.o.Filter)
 	if err != nil {
 		return nil, err

@@ -156,6 +156,17 @@ func (s *Source) hold(ctx context.Context, why string) (release func(), err erro
 	}, nil
 }
 
+// Still does f while the source is still, with what it had read committed. It
+// goes on from its marks afterwards, also if it had halted.
+func (s *Source) Still(ctx context.Context, why string, f func() error) error {
+	release, err := s.hold(ctx, why)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
+
 func errText(err error) string {
 	if err == nil {
 		return "the stream ended"

@@ -51,6 +51,9 @@ type Options struct {
 	// with the power; the lake must not be ahead of it then. Twice the interval.
 	Settle time.Duration
 	Grace  time.Duration // for the last batch once Run's context ends; default 30s
+	// Catalog is an error that wraps tiers.ErrHalt if the lake's catalog is older
+	// than the lake, and its marks cannot be believed; nil: it is not asked.
+	Catalog func(context.Context) error
 	// Lease says which of several daemons on the source works; nil: this one, as
 	// far as the fence lets it.
 	Lease *lease.Lease

@@ -27,6 +27,9 @@ type StreamInfo struct {
 	// Covered says that the filter matches every subject of the stream, so that
 	// each sequence up to Last is, or was, one of the source's messages.
 	Covered bool
+	// Pruned says that the stream drops nothing by itself: what it lacks at its
+	// start was committed, and released.
+	Pruned bool
 }
 
 // Stream is where a source's messages come from. Safe for concurrent use.

@@ -21,6 +21,9 @@ type VerifyOptions struct {
 	StreamName string
 	Filter     string
 	OpenFile   func(path string) (File, error) // default: local files
+	// Catalog is an error that wraps tiers.ErrHalt if the lake's catalog is older
+	// than the lake; nil: it is not asked.
+	Catalog func(context.Context) error
 
 	readColumns columnReader
 }
@@ -45,6 +48,7 @@ type verifier struct {
 	accounts map[string]*account
 	now      string
 	created  time.Time // of the stream of the marks
+	doubt    doubt
 }
 
 // account is what the files with one identity say.
@@ -57,6 +61,7 @@ type account struct {
 	files  []seenFile
 	pieces []piece
 	gone   []tiers.SeqRange // removed on purpose
+	doubt  *doubt           // of all accounts
 }
 
 // Verify proves that every message of the source up to its marks is in a table
@@ -69,6 +74,13 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	}
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
+	}
+	if o.Catalog != nil {
+		if err := o.Catalog(ctx); errors.Is(err, tiers.ErrHalt) {
+			return VerifyReport{Stream: o.StreamName, Filter: o.Filter, Catalog: err.Error()}, nil
+		} else if err != nil {
+			return VerifyReport{}, err
+		}
 	}
 	v := &verifier{o: o, key: tiers.Mark{Stream: o.StreamName, Filter: o.Filter}.Key(), accounts: map[string]*account{}}
 	var info StreamInfo
@@ -84,7 +96,13 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	}
 	now, ok := v.accounts[v.now]
 	if !ok {
-		return VerifyReport{Stream: o.StreamName, Filter: o.Filter, Last: info.Matched}, nil
+		now = &account{r: VerifyReport{Stream: o.StreamName, Filter: o.Filter}}
+	}
+	v.doubt.report(&now.r)
+	now.r.First, now.r.Last = info.First, info.Matched
+	if !ok {
+		now.r.missed(info)
+		return now.r, nil
 	}
 	delete(v.accounts, v.now)
 	earlier := slices.SortedFunc(maps.Values(v.accounts), func(a, b *account) int { return cmp.Compare(a.order, b.order) })
@@ -100,9 +118,10 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 			now.r.Earlier = append(now.r.Earlier, a.r)
 		}
 	}
-	now.r.Last = info.Matched
 	if o.Stream != nil && !info.Created.Equal(v.created) {
 		now.r.Recreated, now.o.Stream = true, nil // its sequences mean other messages
+	} else {
+		now.r.missed(info)
 	}
 	return now.r, now.check(ctx, info)
 }
@@ -130,17 +149,18 @@ func (a *account) check(ctx context.Context, info StreamInfo) error {
 
 // collect reads the marks and resets, and the sequences that files record.
 func (v *verifier) collect(ctx context.Context) error {
-	tables, err := tablesOf(ctx, v.o.Lake, v.key)
+	tables, lost, err := tablesOf(ctx, v.o.Lake, v.key, v.doubt.table)
 	if err != nil {
 		return err
 	}
-	names := slices.Sorted(maps.Keys(tables))
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		if err := v.marks(tables[name]); err != nil {
 			return err
 		}
 	}
-	for _, name := range names {
+	v.doubt.unmarked = slices.Sorted(maps.Keys(lost))
+	maps.Copy(tables, lost) // its rows are there, whatever became of its mark
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		if err := v.table(ctx, tables[name]); err != nil {
 			return fmt.Errorf("verify lake.%s: %w", name, err)
 		}
@@ -151,8 +171,17 @@ func (v *verifier) collect(ctx context.Context) error {
 // removed reads which messages retention and erasures have taken out.
 func (v *verifier) removed(ctx context.Context, tables []tiers.Table) error {
 	ours := func(stream string) bool { return v.accounts[stream] != nil }
-	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) { return parquetfile.SeqsOf(v.o.OpenFile(path)) })
-	if err != nil {
+	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) {
+		seqs, err := parquetfile.SeqsOf(v.o.OpenFile(path))
+		if errors.Is(err, tiers.ErrDamaged) {
+			v.doubt.ledger(path, err)
+			return parquetfile.Seqs{}, nil
+		}
+		return seqs, err
+	})
+	if errors.Is(err, tiers.ErrDamaged) {
+		v.doubt.table(removal.Table, err)
+	} else if err != nil {
 		return fmt.Errorf("verify what was removed: %w", err)
 	}
 	for stream, rs := range gone {
@@ -193,7 +222,7 @@ func (v *verifier) account(m tiers.Mark) *account {
 	id := identity(v.key, m.Created, m.Resets)
 	a, ok := v.accounts[id]
 	if !ok {
-		a = &account{o: v.o, order: m.Resets}
+		a = &account{o: v.o, order: m.Resets, doubt: &v.doubt}
 		a.r.Stream, a.r.Filter = v.o.StreamName, v.o.Filter
 		v.accounts[id] = a
 	}
@@ -202,15 +231,25 @@ func (v *verifier) account(m tiers.Mark) *account {
 
 func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
+	if errors.Is(err, tiers.ErrDamaged) {
+		v.doubt.table(t.Name(), err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	var bad []tiers.DataFile
 	sums := map[*account]*VerifiedTable{}
 	if a := v.accounts[v.now]; a != nil {
 		sums[a] = &VerifiedTable{Name: t.Name(), Mark: t.Marks()[v.key].Seq}
 	}
 	for _, f := range files {
 		seqs, err := parquetfile.SeqsOf(v.o.OpenFile(f.Path))
+		if errors.Is(err, tiers.ErrDamaged) {
+			v.doubt.file(t.Name(), f, err)
+			bad = append(bad, f)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -238,7 +277,7 @@ func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 	for a, sum := range sums {
 		a.r.Tables = append(a.r.Tables, *sum)
 	}
-	return nil
+	return v.doubt.bound(ctx, t, bad)
 }
 
 // skipped reads the repeats and gaps of a file of ingest_skipped.
@@ -328,6 +367,7 @@ func within(ranges []tiers.SeqRange, seq uint64) bool {
 // the source. Of what the stream has dropped, only a stream whose every
 // subject the source reads can tell.
 func (a *account) missing(ctx context.Context, missing []tiers.SeqRange, info StreamInfo) error {
+	missing, a.r.Unproven = a.doubt.divide(missing)
 	if len(missing) == 0 {
 		return nil
 	}

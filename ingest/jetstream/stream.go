@@ -171,6 +171,7 @@ func (s *Stream) Info(ctx context.Context, filter string) (ingest.StreamInfo, er
 		out.First = in.State.LastSeq + 1
 	}
 	out.Covered = coversAll(filter, in.Config.Subjects)
+	out.Pruned = s.o.Prune && in.Config.Discard == jetstream.DiscardNew && in.Config.MaxAge == 0 && in.Config.MaxMsgsPerSubject <= 0
 	if out.Covered {
 		out.Matched = out.Last
 		return out, nil

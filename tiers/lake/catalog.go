@@ -98,6 +98,27 @@ func (p pointers) list(ctx context.Context) ([]string, error) {
 	return names, rows.Err()
 }
 
+// all returns where the metadata of every table is, by name.
+func (p pointers) all(ctx context.Context) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := p.db.QueryContext(ctx, p.dialect.sql(`SELECT table_name, metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND metadata_location IS NOT NULL`), CatalogName, Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var name, loc string
+		if err := rows.Scan(&name, &loc); err != nil {
+			return nil, fmt.Errorf("list tables: %w", err)
+		}
+		out[name] = loc
+	}
+	return out, rows.Err()
+}
+
 // settle returns once no change of the table that began earlier can still take
 // effect: a server may only come to a COMMIT after its sender has given up.
 func (p pointers) settle(ctx context.Context, name string) error {
@@ -230,6 +251,9 @@ func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []tabl
 			return nil, "", fmt.Errorf("%w: %w", tiers.ErrConflict, err)
 		}
 	}
+	if err := f.lake.believe(ctx, f.base.name); err != nil {
+		return nil, "", err
+	}
 	meta, err := table.UpdateTableMetadata(f.base.meta, updates, f.base.location)
 	if err != nil {
 		return nil, "", fmt.Errorf("build metadata: %w", err)
@@ -240,9 +264,10 @@ func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []tabl
 	}
 	err = f.lake.pointers.swap(ctx, f.base.name, f.base.location, loc)
 	if err == nil {
+		f.lake.accept(loc)
 		return meta, loc, nil
 	}
-	if !errors.Is(err, tiers.ErrUnknown) { // nothing names it
+	if !errors.Is(err, tiers.ErrUnknown) && !f.lake.adopted(ctx, f.base.name, loc) { // nothing names it
 		err = errors.Join(err, f.lake.io.Remove(loc))
 	}
 	return nil, "", err

@@ -150,6 +150,7 @@ func bookkeeping(base *version, c tiers.Commit) (iceberg.Properties, error) {
 		return nil, fmt.Errorf("encode mark: %w", err)
 	}
 	props[markPrefix+c.To.Key()] = string(b)
+	props[tiers.FedProperty+c.To.Key()] = "true"
 	return props, nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"container/list"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -91,16 +94,22 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 	if files, ok := l.cache.get(k); ok {
 		return files, nil
 	}
-	files := make([]listed, 0, m.AddedDataFiles()+m.ExistingDataFiles())
-	for e, err := range m.Entries(l.io, true) {
-		if err != nil {
-			return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+	files := make([]listed, 0, max(0, min(m.AddedDataFiles()+m.ExistingDataFiles(), maxCachedFiles)))
+	err := decoded(func() error {
+		for e, err := range m.Entries(l.io, true) {
+			if err != nil {
+				return err
+			}
+			files = append(files, listed{
+				DataFile: describe(e.DataFile(), ids),
+				snapshot: e.SnapshotID(),
+				added:    e.Status() == iceberg.EntryStatusADDED,
+			})
 		}
-		files = append(files, listed{
-			DataFile: describe(e.DataFile(), ids),
-			snapshot: e.SnapshotID(),
-			added:    e.Status() == iceberg.EntryStatusADDED,
-		})
+		return nil
+	})
+	if err != nil {
+		return nil, broken("read manifest", m.FilePath(), err)
 	}
 	l.cache.put(k, files)
 	return files, nil
@@ -172,9 +181,13 @@ func (l *Lake) manifests(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
 	if s == nil {
 		return nil, nil
 	}
-	ms, err := s.Manifests(l.io)
+	var ms []iceberg.ManifestFile
+	err := decoded(func() (err error) {
+		ms, err = s.Manifests(l.io)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read manifest list of snapshot %d: %w", s.SnapshotID, err)
+		return nil, broken(fmt.Sprintf("read manifest list of snapshot %d", s.SnapshotID), s.ManifestList, err)
 	}
 	for _, m := range ms {
 		if m.ManifestContent() != iceberg.ManifestContentData {
@@ -191,14 +204,66 @@ func (l *Lake) eachFile(s *table.Snapshot, visit func(iceberg.DataFile)) error {
 		return err
 	}
 	for _, m := range ms {
-		for e, err := range m.Entries(l.io, true) {
-			if err != nil {
-				return fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+		err := decoded(func() error {
+			for e, err := range m.Entries(l.io, true) {
+				if err != nil {
+					return err
+				}
+				visit(e.DataFile())
 			}
-			visit(e.DataFile())
+			return nil
+		})
+		if err != nil {
+			return broken("read manifest", m.FilePath(), err)
 		}
 	}
 	return nil
+}
+
+// SeqBounds tells, of data files of the current snapshot by their paths, between
+// which sequences their messages are, as their manifests have it: what is known
+// of a file that cannot be read.
+func (t *Table) SeqBounds(_ context.Context, paths []string) (map[string]tiers.SeqRange, error) {
+	v := t.version()
+	field, ok := v.schema.Lookup(tiers.ColStreamSeq)
+	if !ok {
+		return nil, nil
+	}
+	out := map[string]tiers.SeqRange{}
+	err := t.lake.eachFile(v.meta.CurrentSnapshot(), func(f iceberg.DataFile) {
+		if !slices.Contains(paths, f.FilePath()) {
+			return
+		}
+		lo, okLo := bound(f.LowerBoundValues()[field.ID])
+		hi, okHi := bound(f.UpperBoundValues()[field.ID])
+		if okLo && okHi {
+			out[f.FilePath()] = tiers.SeqRange{First: uint64(lo), Last: uint64(hi)}
+		}
+	})
+	return out, err
+}
+
+// gone reports whether reading failed because the file is missing, or the disk
+// cannot give it.
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EIO) }
+
+// decoded runs a decoder of what may be damaged, which may panic.
+func decoded(decode func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot be decoded: %v", p)
+		}
+	}()
+	return decode()
+}
+
+// broken is an error of reading the lake's own metadata. It wraps
+// tiers.ErrDamaged unless the file may be well and only the reading failed.
+func broken(what, path string, err error) error {
+	if of := (*fs.PathError)(nil); errors.As(err, &of) && !gone(err) {
+		return fmt.Errorf("%s %s: %w", what, path, err)
+	}
+	return fmt.Errorf("%w: %s %s: %w; `lakeward fsck` says what to restore from a copy", tiers.ErrDamaged, what, path, err)
 }
 
 // find returns the snapshot with this id, or the current one for 0, which is

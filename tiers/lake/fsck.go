@@ -29,10 +29,16 @@ type FsckOptions struct {
 // longer than any file takes to write.
 const oldTemporary = 24 * time.Hour
 
+// KindCatalog is a table of which the warehouse knows more than the catalog.
+const (
+	KindCatalog  = "catalog"
+	kindDataFile = "data file"
+)
+
 // FsckProblem is one thing that is wrong.
 type FsckProblem struct {
 	Table    string `json:"table,omitempty"`
-	Kind     string `json:"kind"` // metadata, manifest list, manifest, data file, temporary file
+	Kind     string `json:"kind"` // catalog, metadata, manifest list, manifest, data file, temporary file
 	Path     string `json:"path"`
 	Problem  string `json:"problem"`
 	Remedy   string `json:"remedy"`
@@ -75,7 +81,18 @@ func (l *Lake) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 		return FsckReport{}, err
 	}
 	r := FsckReport{Deep: o.Deep, Tables: len(names), Problems: []FsckProblem{}}
+	ahead, err := l.Survey(ctx)
+	if err != nil {
+		return r, fmt.Errorf("compare the catalog with the warehouse: %w", err)
+	}
+	for _, a := range ahead {
+		r.Problems = append(r.Problems, FsckProblem{Table: a.Table, Kind: KindCatalog, Path: a.Newest, Problem: "is newer than the catalog: " + a.Reason,
+			Remedy: wayOut, Current: true, Damage: true})
+	}
 	for i, name := range names {
+		if slices.ContainsFunc(ahead, func(a Ahead) bool { return a.Table == name && a.Catalog != "" }) {
+			continue // what the catalog names may be gone with its time
+		}
 		if o.Progress != nil {
 			o.Progress(name, i, len(names))
 		}
@@ -265,7 +282,7 @@ func (c *fsckTable) files(ctx context.Context, files []tiers.DataFile, current b
 			reason = c.footer(f)
 		}
 		if reason != "" {
-			c.add(FsckProblem{Kind: "data file", Path: f.Path, Problem: reason, Rows: f.Rows, Current: current, Remedy: fileRemedy(current)})
+			c.add(FsckProblem{Kind: kindDataFile, Path: f.Path, Problem: reason, Rows: f.Rows, Current: current, Remedy: fileRemedy(current)})
 		}
 	}
 	return nil

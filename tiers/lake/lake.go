@@ -54,6 +54,7 @@ type Lake struct {
 	cache     *manifestCache
 	trust     *trust
 	commits   sync.Map // table name to *sync.Mutex
+	believed  sync.Map // names of tables whose rows were compared with their folders
 }
 
 // serial holds the commits of a table in this process one behind the other,
@@ -112,7 +113,13 @@ func (l *Lake) prepare(f FS, catalog string) error {
 		dirs = append(dirs, filepath.Dir(catalog))
 	}
 	if l.readOnly && inFile {
-		if _, err := f.Stat(catalog); err != nil {
+		_, err := f.Stat(catalog)
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, werr := f.Stat(filepath.Join(l.warehouse, Namespace)); werr == nil {
+				return fmt.Errorf("find catalog: %w; the warehouse %s has tables: put the catalog back from a copy, or make it anew of what the warehouse has: `lakeward lake adopt`", err, l.warehouse)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("find catalog: %w", err)
 		}
 	}
@@ -184,11 +191,14 @@ func (l *Lake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.
 		}
 		return nil, err
 	}
+	if err := l.unclaimed(ctx, name); err != nil {
+		return nil, fmt.Errorf("create lake.%s: %w", name, err)
+	}
 	loc, err := l.newLocation(name)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := newMetadata(s, o, loc)
+	meta, err := newMetadata(name, s, o, loc)
 	if err != nil {
 		return nil, fmt.Errorf("create lake.%s: %w", name, err)
 	}
@@ -199,6 +209,7 @@ func (l *Lake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.
 	if err := l.pointers.insert(ctx, name, at); err != nil {
 		return nil, fmt.Errorf("create lake.%s: %w", name, err)
 	}
+	l.accept(at)
 	return l.open(ctx, name)
 }
 
@@ -217,7 +228,7 @@ func (l *Lake) newLocation(name string) (string, error) {
 }
 
 // newMetadata is the first version of a table.
-func newMetadata(s tiers.Schema, o tiers.Options, loc string) (table.Metadata, error) {
+func newMetadata(name string, s tiers.Schema, o tiers.Options, loc string) (table.Metadata, error) {
 	sc, err := toIceberg(s)
 	if err != nil {
 		return nil, err
@@ -226,6 +237,7 @@ func newMetadata(s tiers.Schema, o tiers.Options, loc string) (table.Metadata, e
 	for k, v := range o.Properties {
 		props[k] = v
 	}
+	props[nameProp] = name
 	spec, order := iceberg.UnpartitionedSpec, table.UnsortedSortOrder
 	tf, hasTime := s.Lookup(tiers.ColTime)
 	if !o.Unpartitioned && (!hasTime || tf.Type.Kind != tiers.KindTimestamp) {
@@ -267,8 +279,12 @@ func (l *Lake) Drop(ctx context.Context, name string) error {
 	if l.readOnly {
 		return errReadOnly
 	}
-	if _, err := l.pointers.get(ctx, name); err != nil {
+	loc, err := l.pointers.get(ctx, name)
+	if err != nil {
 		return err
+	}
+	if err := l.noteDropped(loc); err != nil {
+		return fmt.Errorf("drop lake.%s: %w", name, err)
 	}
 	if err := l.pointers.drop(ctx, name); err != nil {
 		return fmt.Errorf("drop lake.%s: %w", name, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,12 +18,16 @@ import (
 // Orphans lists the files below the warehouse's tables that were last modified
 // before the cut and that no snapshot of any table names: what failed commits,
 // expired snapshots, compaction and dropped tables have left. Younger files may
-// belong to a commit that is being made.
+// belong to a commit that is being made. A catalog that is older than the lake is
+// an error: what newer metadata names is no orphan, whatever the catalog says.
 func (l *Lake) Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error) {
 	// Files first: what a commit names in between is then among the named.
 	files, err := l.oldFiles(ctx, filepath.Join(l.warehouse, Namespace), before)
 	if err != nil {
 		return nil, fmt.Errorf("list files of the lake: %w", err)
+	}
+	if err := l.CheckCatalog(ctx); err != nil {
+		return nil, err
 	}
 	named := map[string]struct{}{}
 	tables, err := l.pointers.list(ctx)
@@ -80,7 +85,9 @@ func (l *Lake) oldFiles(ctx context.Context, dir string, before time.Time) ([]ti
 	return out, nil
 }
 
-// names adds the local paths of every file that a table's metadata leads to.
+// names adds the local paths of every file that a table's metadata leads to, by
+// the metadata that the catalog names and by any that is newer: that may have
+// been accepted after all.
 func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) error {
 	v, err := l.version(ctx, name, nil)
 	if err != nil {
@@ -99,6 +106,38 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 		to[p] = struct{}{}
 		return nil
 	}
+	if err := l.namesOf(ctx, v, add); err != nil {
+		return err
+	}
+	dir, err := tableDir(v.location)
+	if err != nil {
+		return err
+	}
+	f, _, err := l.folderAt(dir)
+	if err != nil {
+		return err
+	}
+	for _, file := range slices.Concat(f.after(metadataNumber(v.location)), f.passed, []string{acceptedName}) {
+		if err := add(f.at(file)); err != nil {
+			return err
+		}
+		meta, ok := l.peek(f.at(file))
+		if !ok || file == acceptedName {
+			continue
+		}
+		newer, err := newVersion(name, f.at(file), meta, v)
+		if err == nil {
+			err = l.namesOf(ctx, newer, add)
+		}
+		if err != nil && ctx.Err() == nil { // a commit that a crash cut short: what it has written counts as named
+			l.log.Debug("metadata that no catalog names is not whole", "metadata", f.at(file), "error", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// namesOf calls add with the location of every file that a version leads to.
+func (l *Lake) namesOf(ctx context.Context, v *version, add func(string) error) error {
 	if err := add(v.location); err != nil {
 		return err
 	}

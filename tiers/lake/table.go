@@ -18,7 +18,7 @@ import (
 
 // The table properties of the lake's own bookkeeping.
 const (
-	markPrefix  = "lakeward.mark."   // + Mark.Key(): the mark as JSON
+	markPrefix  = tiers.MarkProperty
 	commitsProp = "lakeward.commits" // ids of the last commits, oldest first, as JSON
 	commitProp  = "lakeward.commit"  // in a snapshot's summary: the id of its commit
 	keptCommits = 64
@@ -44,12 +44,19 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 		return prev, nil
 	}
 	b, err := l.io.ReadFile(loc)
+	if gone(err) {
+		return nil, broken("read metadata of lake."+name, loc, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read metadata of lake.%s: %w", name, err)
 	}
-	meta, err := table.ParseMetadataBytes(b)
+	var meta table.Metadata
+	err = decoded(func() (err error) {
+		meta, err = table.ParseMetadataBytes(b)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("parse metadata %s: %w", loc, err)
+		return nil, broken("parse metadata of lake."+name, loc, err)
 	}
 	return newVersion(name, loc, meta, prev)
 }
@@ -110,7 +117,8 @@ func (t *Table) advance(v *version) {
 
 // refresh loads the present version.
 func (t *Table) refresh(ctx context.Context) (*version, error) {
-	v, err := t.lake.version(ctx, t.name, t.version())
+	seen := t.version()
+	v, err := t.lake.version(ctx, t.name, seen)
 	if errors.Is(err, tiers.ErrNoTable) {
 		return nil, fmt.Errorf("%w: %w", tiers.ErrHalt, err)
 	}
@@ -119,6 +127,10 @@ func (t *Table) refresh(ctx context.Context) (*version, error) {
 	}
 	if v.meta.TableUUID() != t.uuid {
 		return nil, fmt.Errorf("%w: lake.%s was dropped and made again", tiers.ErrHalt, t.name)
+	}
+	if n, was := metadataNumber(v.location), metadataNumber(seen.location); n < was {
+		return nil, fmt.Errorf("%w: the catalog names version %d of the metadata of lake.%s, and named version %d before: "+
+			"it was put back from an older copy; %s", tiers.ErrHalt, n, t.name, was, wayOut)
 	}
 	t.advance(v)
 	return v, nil
