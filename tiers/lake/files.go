@@ -95,8 +95,9 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 		return files, nil
 	}
 	files := make([]listed, 0, max(0, min(m.AddedDataFiles()+m.ExistingDataFiles(), maxCachedFiles)))
+	in := &watchedIO{fileIO: l.io}
 	err := decoded(func() error {
-		for e, err := range m.Entries(l.io, true) {
+		for e, err := range m.Entries(in, true) {
 			if err != nil {
 				return err
 			}
@@ -109,7 +110,7 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, broken("read manifest", m.FilePath(), err)
+		return nil, broken("read manifest", m.FilePath(), in.failed, err)
 	}
 	l.cache.put(k, files)
 	return files, nil
@@ -182,12 +183,13 @@ func (l *Lake) manifests(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
 		return nil, nil
 	}
 	var ms []iceberg.ManifestFile
+	in := &watchedIO{fileIO: l.io}
 	err := decoded(func() (err error) {
-		ms, err = s.Manifests(l.io)
+		ms, err = s.Manifests(in)
 		return err
 	})
 	if err != nil {
-		return nil, broken(fmt.Sprintf("read manifest list of snapshot %d", s.SnapshotID), s.ManifestList, err)
+		return nil, broken(fmt.Sprintf("read manifest list of snapshot %d", s.SnapshotID), s.ManifestList, in.failed, err)
 	}
 	for _, m := range ms {
 		if m.ManifestContent() != iceberg.ManifestContentData {
@@ -204,8 +206,9 @@ func (l *Lake) eachFile(s *table.Snapshot, visit func(iceberg.DataFile)) error {
 		return err
 	}
 	for _, m := range ms {
+		in := &watchedIO{fileIO: l.io}
 		err := decoded(func() error {
-			for e, err := range m.Entries(l.io, true) {
+			for e, err := range m.Entries(in, true) {
 				if err != nil {
 					return err
 				}
@@ -214,7 +217,7 @@ func (l *Lake) eachFile(s *table.Snapshot, visit func(iceberg.DataFile)) error {
 			return nil
 		})
 		if err != nil {
-			return broken("read manifest", m.FilePath(), err)
+			return broken("read manifest", m.FilePath(), in.failed, err)
 		}
 	}
 	return nil
@@ -257,10 +260,11 @@ func decoded(decode func() error) (err error) {
 	return decode()
 }
 
-// broken is an error of reading the lake's own metadata. It wraps
-// tiers.ErrDamaged unless the file may be well and only the reading failed.
-func broken(what, path string, err error) error {
-	if of := (*fs.PathError)(nil); errors.As(err, &of) && !gone(err) {
+// broken is an error of reading the lake's own metadata; failed is that of the
+// file system, if there was one. It wraps tiers.ErrDamaged unless the file may
+// be well and only the reading failed.
+func broken(what, path string, failed, err error) error {
+	if failed != nil && !gone(failed) {
 		return fmt.Errorf("%s %s: %w", what, path, err)
 	}
 	return fmt.Errorf("%w: %s %s: %w; `lakeward fsck` says what to restore from a copy", tiers.ErrDamaged, what, path, err)

@@ -2,6 +2,7 @@ package lake
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	icebergio "github.com/apache/iceberg-go/io"
@@ -63,4 +64,46 @@ func (i fileIO) Remove(name string) error {
 		return err
 	}
 	return i.d.fs.Remove(p)
+}
+
+// watchedIO keeps the first error of the file system, so that it can be told
+// from a file that does not decode. Not safe for concurrent use.
+type watchedIO struct {
+	fileIO
+	failed error
+}
+
+// Open opens a file for reading.
+func (w *watchedIO) Open(name string) (icebergio.File, error) {
+	f, err := w.fileIO.Open(name)
+	if err != nil {
+		w.note(err)
+		return nil, err
+	}
+	return watchedFile{f, w}, nil
+}
+
+func (w *watchedIO) note(err error) {
+	if err != nil && !errors.Is(err, io.EOF) && w.failed == nil {
+		w.failed = err
+	}
+}
+
+type watchedFile struct {
+	icebergio.File
+	w *watchedIO
+}
+
+// Read reads on.
+func (f watchedFile) Read(b []byte) (int, error) {
+	n, err := f.File.Read(b)
+	f.w.note(err)
+	return n, err
+}
+
+// ReadAt reads at a place.
+func (f watchedFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	f.w.note(err)
+	return n, err
 }

@@ -44,11 +44,8 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 		return prev, nil
 	}
 	b, err := l.io.ReadFile(loc)
-	if gone(err) {
-		return nil, broken("read metadata of lake."+name, loc, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read metadata of lake.%s: %w", name, err)
+		return nil, broken("read metadata of lake."+name, loc, err, err)
 	}
 	var meta table.Metadata
 	err = decoded(func() (err error) {
@@ -56,7 +53,7 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 		return err
 	})
 	if err != nil {
-		return nil, broken("parse metadata of lake."+name, loc, err)
+		return nil, broken("parse metadata of lake."+name, loc, nil, err)
 	}
 	return newVersion(name, loc, meta, prev)
 }
