@@ -153,11 +153,13 @@ func (c *Compiled) robustZ(s *step, r Run) (string, error) {
 }
 
 // routineSQL holds for what the same hour has had before, at the levels that
-// do not know the hour. What is below the usual is no routine of that kind.
+// do not know the hour, and for what a change of clocks moved here. What is
+// below the usual is no routine of that kind.
 func routineSQL(m string) string {
-	peak := ident(m + "_peak")
-	return fmt.Sprintf("%[4]s IN ('all hours', 'peers') AND coalesce(%[1]s < %[2]s + %[3]d * abs(%[2]s) AND %[1]s >= %[5]s, false)",
-		ident(m), peak, routine-1, ident(m+"_level"), ident(m+"_median"))
+	under := func(most string) string {
+		return fmt.Sprintf("coalesce(%[1]s < %[2]s + %[3]d * abs(%[2]s) AND %[1]s >= %[4]s, false)", ident(m), ident(m+most), routine-1, ident(m+"_median"))
+	}
+	return fmt.Sprintf("(%s IN ('all hours', 'peers') AND %s OR %s)", ident(m+"_level"), under("_peak"), under("_moved"))
 }
 
 // flagging lists the measures that may raise a finding.

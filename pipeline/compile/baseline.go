@@ -204,7 +204,7 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	} else {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
-	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket), groups: f.groups()}
+	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket), groups: f.groups(), shifts: f.clockShifts(hist)}
 	observed := "FROM " + agg + " WHERE " + f.inBuckets([]Range{win})
 	if f.absence {
 		observed += "\nUNION ALL BY NAME " + f.silence(agg, hist, win)

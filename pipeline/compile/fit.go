@@ -19,6 +19,7 @@ type fitSQL struct {
 	t        func(string) string // name of a work table
 	from, to int64               // history, as bucket numbers
 	groups   []group
+	shifts   []int64 // buckets by which a clock change within the history moves routines
 }
 
 // group are measures whose values stand behind the same number of buckets:
@@ -224,7 +225,7 @@ func quantile(p string) string {
 // support and own of the measure that knows most; and for each measure NAME,
 // NAME_level, NAME_support, NAME_own, NAME_median, NAME_mad, NAME_aad (mean
 // absolute deviation from the median), NAME_mean, NAME_sd, NAME_p10 and
-// NAME_p90, and NAME_peak.
+// NAME_p90, NAME_peak, and NAME_moved.
 func (q fitSQL) result() string {
 	names := make([]string, len(levelNames))
 	for i, n := range levelNames {
@@ -236,6 +237,7 @@ func (q fitSQL) result() string {
 		for _, i := range g.measures {
 			name := q.form.measures[i].name
 			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(name)), fmt.Sprintf("%s AS %s", q.peak(i), ident(name+"_peak")),
+				fmt.Sprintf("%s AS %s", q.movedColumn(i), ident(name+"_moved")),
 				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)), ident(name+"_level"), n, ident(name+"_support"), ident(name+"_own")))
 			for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
 				cols = append(cols, fmt.Sprintf("f%d.%s%d AS %s", n, s, i, ident(name+"_"+s)))
@@ -252,7 +254,7 @@ func (q fitSQL) result() string {
 FROM %[6]s AS o
 JOIN %[7]s AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
 %[8]s%[9]s`, q.form.bucket.Microseconds(), level(of("least", "k.level$g")), of("greatest", "k.n$g"), of("greatest", "k.own$g"), list(cols), q.t("obs"), q.t("keys"),
-		strings.Join(fits, "\n"), q.peaks())
+		strings.Join(fits, "\n"), q.peaks()+q.moved())
 }
 
 // peak is the most that an entity has had in the same hour of any day. Where
