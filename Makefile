@@ -86,6 +86,10 @@ bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against i
 pgo: ## profile an ingest of EVENTS (default 2000000) anew, by which the compiler optimises the program
 	profile=$$(mktemp -d) && EVENTS=$(EVENTS) go run -pgo=default.pgo ./test/bench/ingest -profile $$profile && cp $$profile/serve.cpu default.pgo && rm -r $$profile
 
+.PHONY: bench-query
+bench-query: ## what workers cost: warm SELECT 1, a large result, a pipeline over EVENTS (default 1000000), each against an engine in the same process
+	EVENTS=$(EVENTS) go run ./test/bench/query
+
 .PHONY: bench-pipelines
 bench-pipelines: ## the shipped pipelines over EVENTS (default 20000000), against hand-written SQL
 	EVENTS=$(EVENTS) go run ./test/bench/pipelines

@@ -91,7 +91,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		return nil, err
 	}
 	c.runner = pipeline.NewRunner(pipeline.Options{
-		Lake: c.lake, Engine: c.engine, Publisher: o.publisher, Logger: log,
+		Lake: c.lake, Engine: c.engine, Rehearsal: c.engine.pool, Publisher: o.publisher, Logger: log,
 		Sinks:        pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
 		AllowDamaged: cfg.Pipelines.AllowDamaged,
 		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},

@@ -13,6 +13,10 @@ import (
 // silence would be worse than none, so damaged files fail it unless the
 // operator allowed to go on without them.
 func (r *Runner) session(ctx context.Context, v query.View) (query.Session, error) {
+	return r.sessionOn(ctx, r.o.Engine, v)
+}
+
+func (r *Runner) sessionOn(ctx context.Context, e query.Engine, v query.View) (query.Session, error) {
 	o := query.Options{Trusted: true}
 	if r.o.AllowDamaged {
 		o.OnDamage = func(files []tiers.Damage) {
@@ -21,7 +25,7 @@ func (r *Runner) session(ctx context.Context, v query.View) (query.Session, erro
 			}
 		}
 	}
-	s, err := r.o.Engine.Open(ctx, v, o)
+	s, err := e.Open(ctx, v, o)
 	if errors.Is(err, tiers.ErrDamaged) {
 		return nil, fmt.Errorf("%w; or set pipelines.allow_damaged to run without them", err)
 	}

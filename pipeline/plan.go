@@ -160,7 +160,7 @@ func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanR
 		return nil, err
 	}
 	rep.Rows, rep.Bytes = size(v)
-	s, err := e.r.session(ctx, v)
+	s, err := e.r.sessionOn(ctx, e.r.o.Rehearsal, v)
 	if err != nil {
 		return nil, err
 	}

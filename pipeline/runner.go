@@ -23,6 +23,7 @@ type Sinks struct{ Lake, Analytics tiers.Sink }
 type Options struct {
 	Lake      tiers.Lake
 	Engine    query.Engine // with the catalogs analytics and state
+	Rehearsal query.Engine // for plans, with an empty catalog state; nil: Engine
 	Sinks     Sinks
 	Publisher Publisher        // nil: findings are not published
 	Now       func() time.Time // nil: time.Now
@@ -49,6 +50,9 @@ func NewRunner(o Options) *Runner {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Rehearsal == nil {
+		o.Rehearsal = o.Engine
 	}
 	return &Runner{o: o, keys: keyLocks{held: map[string]chan struct{}{}}, known: newRecollection()}
 }

@@ -36,6 +36,8 @@ type Owner struct {
 
 	mu     sync.Mutex // held while a worker starts
 	cur    *started
+	open   int       // sessions and connections, and those that are being opened
+	born   time.Time // the worker
 	ends   int       // in a row, each soon after the one before
 	last   time.Time // when the last one ended
 	said   bool      // what the system lacks
@@ -76,6 +78,11 @@ func (o *Owner) Start(ctx context.Context) error {
 func (o *Owner) engine(ctx context.Context) (*Engine, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.ensure(ctx)
+}
+
+// ensure is engine for one who holds o.mu.
+func (o *Owner) ensure(ctx context.Context) (*Engine, error) {
 	if o.closed {
 		return nil, errors.New("the engine is closed")
 	}
@@ -100,7 +107,7 @@ func (o *Owner) engine(ctx context.Context) (*Engine, error) {
 		o.said = true
 		o.log.Warn("the system does not keep engine workers apart in every way", "lacks", s.p.lacks)
 	}
-	o.cur = s
+	o.cur, o.born = s, time.Now()
 	go o.watch(s)
 	return s.e, nil
 }
@@ -148,20 +155,71 @@ func (o *Owner) pause(ctx context.Context) error {
 
 // Open implements query.Engine.
 func (o *Owner) Open(ctx context.Context, v query.View, opts query.Options) (query.Session, error) {
-	e, err := o.engine(ctx)
+	e, err := o.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return e.Open(ctx, v, opts)
+	s, err := e.Open(ctx, v, opts)
+	if err != nil {
+		o.leave()
+		return nil, err
+	}
+	return &ownedSession{session: s.(*session), leave: sync.OnceFunc(o.leave)}, nil
 }
 
 // Connect opens a trusted connection without a view.
 func (o *Owner) Connect(ctx context.Context) (query.Conn, error) {
-	e, err := o.engine(ctx)
+	e, err := o.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return e.Connect(ctx)
+	c, err := e.Connect(ctx)
+	if err != nil {
+		o.leave()
+		return nil, err
+	}
+	return &ownedConn{Conn: c, leave: sync.OnceFunc(o.leave)}, nil
+}
+
+// ownedSession keeps the worker from being replaced while it is open.
+type ownedSession struct {
+	*session
+	leave func()
+}
+
+// Close implements query.Session.
+func (s *ownedSession) Close() error {
+	defer s.leave()
+	return s.session.Close()
+}
+
+// ownedConn is what ownedSession is, of a connection.
+type ownedConn struct {
+	query.Conn
+	leave func()
+}
+
+// Close implements query.Conn.
+func (c *ownedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}
+
+// enter is engine for one that is counted until leave.
+func (o *Owner) enter(ctx context.Context) (*Engine, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e, err := o.ensure(ctx)
+	if err == nil {
+		o.open++
+	}
+	return e, err
+}
+
+func (o *Owner) leave() {
+	o.mu.Lock()
+	o.open--
+	o.mu.Unlock()
 }
 
 // running is the worker that runs; nil: none.
@@ -185,14 +243,26 @@ func (o *Owner) Usage(ctx context.Context) (query.Usage, error) {
 	return u, err
 }
 
-// Trim has the engine forget files that are gone.
+// Trim has the engine forget files that are gone. A worker that nobody uses and
+// that holds much after a while is ended, which gives all of it back; the next one
+// who needs it starts another.
 func (o *Owner) Trim(ctx context.Context) error {
 	s := o.running()
 	if s == nil {
 		return nil
 	}
+	o.mu.Lock()
+	idle := o.cur == s && o.open == 0
+	if most := o.o.Config.Memory; idle && most > 0 && time.Since(o.born) > restfulFor && s.p.Memory() > most/2 {
+		defer o.mu.Unlock()
+		o.cur = nil
+		return s.stop()
+	}
+	o.mu.Unlock()
 	return s.e.Trim(ctx)
 }
+
+const restfulFor = 10 * time.Minute
 
 // PIDs are the processes of the workers.
 func (o *Owner) PIDs() []int {

@@ -189,7 +189,7 @@ func (s *pooledSession) Query(ctx context.Context, sql string, args ...any) (arr
 func (s *pooledSession) Close() (err error) {
 	s.once.Do(func() {
 		err = s.session.Close()
-		s.p.give(s.w, err == nil)
+		s.p.give(s.w, err == nil && !s.o.Trusted)
 		<-s.p.places
 	})
 	return err
