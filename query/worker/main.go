@@ -29,6 +29,7 @@ const gcPercent = 50
 func work() int {
 	syscall.Umask(0o077) // databases, their logs and what spills are the daemon's alone
 	debug.SetGCPercent(gcPercent)
+	syscall.Umask(0o077) // databases hold what people did
 	debug.FreeOSMemory() // what starting the program has left
 	conn, err := connOf(os.NewFile(control, "control"))
 	if err != nil {

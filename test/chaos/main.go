@@ -5,6 +5,8 @@
 //
 //	KILLS=100 go run ./test/chaos
 //
+// Engine workers are killed in between, and the daemon goes on.
+//
 // Half of the kills come at random moments, half at a step: the system call by
 // which something becomes durable, visible or gone (see steps.go; it needs
 // strace, and STEPS=off goes without).
@@ -104,6 +106,7 @@ func run(ctx context.Context) (err error) {
 		fmt.Println("NOT RUN: no kill met a step")
 	}
 	fmt.Printf("figure: chaos_steps %d count\nfigure: chaos_step_kills %d count\n", len(total.steps), total.stepKills())
+	fmt.Printf("figure: chaos_worker_kills %d count\n", total.workers)
 	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
 	if total.lost != 0 || total.repeated != 0 {
 		return fmt.Errorf("events were lost or repeated (see %s)", dir)
@@ -116,6 +119,7 @@ func run(ctx context.Context) (err error) {
 
 type result struct {
 	kills, events, bad, lost, repeated int
+	workers                            int            // of the engine that were killed, beside the kills
 	ready                              time.Duration  // the longest from start to ready
 	steps                              map[string]int // kills by step
 }
@@ -129,6 +133,7 @@ func (r *result) stepKills() (n int) {
 
 func (r *result) add(o result) {
 	r.kills += o.kills
+	r.workers += o.workers
 	r.events += o.events
 	r.bad += o.bad
 	r.lost += o.lost

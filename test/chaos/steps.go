@@ -141,6 +141,12 @@ func printSteps(steps map[string]int) {
 // killSomehow kills at a step or at a random moment. Where strace does not work
 // it says so, once, and goes on with random moments.
 func (t *trial) killSomehow(ctx context.Context, d *daemonproc.Process, r *result) error {
+	for range t.rand.IntN(3) {
+		pause(ctx, time.Duration(t.rand.Int64N(int64(400*time.Millisecond))))
+		if t.killWorker(d) {
+			r.workers++
+		}
+	}
 	if !t.steps || t.rand.IntN(2) == 0 {
 		pause(ctx, time.Duration(t.rand.Int64N(int64(1200*time.Millisecond))))
 		d.Kill()
