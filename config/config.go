@@ -105,6 +105,9 @@ type Source struct {
 	Format  Format
 	Table   string // empty: the subject's last token names it
 	Time    EventTime
+	// Metadata are the columns of what the stream says of a message; empty: the
+	// subject, where the table's name does not tell it.
+	Metadata []string
 }
 
 // EventTime says where an event's time is.

@@ -26,6 +26,16 @@ func nameText() strict.Type[string] {
 	}), "name")
 }
 
+// metadataName is something that the stream says of a message.
+func metadataName() strict.Type[string] {
+	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
+		if s == "subject" || s == "sequence" || s == "published" || matches(s, `headers\.[A-Za-z0-9_-]+`) {
+			return "", ""
+		}
+		return "`" + s64(s) + "` is nothing that a stream says of a message", "write `subject`, `sequence`, `published`, or `headers.NAME`, the name of letters, digits, `-` and `_`, at most 55"
+	}), "metadata")
+}
+
 // timeFormat is a name of a format, or a layout that says the time and nothing
 // that depends on its reader.
 func timeFormat() strict.Type[string] {

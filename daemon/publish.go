@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -15,29 +16,77 @@ import (
 )
 
 func (c *cli) publishCommand() *cobra.Command {
-	var subject, url string
+	var subject, url, idFrom string
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish the events of files to NATS",
 		Long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]} or CSV with a header, plain, in\n" +
-			"gzip or in zip; - is standard input. Every event has a message id made from its content, so that\n" +
-			"publishing a file again repeats nothing. Without --url it publishes to the daemon of the data\n" +
-			"directory, or to nats.url.",
+			"gzip or in zip; - is standard input. Every event has a message id, so that publishing a file again\n" +
+			"repeats nothing. Without --url it publishes to the daemon of the data directory, or to nats.url.\n\n" +
+			"--id-from says what the id is made of, next to the content of the event and which of equal ones in its\n" +
+			"file it is: file (its path and the member of an archive; .gz does not count), host (this machine's name),\n" +
+			"line (where the event begins), content (nothing else). With file a file that was moved or renamed\n" +
+			"is another one; with content alone equal events of two files are one. Standard input has no path.\n\n" +
+			"What is broken does not end it. A broken event is published as it is, so that it goes to\n" +
+			"lake.quarantine with its bytes; what cannot be read is listed. Either way the exit code is 1.",
 		Example: "  lakeward publish signins.ndjson.gz --subject events.signin",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if subject == "" || strings.ContainsAny(subject, " *>") {
 				return fmt.Errorf("%w: publish needs --subject with a plain subject, such as events.signin", errUsage)
 			}
-			return c.publish(cmd.Context(), args, subject, url)
+			salt, err := saltOf(idFrom)
+			if err != nil {
+				return err
+			}
+			return c.publish(cmd.Context(), args, publishing{subject: subject, salt: salt}, url)
 		},
 	}
 	cmd.Flags().StringVarP(&subject, "subject", "s", "", "subject to publish on; its last token names the table")
 	cmd.Flags().StringVar(&url, "url", "", "address of the NATS server")
+	cmd.Flags().StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, or content")
 	return cmd
 }
 
-func (c *cli) publish(ctx context.Context, files []string, subject, url string) (err error) {
+// saltOf reads --id-from.
+func saltOf(text string) (s eventfile.Salt, err error) {
+	for _, part := range strings.Split(text, ",") {
+		switch strings.TrimSpace(part) {
+		case "content": // always
+		case "file":
+			s.File = true
+		case "line":
+			s.Line = true
+		case "host":
+			if s.Host, err = os.Hostname(); err != nil {
+				return s, fmt.Errorf("ask for this machine's name: %w", err)
+			}
+		default:
+			return s, fmt.Errorf("%w: --id-from %q: write file, host, line or content, separated by commas", errUsage, part)
+		}
+	}
+	return s, nil
+}
+
+// publishing is one call of publish.
+type publishing struct {
+	subject  string
+	salt     eventfile.Salt
+	to       *jetstream.Publisher
+	broken   int      // events that were published as they are
+	unread   int      // files, members and events that could not be
+	problems []string // the first of both
+}
+
+const mostProblems = 1000
+
+func (p *publishing) problem(text string) {
+	if len(p.problems) < mostProblems {
+		p.problems = append(p.problems, text)
+	}
+}
+
+func (c *cli) publish(ctx context.Context, files []string, p publishing, url string) (err error) {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -64,44 +113,77 @@ func (c *cli) publish(ctx context.Context, files []string, subject, url string) 
 		return err
 	}
 	defer conn.Close()
-	p, err := conn.Publisher(ctx)
-	if err != nil {
+	if p.to, err = conn.Publisher(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
 	for _, f := range files {
-		if err = c.publishFile(ctx, p, f, subject); err != nil {
+		if err = c.publishFile(ctx, &p, f); err != nil {
 			break
 		}
 	}
-	stats, cerr := p.Close(ctx)
+	stats, cerr := p.to.Close(ctx)
 	took := time.Since(began)
 	fmt.Fprintf(c.Out, "%d events published to %s in %s (%.0f/s), %d of them were there already\n",
-		stats.Published, subject, took.Round(time.Millisecond), float64(stats.Published)/max(took.Seconds(), 1e-3), stats.Duplicates)
-	return errors.Join(err, cerr)
+		stats.Published, p.subject, took.Round(time.Millisecond), float64(stats.Published)/max(took.Seconds(), 1e-3), stats.Duplicates)
+	return errors.Join(err, cerr, p.summary(c.Err))
 }
 
-func (c *cli) publishFile(ctx context.Context, p *jetstream.Publisher, path, subject string) (err error) {
+// summary lists what is broken, and is an error if something is.
+func (p *publishing) summary(w io.Writer) error {
+	if p.broken+p.unread == 0 {
+		return nil
+	}
+	for _, text := range p.problems {
+		fmt.Fprintln(w, text)
+	}
+	if more := p.broken + p.unread - len(p.problems); more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	return fmt.Errorf("%d broken events were published as they are, for lake.quarantine (lakeward quarantine list); %d files or parts of files were not published",
+		p.broken, p.unread)
+}
+
+// publishFile publishes a file. Its error is one of publishing; what is wrong
+// with the file is a problem.
+func (c *cli) publishFile(ctx context.Context, p *publishing, path string) error {
 	r, err := eventfile.Open(path, c.In)
 	if err != nil {
-		return err
+		p.unread++
+		p.problem(err.Error())
+		return nil
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
 	bar := newBar(c.Err, path)
 	defer bar.clear()
 	for {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
 		}
 		if err != nil {
-			return err
+			bad, ok := errors.AsType[*eventfile.Error](err)
+			p.problem(err.Error())
+			if !ok || !bad.Broken || len(e.JSON) == 0 {
+				p.unread++
+				continue
+			}
+			p.broken++
 		}
-		if err := p.Publish(ctx, subject, e.ID(subject), e.JSON); err != nil {
-			return fmt.Errorf("publish %s: %w", e.Position(), err)
+		if most := p.to.MaxPayload(); int64(len(e.JSON)) > most {
+			p.unread++
+			p.problem(fmt.Sprintf("%s: the event has %d bytes, and the server takes %d; split it, or raise nats.embedded.max_payload", e.Position(), len(e.JSON), most))
+			continue
+		}
+		if err := p.to.Publish(ctx, p.subject, e.ID(p.subject, p.salt), e.JSON); err != nil {
+			return errors.Join(fmt.Errorf("publish %s: %w", e.Position(), err), r.Close())
 		}
 		bar.draw(r.Progress())
 	}
+	if err := r.Close(); err != nil {
+		p.unread++
+		p.problem(err.Error())
+	}
+	return nil
 }
 
 // bar draws one line for what takes longer than a second, on a terminal only.

@@ -60,7 +60,7 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 	in := k.cfg.Ingest
 	return ingest.New(ingest.Options{
 		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
-		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format,
+		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format, Metadata: s.Metadata,
 		Flush:  ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
 		Memory: k.batches,
 		Limits: ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},

@@ -43,8 +43,9 @@ type decoder struct {
 
 // route is where a subject's messages go.
 type route struct {
-	feed   *feed
-	reason string // why nowhere
+	feed    *feed
+	reason  string // why nowhere
+	subject []byte // that events are to keep
 }
 
 const (
@@ -278,6 +279,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 	if err != nil {
 		return err
 	}
+	m.subject = r.subject
 	known := d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) || r.feed != nil && m.Seq <= r.feed.through
 	var id lookedUp
 	if !known && r.feed != nil && len(m.ID) > 0 {
@@ -388,7 +390,7 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 	if d.s.o.decode != nil {
 		d.s.o.decode(event)
 	}
-	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published}, now, event)
+	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published, Subject: m.subject, Header: m.Header}, now, event)
 	if err == nil {
 		d.rows++
 		d.growth += int64(len(event) + slotBytes*rows.Leaves())
@@ -523,7 +525,7 @@ func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
 		}
 	}
 	if f, ok := d.e.feeds[table]; ok {
-		return route{feed: f}, nil
+		return route{feed: f, subject: d.s.keptSubject(subject)}, nil
 	}
 	if d.tables >= d.s.o.MaxTables {
 		return route{reason: fmt.Sprintf("the source feeds %d tables already, and %s would be one more", d.tables, table)}, nil
@@ -539,5 +541,5 @@ func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
 	}
 	d.tables++
 	d.e.feeds[table] = f
-	return route{feed: f}, nil
+	return route{feed: f, subject: d.s.keptSubject(subject)}, nil
 }

@@ -426,7 +426,7 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 // decode adds the events of a row to the batch, all or none; the reason says
 // why none.
 func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason string, err error) {
-	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published}
+	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published, Subject: p.s.keptSubject(r.Subject)}
 	if r.Index >= 0 {
 		return p.event(batch, m, r.Bytes)
 	}

@@ -14,6 +14,22 @@ const (
 	Skipped    = "ingest_skipped" // messages that were repeats, gaps of the stream, and what was replayed from quarantine
 )
 
+// keptSubject is the subject as events keep it: nil if the source did not ask
+// for it and its filter and the table's name tell it.
+func (s *Source) keptSubject(subject string) []byte {
+	filter, tokens := strings.Split(s.o.Filter, "."), strings.Split(subject, ".")
+	kept := s.o.Metadata != nil
+	for i := range tokens {
+		wild := i >= len(filter) || filter[i] == "*" || filter[i] == ">"
+		named := i == len(tokens)-1 && s.o.Table == ""
+		kept = kept || wild && !named
+	}
+	if !kept {
+		return nil
+	}
+	return []byte(subject)
+}
+
 const maxTableName = 63
 
 // tableOf names the table of a subject by its last token, in lower case, with

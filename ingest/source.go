@@ -39,6 +39,10 @@ type Options struct {
 	Format     string // of a message: auto, json, ndjson
 	TimePath   string // of the event time; empty: the usual names
 	TimeFormat string // empty: by what the value looks like
+	// Metadata are the columns of what the stream says of a message: subject,
+	// sequence, published, headers.NAME. nil: stream_subject, where the table's
+	// name does not tell the subject.
+	Metadata []string
 
 	Flush     Flush
 	Memory    *Memory // shared by the sources of a process; nil: 1 GiB of its own

@@ -5,14 +5,17 @@ import (
 	"time"
 )
 
-// Message is one message of a stream. ID and Data are the Reader's memory: they
+// Message is one message of a stream. ID, Header and Data are the Reader's memory: they
 // may change once Done has said that the message is dealt with.
 type Message struct {
 	Seq       uint64
 	Published time.Time
 	Subject   string
 	ID        []byte // message id that the publisher gave; empty: none
+	Header    []byte // all of it, as the protocol has it; empty: there is only an id, or nothing
 	Data      []byte
+
+	subject []byte // as far as its events are to keep it
 }
 
 // StreamInfo identifies a stream and bounds what it holds for one filter.

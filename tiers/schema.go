@@ -124,6 +124,10 @@ const (
 	ColTimeSource = "time_source" // path in the event that its time came from, or "received"
 )
 
+// ColStreamSubject is the subject of an event's message. A table of events has
+// it from the first message on whose subject the table's name does not tell.
+const ColStreamSubject = "stream_subject"
+
 // TimeSourceField returns the column that says where an event's time came from,
 // without an id. Tables of events have it; those of bookkeeping do not.
 func TimeSourceField() Field {

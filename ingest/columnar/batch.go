@@ -18,6 +18,8 @@ type Meta struct {
 	ID        []byte // of the message, or empty
 	Index     int    // of the event in its message, from 0
 	Published time.Time
+	Subject   []byte // as far as it is to be kept
+	Header    []byte // as the protocol has it, if it is to be kept
 }
 
 // Limits bound events and tables. Zero means the default.
@@ -32,6 +34,7 @@ type Options struct {
 	Limits     Limits
 	TimePath   string       // dotted; empty: the usual names
 	TimeFormat string       // rfc3339, unix, unix_ms, unix_us, unix_ns or a layout; empty: by what the value looks like
+	Metadata   []string     // subject, sequence, published, headers.NAME; nil: Meta.Subject becomes stream_subject
 	StreamTag  string       // short, of the stream's identity: the ids of events begin with it
 	Declared   tiers.Schema // columns whose type stands before a value comes
 
@@ -92,7 +95,10 @@ type Batch struct {
 	timeRaw span
 	times   []timeAt
 
-	reference   int64  // when the message was published, in microseconds
+	reference int64 // when the message was published, in microseconds
+	meta      []metaColumn
+	subject   *parquetfile.Column // stream_subject, once there is one
+
 	source      span   // where the time stands; empty: it is a pair's, or the message's
 	sourceBelow string // and the path below
 	unread      int    // the place of what was there and is no time; noPlace: nothing was
@@ -128,8 +134,8 @@ func NewBatch(known tiers.Schema, o Options) *Batch {
 func (b *Batch) Reset(known tiers.Schema) {
 	old := b.t
 	b.t, b.leaves, b.schema = parquetfile.Table{}, 0, known.ID
-	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace}
-	fields := withDeclared(withBase(known.Fields), b.o.Declared.Fields)
+	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace, reserved: b.reserved()}
+	fields := withDeclared(withDeclared(withBase(known.Fields), metadataFields(b.o.Metadata)), b.o.Declared.Fields)
 	for _, f := range fields {
 		f.Required = f.Required && roleOf(f.Name) != plainKey
 		col := parquetfile.Reuse(f, old.Column(f.Name))
@@ -143,6 +149,7 @@ func (b *Batch) Reset(known tiers.Schema) {
 		b.timeFrom = nil
 	}
 	clear(b.misses)
+	b.bindMetadata()
 	b.seqs, b.lastSeqs, b.created = b.seqs[:0], b.lastSeqs[:0], b.created[:0]
 	b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, 0
 }
@@ -247,6 +254,7 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 		b.timeFrom.SetBytes(row, b.timeSource())
 	}
 	b.countMiss()
+	b.setMetadata(row, m)
 	if len(b.strays) > 0 {
 		b.scratch = b.unmapped(b.scratch[:0])
 		b.rest.SetBytes(row, b.scratch)
@@ -313,6 +321,7 @@ func (b *Batch) DropLast() {
 		b.misses[b.lastMiss]--
 	}
 	b.undo()
+	b.subject = nil // it may have been made by the event
 	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
 }
 

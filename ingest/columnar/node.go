@@ -29,7 +29,10 @@ type node struct {
 	first   *key             // the key that an object began with last
 	elem    *node            // of a list
 	aliases []alias          // the paths with dots that lead here
-	places  map[string]uint8 // of the usual names of time; the top level's alone
+	// Of the top level alone: the places of the usual names of time, and the
+	// names that belong to metadata.
+	places   map[string]uint8
+	reserved map[string]bool
 }
 
 const noToken = "\x00"
@@ -102,7 +105,9 @@ func (n *node) addKey(k *key) *key {
 	}
 	if n.up == nil {
 		k.prio = timePriority(n.places, []byte(k.name))
-		k.role = roleOf(k.name)
+		if k.role = roleOf(k.name); n.reserved[k.name] {
+			k.role = baseKey
+		}
 	}
 	n.keys[k.name] = k
 	return k
@@ -112,7 +117,7 @@ func roleOf(name string) role {
 	switch name {
 	case tiers.ColTime:
 		return timeKey
-	case tiers.ColIngestTime, tiers.ColStreamSeq, tiers.ColEventID, tiers.ColUnmapped, tiers.ColTimeSource:
+	case tiers.ColIngestTime, tiers.ColStreamSeq, tiers.ColEventID, tiers.ColUnmapped, tiers.ColTimeSource, tiers.ColStreamSubject:
 		return baseKey
 	}
 	return plainKey
@@ -124,6 +129,11 @@ func (b *Batch) create(up *node, name string, kind tiers.Kind) *node {
 	if depthBelow(up, kind) > b.o.Limits.MaxDepth || b.leaves >= b.o.Limits.MaxColumns {
 		return nil
 	}
+	return b.add(up, name, kind)
+}
+
+// add is create whatever the limits.
+func (b *Batch) add(up *node, name string, kind tiers.Kind) *node {
 	f := tiers.Field{Name: name, Type: tiers.Type{Kind: kind}}
 	col := parquetfile.NewColumn(f)
 	n := b.newNode(up, f, col, false)
@@ -191,7 +201,7 @@ func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 	for rest, more := name, true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ".")
-		if part == "" || part == repeatedName {
+		if part == "" || part == repeatedName || at == b.root && (at.reserved[part] || part == tiers.ColStreamSubject) {
 			return nil
 		}
 		var next *node

@@ -100,7 +100,7 @@ func TestSplit(t *testing.T) {
 		{"array", "auto", "[{\"a\":1},\n{\"a\":2}]", []string{`{"a":1}`, `{"a":2}`}},
 		{"broken array", "json", `[{"a":1},{"a":`, []string{`{"a":1}`, `!{"a":`}},
 		{"empty array", "json", `[]`, nil},
-		{"json with lines", "json", "{}\n{}", []string{"{}\n{}"}},
+		{"json with lines", "json", "{}\n{}", []string{"{}", "{}"}},
 		{"ndjson of one", "ndjson", `{"a":1}`, []string{`{"a":1}`}},
 		{"byte order mark", "auto", "\xEF\xBB\xBF{}", []string{"{}"}},
 		{"nothing", "ndjson", "\n \n", nil},

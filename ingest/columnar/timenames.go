@@ -121,28 +121,15 @@ func layoutHasYear(layout string) bool {
 	return at.Format(layout) != at.AddDate(10, 0, 0).Format(layout)
 }
 
-// pair moves from the bracket of [time, event] to the event, as Fluent Bit
-// writes it, or [[time, about], event]. Anything else stays where it is.
+// pair moves from the bracket of [time, event] to the event. Anything else
+// stays where it is.
 func (b *Batch) pair() bool {
 	s := &b.s
 	from := s.p
-	if s.enter(); s.space() == '[' {
-		s.enter()
-	}
-	inner := s.nesting == 2
-	value, ok := s.skip()
-	if ok && inner {
-		for more := true; ok && more; {
-			if more, ok = s.comma(']'); more && ok {
-				_, ok = s.skip()
-			}
-		}
-	}
-	if c := s.buf[value.from]; ok && c != '{' && c != '[' {
-		if more, ok := s.comma(']'); ok && more && s.space() == '{' {
-			b.candidate(pairPrio, span{}, value)
-			return true
-		}
+	at, ok := s.pair()
+	if ok {
+		b.candidate(pairPrio, span{}, at)
+		return true
 	}
 	s.p, s.nesting, s.fault = from, 0, ""
 	return false

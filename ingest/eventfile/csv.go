@@ -1,6 +1,8 @@
 package eventfile
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,6 +27,7 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 		}
 	}
 	line := d.skipBlank()
+	d.b.mark = d.b.pos
 	d.out, d.fields = append(d.out[:0], '{'), 0
 	err := d.row(func(value []byte) {
 		if d.fields < len(d.names) && len(value) > 0 {
@@ -36,13 +39,35 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 		d.fields++
 	})
 	if err != nil {
-		return nil, line, err
+		return d.skipRow(line, err)
 	}
 	if d.fields != len(d.names) {
-		return nil, line, problem(fmt.Sprintf("the row has %d fields, the header %d", d.fields, len(d.names)), "put fields with commas or line breaks in double quotes")
+		return bytes.TrimRight(d.b.data[d.b.mark:d.b.pos], "\r\n"), line, broken(fmt.Sprintf("the row has %d fields, the header %d", d.fields, len(d.names)), "put fields with commas or line breaks in double quotes")
 	}
 	d.out = append(d.out, '}')
 	return d.out, line, nil
+}
+
+// skipRow moves past the line of a row that cannot be read.
+func (d *csvDecoder) skipRow(line int, err error) ([]byte, int, error) {
+	b := d.b
+	bad, ok := errors.AsType[*Error](err)
+	if !ok || b.failed() != nil {
+		return nil, line, err
+	}
+	b.pos, b.line = b.mark, line
+	for {
+		c, ok := b.next()
+		if !ok || c == '\n' {
+			break
+		}
+		b.take()
+	}
+	if err := b.failed(); err != nil {
+		return nil, line, err
+	}
+	bad.Broken = true
+	return b.data[b.mark:b.pos], line, bad
 }
 
 func (d *csvDecoder) header() error {

@@ -13,6 +13,9 @@ type Error struct {
 	What   string
 	Remedy string
 	Err    error // the cause, or nil
+	// Broken: these bytes are no event, and reading goes on after them. Not: what
+	// is left of the file or member cannot be read.
+	Broken bool
 }
 
 func (e *Error) Error() string {
@@ -43,6 +46,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // problem is an Error whose place is filled in by Reader.at.
 func problem(what, remedy string) *Error { return &Error{What: what, Remedy: remedy} }
+
+// broken is a problem of one event, after which the next can be read.
+func broken(what, remedy string) *Error { return &Error{What: what, Remedy: remedy, Broken: true} }
 
 func damaged(err error) *Error {
 	return &Error{What: "read: " + err.Error(), Remedy: "the file may be damaged or cut short: fetch it again", Err: err}

@@ -16,8 +16,16 @@ type Event struct {
 	Line   int    // at which it begins in the member, from 1
 	Index  int    // its number in the member, from 1
 
+	file       string // absolute path without .gz; empty: standard input
 	hash       digest
 	occurrence uint32
+}
+
+// Salt is what makes ids of equal events differ, next to their content.
+type Salt struct {
+	Host string // of the machine that the events are of; empty: none
+	File bool   // the file's absolute path, without .gz, and the member
+	Line bool   // the line at which the event begins
 }
 
 type digest [sha256.Size]byte
@@ -31,13 +39,30 @@ func (e Event) Position() string {
 
 // ID is a message id for publishing the event on a subject: a hash of the
 // subject and the event's bytes, and which occurrence of those bytes in the
-// file it is. So equal events in one file are all kept, while publishing the
-// file again repeats nothing, whatever its name, its compression or the order
-// of files.
-func (e Event) ID(subject string) string {
+// file it is, and what the salt asks for. So equal events in one file are all
+// kept, while publishing the file again repeats nothing, whatever its
+// compression or the order of files; without a salt also whatever its name.
+// Standard input has no name: its events are told by content, host and line.
+func (e Event) ID(subject string, salt Salt) string {
 	h := sha256.New()
 	writeString(h, subject)
 	h.Write(e.hash[:])
+	part := func(name, value string) {
+		writeString(h, name)
+		writeString(h, value)
+	}
+	if salt.Host != "" {
+		part("host", salt.Host)
+	}
+	if salt.File && e.file != "" {
+		part("file", e.file)
+	}
+	if salt.File && e.Member != "" {
+		part("member", e.Member)
+	}
+	if salt.Line {
+		part("line", strconv.Itoa(e.Line))
+	}
 	id := hex.EncodeToString(h.Sum(nil)[:16])
 	if e.occurrence > 1 {
 		id += "." + strconv.FormatUint(uint64(e.occurrence), 10)

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 )
@@ -28,6 +29,7 @@ const MaxEvent = 64 << 20
 // except Progress.
 type Reader struct {
 	path    string
+	name    string // absolute, without .gz; empty: stdin
 	file    *countedFile
 	temp    string // what stdin was spooled to
 	members []member
@@ -64,6 +66,11 @@ func Open(path string, stdin io.Reader) (*Reader, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		return nil, r.at(0, problem("it is a pipe or a device", "give a regular file, or - and the events on standard input"))
 	}
+	name, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open event file: %w", err)
+	}
+	r.name = strings.TrimSuffix(name, ".gz")
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open event file: %w", err)
@@ -172,29 +179,46 @@ func isZip(head []byte) bool {
 	return s == "PK\x03\x04" || s == "PK\x05\x06"
 }
 
-// Next returns the next event, or io.EOF after the last. Errors name the file,
-// the member, the line and a remedy; after one, the Reader is of no more use.
+// Next returns the next event, or io.EOF after the last. Other errors name the
+// file, the member, the line and a remedy, and reading goes on after what they
+// are about: if the *Error is Broken, the Event has the bytes that are none in
+// JSON; otherwise what is left of the member, or the file, is given up.
 func (r *Reader) Next() (Event, error) {
 	for {
 		if r.decode == nil {
 			if err := r.nextMember(); err != nil {
+				r.decode = nil
+				if cerr := r.closeMember(); cerr != nil {
+					err = errors.Join(err, r.at(0, damaged(cerr)))
+				}
 				return Event{}, err
 			}
 		}
 		text, line, err := r.decode.next()
 		if err == nil {
-			r.index++
-			e := Event{JSON: text, File: r.path, Member: r.member, Line: line, Index: r.index, hash: hashOf(text)}
-			e.occurrence = r.seen.count(e.hash)
-			return e, nil
+			return r.event(text, line), nil
+		}
+		if bad, ok := errors.AsType[*Error](err); ok && bad.Broken {
+			return r.event(text, line), r.at(line, bad)
 		}
 		if !errors.Is(err, io.EOF) {
-			return Event{}, r.at(line, err)
+			err = r.at(line, err)
+			if cerr := r.closeMember(); cerr != nil {
+				err = errors.Join(err, r.at(0, damaged(cerr)))
+			}
+			return Event{}, err
 		}
 		if err := r.closeMember(); err != nil {
 			return Event{}, r.at(line, damaged(err))
 		}
 	}
+}
+
+func (r *Reader) event(text []byte, line int) Event {
+	r.index++
+	e := Event{JSON: text, File: r.path, Member: r.member, Line: line, Index: r.index, file: r.name, hash: hashOf(text)}
+	e.occurrence = r.seen.count(e.hash)
+	return e
 }
 
 func (r *Reader) nextMember() error {

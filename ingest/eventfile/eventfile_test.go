@@ -27,7 +27,7 @@ func all(r *Reader) (events []string, ids []string, err error) {
 			return events, ids, err
 		}
 		events = append(events, e.Member+":"+strconv.Itoa(e.Line)+":"+string(e.JSON))
-		ids = append(ids, e.ID("events.x"))
+		ids = append(ids, e.ID("events.x", Salt{}))
 	}
 }
 
@@ -285,8 +285,90 @@ func TestIDsKeepRepeatsAndRepeatNothing(t *testing.T) {
 	}
 	same(t, "another shape and order", again, []string{ids[0], ids[2], ids[1]})
 	e := Event{hash: hashOf([]byte("{}"))}
-	if e.ID("events.a") == e.ID("events.b") {
+	if e.ID("events.a", Salt{}) == e.ID("events.b", Salt{}) {
 		t.Error("one event on two subjects is one message")
+	}
+}
+
+// TestReadingGoesOnAfterWhatIsBroken: each broken part is returned as it is,
+// and the events after it are read.
+func TestReadingGoesOnAfterWhatIsBroken(t *testing.T) {
+	for _, tt := range []struct{ name, data, want string }{
+		{"a bad line", "{\"a\":1}\n{\"a\":\x1b}\n{\"a\":3}\n", "{\"a\":1} !{\"a\":\x1b} {\"a\":3}"},
+		{"no object", "{\"a\":1}\nhello {\n{\"a\":3}\n", `{"a":1} !hello { {"a":3}`},
+		{"a line cut short", "{\"a\":{\"b\":1}\n{\"a\":2}\n{\"a\":3}\n", `!{"a":{"b":1} {"a":2} {"a":3}`},
+		{"a line cut short after a comma", "{\"a\":1,\n{\"a\":2}\n{\"a\":3}\n", `!{"a":1, {"a":2} {"a":3}`},
+		{"a line cut short in a text", "{\"a\":\"x\n{\"a\":2}\n", `!{"a":"x {"a":2}`},
+		{"the last line cut short", "{\"a\":1}\n{\"a\":", `{"a":1} !{"a":`},
+		{"an element", "[{\"a\":1},{\"a\":tru},7,{\"a\":3}]", `{"a":1} !{"a":tru} !7 {"a":3}`},
+		{"commas too many", "[{\"a\":1},,{\"a\":3},]", `{"a":1} !, {"a":3} !,`},
+		{"a row", "a,b\n1,2\n1,2,3\n\"x\"y,1\n5,6\n", `{"a":"1","b":"2"} !1,2,3 !"x"y,1 {"a":"5","b":"6"}`},
+	} {
+		r, err := Open(Stdin, strings.NewReader(tt.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for range 20 {
+			e, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			text := string(e.JSON)
+			if bad := (*Error)(nil); errors.As(err, &bad) {
+				if text = "!" + text; !bad.Broken || bad.Line == 0 {
+					t.Errorf("%s: %v", tt.name, err)
+				}
+			}
+			got = append(got, text)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, " "), tt.want)
+		}
+	}
+	r, err := Open(write(t, "f.zip", zipped(t, "a", "{\"a\":1}\n", "b", "\x00\x01", "c", "{\"a\":3}\n")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var events, problems int
+	for {
+		_, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if events++; err != nil {
+			events, problems = events-1, problems+1
+		}
+	}
+	if events != 2 || problems != 1 {
+		t.Errorf("%d events and %d problems of an archive with a bad member", events, problems)
+	}
+}
+
+func TestSaltsTellEqualEventsApart(t *testing.T) {
+	id := func(path string, salt Salt) string {
+		r, err := Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		e, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.ID("events.x", salt)
+	}
+	a, b := write(t, "a", []byte("{}\n")), write(t, "b", []byte("\n{}\n"))
+	if err := os.WriteFile(a+".gz", gzipped(t, "{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := Salt{File: true}
+	if id(a, file) == id(b, file) || id(a, file) != id(a+".gz", file) || id(a, Salt{}) != id(b, Salt{}) {
+		t.Error("the file tells events apart, its compression does not")
+	}
+	if id(a, Salt{Host: "x"}) == id(a, Salt{Host: "y"}) || id(a, Salt{Line: true}) == id(b, Salt{Line: true}) {
+		t.Error("host and line tell events apart")
 	}
 }
 

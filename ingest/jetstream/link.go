@@ -1,9 +1,12 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -87,8 +90,23 @@ func (l *clientLink) append(ds []delivery, m *nats.Msg) []delivery {
 	d.at, _ = parseReply(m.Reply) // zero is out of order
 	if m.Header != nil {
 		d.id = []byte(first(m.Header[jetstream.MsgIDHeader]))
+		if _, id := m.Header[jetstream.MsgIDHeader]; len(m.Header) > 1 || !id {
+			d.head = encodeHeader(m.Header)
+		}
 	}
 	return append(ds, d)
+}
+
+// encodeHeader writes a header as the protocol has it, by name.
+func encodeHeader(h nats.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("NATS/1.0\r\n")
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[name] {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+		}
+	}
+	return b.Bytes()
 }
 
 const pendingHeader = "Nats-Pending-Messages"

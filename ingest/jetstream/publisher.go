@@ -60,6 +60,13 @@ func (c *Conn) Publisher(ctx context.Context) (*Publisher, error) {
 	return p, nil
 }
 
+// headerRoom is what a message id and its header take of a payload, at most.
+const headerRoom = 256
+
+// MaxPayload is the most bytes of data that Publish can send with an id of
+// this package's length.
+func (p *Publisher) MaxPayload() int64 { return p.nc.MaxPayload() - headerRoom }
+
 // Publish sends a message and does not wait until it is stored. data may be
 // reused when it returns. After a failure it returns the first error.
 func (p *Publisher) Publish(ctx context.Context, subject, msgID string, data []byte) error {

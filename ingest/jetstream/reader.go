@@ -72,6 +72,7 @@ type delivery struct {
 	at      position
 	subject string
 	id      []byte
+	head    []byte // of a message; nil if it has nothing but the id
 	data    []byte
 	status  string // of a request; empty: this is a message
 	pending string // messages that the request did not get
@@ -304,7 +305,7 @@ func (r *reader) accept(buf []ingest.Message, d *delivery) []ingest.Message {
 		}
 		r.mine = d.subject
 	}
-	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject, ID: d.id, Data: d.data})
+	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject, ID: d.id, Header: d.head, Data: d.data})
 }
 
 // status accounts for a request that ended, or for a consumer that is gone.

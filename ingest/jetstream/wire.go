@@ -284,6 +284,7 @@ func (d *delivery) header(h []byte) {
 			return
 		}
 	}
+	d.head = h
 	line, rest, _ := bytes.Cut(h, []byte("\r\n"))
 	if status := strings.TrimSpace(string(bytes.TrimPrefix(line, []byte("NATS/1.0")))); status != "" && len(d.data) == 0 {
 		d.status, _, _ = strings.Cut(status, " ")
