@@ -54,6 +54,9 @@ type anomalyForm struct {
 	lookback  time.Duration
 	learning  time.Duration
 	smoothing float64
+	peers     bool          // first_seen: an entity that is still learning is judged against the others
+	maxP      float64       // rare: share of the entity's uses from which a value is not
+	once      time.Duration // rare: one finding a value in so long
 
 	travel *travelForm
 	spray  *sprayForm

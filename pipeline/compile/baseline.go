@@ -18,6 +18,7 @@ type measure struct {
 type baselineForm struct {
 	of          string
 	entity      []string // column paths
+	entityType  string
 	where       string
 	bucket      time.Duration
 	season      season
@@ -80,30 +81,10 @@ func (f *baselineForm) slots(bucket string) string {
 	return f.slot(bucket, 0) + " AS s0, " + f.slot(bucket, 1) + " AS s1"
 }
 
-// entityText is the SQL of an entity's name from its columns.
-func entityText(cols []string) string {
-	if len(cols) == 1 {
-		return path(cols[0]) + "::VARCHAR"
-	}
-	parts := make([]string, len(cols))
-	for i, c := range cols {
-		parts[i] = path(c) + "::VARCHAR"
-	}
-	return "concat_ws(' / ', " + list(parts) + ")"
-}
-
-func notNull(cols []string) string {
-	parts := make([]string, len(cols))
-	for i, c := range cols {
-		parts[i] = path(c) + " IS NOT NULL"
-	}
-	return strings.Join(parts, " AND ")
-}
-
 // aggregateSQL is one row for each entity and bucket with rows in the ranges.
 func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 	cols := []string{
-		entityText(f.entity) + " AS entity",
+		entityText(f.entity, f.entityType) + " AS entity",
 		fmt.Sprintf(`epoch_us("time") // %d AS bucket`, f.bucket.Microseconds()),
 	}
 	if f.peers != "" {
@@ -116,7 +97,7 @@ func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 		cols = append(cols, fmt.Sprintf("TRY_CAST((%s) AS DOUBLE) AS m%d", m.expr, i))
 		outer = append(outer, fmt.Sprintf("%s AS m%d", finite(fmt.Sprintf("m%d", i)), i))
 	}
-	where := notNull(f.entity)
+	where := notNull(f.entity, f.entityType)
 	if f.where != "" {
 		where += " AND (" + f.where + ")"
 	}

@@ -152,15 +152,15 @@ func (c *Compiled) lookback(f *anomalyForm, r Run) Range {
 	w := r.Window
 	switch f.method {
 	case methodFirst, methodRare:
-		return Range{w.Start.Add(-f.lookback), w.End}
+		return Range{w.Start.Add(-f.memory()), w.End}
 	case methodTravel:
 		back := hours(f.travel.lookbackHours() - 24)
 		if f.travel.network != "" {
-			back = max(back, f.travel.habitBack)
+			back = max(back, f.travel.habitReach())
 		}
 		return Range{floorTo(w.Start, day).Add(-back), w.End}
 	case methodSpray:
-		return Range{w.Start.Add(-f.spray.lookback), w.End}
+		return Range{w.Start.Add(-f.spray.reach()), w.End}
 	case methodGuessing:
 		return Range{w.Start.Add(-f.guess.back()), w.End}
 	default:

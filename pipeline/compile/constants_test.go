@@ -120,7 +120,7 @@ func TestRareRaisesTheImprobableValue(t *testing.T) {
 	b.signin("2026-11-02 08:00:00", "ada", "1.1.1.1", 1, tokyo, "ua", "Success")
 	b.signin("2026-11-02 08:10:00", "ada", "1.1.1.1", 1, graz, "ua", "Success")
 	c := compiled(readStep("rows", "lake.signin", ""), &step{name: "rare", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{
-		method: methodRare, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"}, lookback: 90 * day, learning: 14 * day, threshold: 2, smoothing: 2}})
+		method: methodRare, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"}, lookback: 90 * day, learning: 14 * day, threshold: 2, smoothing: 2, maxP: 0.05}})
 	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
 	// N = 60, K = 3, a = 2: p(Tokyo) = 2/66; ln p of Vienna 42/66 and Graz 22/66, weighted by 40 and 20.
 	mean := (40*math.Log(42.0/66) + 20*math.Log(22.0/66)) / 60

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -141,11 +142,186 @@ func TestFirstSeenWaitsForLearningAndRareKnowsTheUsual(t *testing.T) {
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, tokyo, "ua", "Success")
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, vienna, "ua", "Success")
 	}
-	f := anomalyForm{method: methodFirst, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"}, lookback: 90 * day, learning: 14 * day}
-	g := f
-	g.method, g.threshold, g.smoothing = methodRare, 2, 2
-	c := compiled(readStep("rows", "lake.signin", ""), &step{name: "first", kind: kindAnomaly, of: []string{"rows"}, anomaly: &f}, &step{name: "rare", kind: kindAnomaly, of: []string{"rows"}, anomaly: &g})
+	f := noveltyForm(methodFirst)
+	g := noveltyForm(methodRare)
+	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", f), anomalyStep("rare", g))
 	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value' FROM first"), "ada|Tokyo")
-	expect(t, b.rows("SELECT count(*) FROM rare"), "0") // both usual values are as likely: no deviation to compare with
+	// Both usual values are as likely: there is no deviation, and the score stays below critical.
+	// ln p: 22/46 and 2/46, which are 2.398 apart, over 0.5.
+	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'z', evidence->>'degenerate', score FROM rare"), "ada|Tokyo|4.7958|true|81.03")
+}
+
+func noveltyForm(method string) anomalyForm {
+	return anomalyForm{method: method, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"},
+		lookback: 30 * day, learning: 14 * day, threshold: 2, smoothing: 2, maxP: 0.05, once: 30 * day}
+}
+
+func anomalyStep(name string, f anomalyForm) *step {
+	return &step{name: name, kind: kindAnomaly, of: []string{"rows"}, anomaly: &f}
+}
+
+func TestAnEntityIsStillKnownAfterAPause(t *testing.T) {
+	b := newBench(t)
+	b.exec(signinTable)
+	for i := range 20 {
+		b.signin(fmt.Sprintf("2026-08-%02d 08:00:00", 1+i), "ada", "1.1.1.1", 1, vienna, "ua", "Success")
+	}
+	b.signin("2026-11-02 08:00:00", "ADA ", "1.1.1.1", 1, vienna, "ua", "Success")
+	b.signin("2026-11-02 08:10:00", "Ada", "1.1.1.1", 1, tokyo, "ua", "Success")
+	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", noveltyForm(methodFirst)), anomalyStep("rare", noveltyForm(methodRare)))
+	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	expect(t, b.rows("SELECT entity, evidence->>'value', score FROM first"), "ada|Tokyo|50")
+	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'total' FROM rare"), "ada|Tokyo|20")
+	if need := c.Needs(Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})["lake.signin"]; !need[0].Start.Equal(at("2026-04-06 00:00")) {
+		t.Errorf("reads from %v", need[0].Start) // 30 days and 180
+	}
+}
+
+func TestWhatRecursIsNotRare(t *testing.T) {
+	b := newBench(t)
+	b.exec(signinTable)
+	for i := range 40 { // Graz is 1 of 10; Tokyo was raised on the 25th
+		place := vienna
+		if i%10 == 5 {
+			place = graz
+		}
+		b.signin(fmt.Sprintf("2026-10-%02d %02d:00:00", 1+i%30, i%24), "ada", "1.1.1.1", 1, place, "ua", "Success")
+	}
+	for _, when := range []string{"2026-10-25 08:00:00", "2026-11-02 09:00:00"} {
+		b.signin(when, "ada", "1.1.1.1", 1, tokyo, "ua", "Success")
+	}
+	b.signin("2026-11-02 08:10:00", "ada", "1.1.1.1", 1, graz, "ua", "Success")
+	f := noveltyForm(methodRare)
+	f.threshold = 0.1
+	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("rare", f))
+	b.run(c, Run{Window: Range{at("2026-10-25 00:00"), at("2026-10-26 00:00")}})
+	expect(t, b.rows("SELECT entity, evidence->>'value' FROM rare"), "ada|Tokyo")
+	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	expect(t, b.rows("SELECT count(*) FROM rare"), "0")
+}
+
+func TestAnEntityWithoutAPastIsJudgedAgainstItsPeers(t *testing.T) {
+	b := newBench(t)
+	b.exec(signinTable)
+	for i := range 20 {
+		b.signin(fmt.Sprintf("2026-10-%02d 08:00:00", 1+i), "ada", "1.1.1.1", 1, vienna, "ua", "Success")
+	}
+	for _, u := range []string{"thief", "ec2.amazonaws.com"} {
+		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, vienna, "ua", "Success")
+		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, tokyo, "ua", "Success")
+	}
+	f := noveltyForm(methodFirst)
+	f.peers = true
+	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", f))
+	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'level', severity FROM first"), "thief|Tokyo|peers|low")
+}
+
+// habitStep is travel that learns habits.
+func habitStep() *step {
+	s := travelStep("")
+	s.anomaly.travel.network, s.anomaly.travel.habitDays, s.anomaly.travel.habitBack = "src_endpoint.asn", 3, 30*day
+	s.anomaly.travel.country = "'X'"
+	return s
+}
+
+func TestAHabitIsANetworkAtAPlaceAndWhatWasRaisedTeachesNothing(t *testing.T) {
+	type use struct {
+		asn   int
+		place [3]any
+	}
+	desk := use{1, vienna}
+	for name, tc := range map[string]struct {
+		from int // days ago since when the other place is used
+		to   use
+		want []string
+	}{
+		"a phone beside the desk from the first day on":  {12, use{2, sydney}, []string{"informational|habit"}},
+		"an attacker since four days":                    {4, use{2, sydney}, []string{"high|NULL"}},
+		"the desk's own network at the far end of earth": {0, use{1, sydney}, []string{"high|NULL"}},
+		"a position that nobody knows":                   {0, use{2, [3]any{0, 0, ""}}, nil},
+		"a position beyond the globe":                    {0, use{2, [3]any{999, 999, "x"}}, nil},
+		"another position of one place":                  {0, use{2, [3]any{-33.8, 151.2, "VIENNA"}}, nil},
+		"a position that is not a number":                {0, use{2, [3]any{"'NaN'", 12, "x"}}, nil},
+	} {
+		b := newBench(t)
+		b.exec(signinTable)
+		for ago := 12; ago >= 0; ago-- {
+			day := at("2026-11-20 00:00").AddDate(0, 0, -ago).Format("2006-01-02")
+			b.signin(day+" 08:00:00", "ada", "1.1.1.1", desk.asn, desk.place, "ua", "Success")
+			if ago <= tc.from {
+				b.signin(day+" 08:30:00", "Ada", "2.2.2.2", tc.to.asn, tc.to.place, "ua", "Success")
+			}
+		}
+		c := compiled(readStep("rows", "lake.signin", ""), habitStep())
+		b.run(c, Run{Window: Range{at("2026-11-20 00:00"), at("2026-11-21 00:00")}})
+		got := b.rows("SELECT severity, coalesce(evidence->>'lowered_because', 'NULL') FROM travel")
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestAPlaceHasItsCountry(t *testing.T) {
+	for country, want := range map[string]int{"'FR'": 0, "ua": 1, "NULL": 1, "''": 1} {
+		b := newBench(t)
+		b.exec(signinTable)
+		b.signin("2026-11-02 08:00:00", "ada", "1.1.1.1", 1, [3]any{48.86, 2.35, "Paris"}, "FR", "Success")
+		b.signin("2026-11-02 08:30:00", "ada", "2.2.2.2", 2, [3]any{33.66, -95.56, "Paris"}, "US", "Success")
+		s := travelStep("")
+		s.anomaly.travel.country = country
+		b.run(compiled(readStep("rows", "lake.signin", ""), s), Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+		expect(t, b.rows("SELECT count(*) FROM travel"), fmt.Sprint(want))
+	}
+}
+
+func TestSprayCountsWhoIsLetInAtOnceAndLeavesANewOfficeAlone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		right func(i int) bool // whether account i's password was guessed
+		want  []string
+	}{
+		"half of the guesses are right": {func(i int) bool { return i%2 == 0 }, []string{"ip|9.9.9.9|20|10|10|u00"}},
+		"a new office":                  {func(i int) bool { return i%3 > 0 }, nil},
+	} {
+		b := newBench(t)
+		b.exec(signinTable)
+		for i := range 20 {
+			u := fmt.Sprintf("u%02d", i)
+			b.signin("2026-10-20 08:00:00", u, "10.0.0.1", 1, vienna, "browser", "Success")
+			status := "Failure"
+			if tc.right(i) {
+				status = "Success"
+			}
+			b.signin(fmt.Sprintf("2026-11-%02d %d:00:00", 3+i/5, 10+i%5), strings.ToUpper(u), "9.9.9.9", 100, tokyo, fmt.Sprint("x", i), status)
+		}
+		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{known: true}))
+		b.run(c, Run{Window: Range{at("2026-11-06 00:00"), at("2026-11-07 00:00")}})
+		got := b.rows("SELECT entity_type, entity, observed, evidence->>'successes', evidence->>'let_in', evidence->'let_in_accounts'->>0 FROM spray")
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestACampaignIsOneFindingHoweverLongItLasts(t *testing.T) {
+	b := newBench(t)
+	b.exec(signinTable)
+	for d := range 80 {
+		b.signin(at("2026-08-01 10:00").AddDate(0, 0, d).Format("2006-01-02 15:04:05"), fmt.Sprintf("u%d", d%40), "9.9.9.9", 100, tokyo, "curl", "Failure")
+	}
+	ids := map[string]bool{}
+	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{}))
+	for _, d := range []int{15, 29, 31, 33, 40, 60, 79} {
+		start := at("2026-08-01 00:00").AddDate(0, 0, d)
+		b.run(c, Run{Window: Range{start, start.Add(day)}})
+		got := b.rows("SELECT finding_id, time FROM spray")
+		if len(got) != 1 {
+			t.Fatalf("day %d: %v", d, got)
+		}
+		ids[got[0]] = true
+	}
+	if len(ids) != 1 {
+		t.Errorf("%d findings: %v", len(ids), ids)
+	}
 }

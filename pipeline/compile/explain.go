@@ -39,21 +39,21 @@ func (c *Compiled) FindingQuery(step, entity string, start, end time.Time) (e Ex
 	switch f.method {
 	case methodRobustZ, methodPoisson:
 		b := c.steps[f.of].baseline
-		e.Rows = c.rowsWhere(b.of, rng, entityText(b.entity)+" = "+str(entity))
+		e.Rows = c.rowsWhere(b.of, rng, entityText(b.entity, b.entityType)+" = "+str(entity))
 		e.Baseline = fmt.Sprintf("SELECT * FROM %s WHERE entity = %s AND bucket >= %s AND bucket < %s", ident(f.of), str(entity), instant(start), instant(end))
 	case methodSpray:
 		e.Rows = c.rowsWhere(f.of, rng, "("+f.spray.failure+") AND ("+anyOrigin(f.spray.origins, entity)+")")
 		e.Baseline = "SELECT * EXCLUDE (everyone) FROM " + ident(step+".hits") + " WHERE source = " + str(entity)
 	case methodGuessing:
-		any := path(f.guess.account) + "::VARCHAR = " + str(entity)
+		any := fold("user", path(f.guess.account)) + " = " + str(entity)
 		if f.guess.group != "" {
 			any += " OR (" + f.guess.group + ")::VARCHAR = " + str(entity)
 		}
 		e.Rows = c.rowsWhere(f.of, rng, "("+f.guess.failure+") AND ("+any+")")
 	case methodTravel:
-		e.Rows = c.rowsWhere(f.of, rng, entityText(f.entity)+" = "+str(entity)+" AND "+f.travel.condition(f))
+		e.Rows = c.rowsWhere(f.of, rng, entityText(f.entity, f.entityType)+" = "+str(entity)+" AND "+f.travel.condition(f))
 	default:
-		e.Rows = c.rowsWhere(f.of, rng, entityText(f.entity)+" = "+str(entity))
+		e.Rows = c.rowsWhere(f.of, rng, entityText(f.entity, f.entityType)+" = "+str(entity))
 	}
 	return e, true
 }
@@ -61,7 +61,7 @@ func (c *Compiled) FindingQuery(step, entity string, start, end time.Time) (e Ex
 func anyOrigin(os []origin, value string) string {
 	parts := make([]string, len(os))
 	for i, o := range os {
-		parts[i] = "(" + o.expr + ")::VARCHAR = " + str(value)
+		parts[i] = o.text() + " = " + str(value)
 	}
 	return strings.Join(parts, " OR ")
 }

@@ -86,7 +86,7 @@ func (b *builder) problem(at spec.Text, err error) {
 
 func (b *builder) baseline(f *spec.Baseline) *baselineForm {
 	out := &baselineForm{
-		of: f.Of.Value, entity: b.paths(f.Of.Value, f.Entity), where: b.expr(f.Of.Value, f.Where), bucket: f.Bucket,
+		of: f.Of.Value, entity: b.paths(f.Of.Value, f.Entity), entityType: f.EntityType, where: b.expr(f.Of.Value, f.Where), bucket: f.Bucket,
 		season: season(f.Season), zone: f.Timezone, history: f.History, minSupport: f.MinSupport,
 		peers: b.expr(f.Of.Value, f.Peers), zeroFill: f.ZeroFill, skipFlagged: f.ExcludeFlagged, classic: f.Statistic == spec.Classic,
 	}
@@ -169,6 +169,7 @@ func (b *builder) anomaly(a *spec.Anomaly) *anomalyForm {
 		n := a.Novelty
 		f.entity, f.values = b.paths(f.of, n.Entity), b.paths(f.of, n.Values)
 		f.lookback, f.learning, f.smoothing, f.threshold = n.Lookback, n.Learning, n.Smoothing, n.Threshold
+		f.peers, f.maxP, f.once = n.Peers, n.MaxP, n.Once
 	case a.Travel != nil:
 		f.entity, f.travel = b.paths(f.of, a.Travel.Entity), b.travel(f.of, a.Travel)
 	case a.Spray != nil:
@@ -180,11 +181,24 @@ func (b *builder) anomaly(a *spec.Anomaly) *anomalyForm {
 }
 
 func (b *builder) travel(of string, t *spec.Travel) *travelForm {
+	country := b.optional(of, t.Country)
+	if t.Country.Value == "" {
+		country = b.beside(of, t.Lat.Value, "country")
+	}
 	return &travelForm{
-		lat: b.number(of, b.path(of, t.Lat)), lon: b.number(of, b.path(of, t.Lon)), address: b.path(of, t.Address),
+		country: country, lat: b.number(of, b.path(of, t.Lat)), lon: b.number(of, b.path(of, t.Lon)), address: b.path(of, t.Address),
 		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
 		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optionalPath(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
 	}
+}
+
+// beside is the column of a name beside another, or nothing if it is not there.
+func (b *builder) beside(of, column, name string) string {
+	i := strings.LastIndexByte(column, '.')
+	if name = column[:i+1] + name; b.known[of] == nil || !b.known[of].has(name) {
+		return ""
+	}
+	return path(name)
 }
 
 func (b *builder) spray(of string, s *spec.Spray) *sprayForm {

@@ -60,8 +60,8 @@ func (c *Compiled) guessing(s *step, r Run) (string, error) {
 	if g.group != "" {
 		group = g.group
 	}
-	rows := fmt.Sprintf(`rows AS MATERIALIZED (SELECT %s::VARCHAR AS account, (%s)::VARCHAR AS address, (%s)::VARCHAR AS grp, "time", %s FROM %s WHERE (%s) AND %s IS NOT NULL)`,
-		path(g.account), address, group, c.eventID(f.of), c.raw(f.of, []Range{{r.Window.Start.Add(-g.back()), r.Window.End}}), g.failure, path(g.account))
+	rows := fmt.Sprintf(`rows AS MATERIALIZED (SELECT * FROM (SELECT %s AS account, %s AS address, %s AS grp, "time", %s FROM %s WHERE (%s)) WHERE account IS NOT NULL)`,
+		fold("user", path(g.account)), fold("ip", address), given(group), c.eventID(f.of), c.raw(f.of, []Range{{r.Window.Start.Add(-g.back()), r.Window.End}}), g.failure)
 	var parts []string
 	for _, rule := range g.rules(f.entityType) {
 		parts = append(parts, rule.campaigns(r.Window))

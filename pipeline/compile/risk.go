@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/spec"
 )
 
 // Elastic's entity risk, as its code has it (its documentation's example uses
@@ -106,7 +108,7 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 }
 
 // inputs: findings of the look back, the strongest for each (pipeline,
-// detector, entity, window), weighted and decayed: s * 2^(-age / half life).
+// detector, entity, window), and each first use within one, weighted and decayed: s * 2^(-age / half life).
 // Those older than the look back by as much again keep their entity, at zero.
 func (f *riskForm) inputs(c *Compiled, r Run) string {
 	var parts []string
@@ -116,7 +118,7 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
 			rows = c.raw(of, []Range{{end.Add(-2 * f.lookback), end}})
 		}
-		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s::VARCHAR AS entity, detector, %s AS score, reason, pipeline FROM %s", path(f.entity), number("score"), rows))
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s AS entity, detector, %s AS score, reason, pipeline FROM %s", foldBy("entity_type", path(f.entity)), number("score"), rows))
 	}
 	var w strings.Builder
 	for _, x := range f.weights {
@@ -135,8 +137,8 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 FROM (SELECT *, %[4]s AS age FROM (
 %[5]s))
 WHERE %[6]s AND "time" < %[7]s
-QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end ORDER BY score DESC, finding_id) = 1`,
-		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, instant(end))
+QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN (%[8]s) THEN finding_id END ORDER BY score DESC, finding_id) = 1`,
+		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, instant(end), literals([]string{methodFirst, methodRare}))
 }
 
 // ranked adds each input's rank and gain: what the inputs behind it would add
@@ -156,15 +158,24 @@ func (f *riskForm) criticality() string {
 		return "SELECT NULL::VARCHAR AS entity, NULL::VARCHAR AS criticality WHERE false"
 	}
 	k := f.critical
-	return fmt.Sprintf("SELECT %[1]s::VARCHAR AS entity, max_by(%[2]s::VARCHAR, list_position(['low', 'medium', 'high', 'extreme'], lower(%[2]s::VARCHAR))) AS criticality FROM %[3]s WHERE %[1]s IS NOT NULL GROUP BY 1",
-		path(k.key), path(k.value), source(k.table))
+	key := "[" + folded(k.key) + "]"
+	if spellingOf(spec.EntityType(k.key)) == asWritten { // of which type is not known
+		key = anySpelling("(" + path(k.key) + ")::VARCHAR")
+	}
+	return fmt.Sprintf("SELECT entity, max_by(criticality, list_position(['low', 'medium', 'high', 'extreme'], lower(trim(criticality)))) AS criticality FROM (SELECT unnest(%s) AS entity, %s::VARCHAR AS criticality FROM %s) WHERE entity IS NOT NULL GROUP BY 1",
+		key, path(k.value), source(k.table))
+}
+
+// anySpelling is a list of a text as it was written, as a name and as an address.
+func anySpelling(expr string) string {
+	return "list_distinct([" + list([]string{expr, fold("user", expr), fold("ip", expr)}) + "])"
 }
 
 func (f *riskForm) entities(t func(string) string) string {
 	agg, sums, without, share := f.total()
 	watch := "1.0"
 	if f.watch != nil {
-		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s)) THEN %s ELSE 1.0 END", stringList(f.watch.entities), num(f.watch.factor))
+		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s) FROM (SELECT unnest(%s) AS w)) THEN %s ELSE 1.0 END", anySpelling("w"), stringList(f.watch.entities), num(f.watch.factor))
 	}
 	final := modified("n", "modifier")
 	gone := modified("("+without+")", "e.modifier")
@@ -173,7 +184,7 @@ func (f *riskForm) entities(t func(string) string) string {
 	}
 	return fmt.Sprintf(`WITH ranked AS MATERIALIZED (FROM %[5]s),
 e AS (SELECT *, %[1]s AS score, %[2]s AS level FROM (
-  SELECT r.*, c.criticality, coalesce(CASE lower(c.criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
+  SELECT r.*, c.criticality, coalesce(CASE lower(trim(c.criticality)) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * %[4]s AS modifier
   FROM (SELECT entity_type, entity, %[3]s AS n, %[10]scount(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM ranked GROUP BY ALL) AS r
   LEFT JOIN %[6]s AS c ON c.entity = r.entity))
 SELECT e.*, x.top AS contributions, x.strongest,

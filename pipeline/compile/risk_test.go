@@ -56,3 +56,17 @@ func TestRiskDecaysAndEndsAtZero(t *testing.T) {
 	b.run(c, Run{Window: Range{at("2026-11-09 00:00"), at("2026-11-10 00:00")}})
 	expect(t, b.rows(`SELECT entity, observed FROM risk WHERE entity = 'ada'`), "ada|44")
 }
+
+func TestRiskCountsEachFirstUseOfAWindowAndOnePersonOnce(t *testing.T) {
+	b := newBench(t)
+	b.findings()
+	end := at("2026-11-10 00:00")
+	for i, who := range []string{"Ada", "ADA ", "ada", "n/a"} {
+		b.exec(`INSERT INTO analytics.findings SELECT 'f' || ?, ?::TIMESTAMPTZ - INTERVAL 1 hour, ?::TIMESTAMPTZ - INTERVAL 1 hour, ?::TIMESTAMPTZ, 'user', ?, 'first_seen', 50, 'new', NULL, 'p'`, i, end, end, end, who)
+	}
+	steps := riskSteps("rank")
+	steps[1].risk.watch = &watchForm{[]string{" ADA"}, 1.5}
+	b.run(compiled(steps...), Run{ID: "r", Window: Range{at("2026-11-09 00:00"), end}})
+	// N = 50 (1 + 2^-1.5 + 3^-1.5) / 2.5924 = 29.818; extreme and watched: odds tripled.
+	expect(t, b.rows(`SELECT entity, inputs, round(observed, 3), modifier, score FROM risk`), "ada|3|29.818|3|56.04")
+}

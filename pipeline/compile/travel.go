@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -10,14 +11,16 @@ import (
 type travelForm struct {
 	lat, lon, address string // column paths
 	radius            string // accuracy in km; empty: unknown
-	place             string // SQL text of a place, for people
+	place             string // SQL text of a place, for people; with country it tells places apart
+	country           string // SQL text of the place's country; empty: unknown
 	success           string // condition
 	familiar          string // condition of rows that are no evidence: VPN, relays, allowed networks; empty: none
 	speedKmh          float64
 	distanceKm        float64
-	// A jump between two networks that the entity used on at least habitDays
-	// earlier days is its habit (a phone beside a desk, a VPN), hence
-	// information only; so is any jump of an entity known for fewer days.
+	// A jump between two spots (a network at a place) that the entity used on
+	// at least habitDays earlier days is its habit (a phone beside a desk, a
+	// VPN), hence information only; so is any jump of an entity known for fewer
+	// days. See habitSQL.
 	network   string // column path; empty: no habits
 	habitDays int
 	habitBack time.Duration
@@ -25,6 +28,13 @@ type travelForm struct {
 
 // zeroHours stands for no time at all between two sign-ins.
 const zeroHours = 0.0001
+
+// travelCap is the highest score of travel, below critical: positions are
+// estimates (ours).
+const travelCap = 89.0
+
+// nullIsland is within how many degrees of 0/0 a position is unknown.
+const nullIsland = 0.01
 
 // travelLookback is how long after one place another can still be impossible:
 // half the way round the earth at the threshold's speed; a whole day before it
@@ -39,69 +49,67 @@ func distanceSQL(lat1, lon1, lat2, lon2 string) string {
 		earthKm, lat2, lat1, lat1, lat2, lon2, lon1)
 }
 
-// jumps are the rows whose speed from the row before is impossible. A familiar
-// row never becomes the anchor. Two positions under one place's name are one
-// place: carriers and new GeoIP editions move addresses, not people.
-func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
+// sequence are the rows with a known position, each with what is known of the
+// row before it (p_...), and km and hours from there. A familiar row is never
+// the one before.
+func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
 	t := f.travel
-	opt := func(expr, as, none string) string {
+	opt := func(expr, none string) string {
 		if expr == "" {
-			return none + " AS " + as
+			return none
 		}
-		return expr + " AS " + as
+		return expr
 	}
-	cols := []string{entityText(f.entity) + " AS entity", `"time"`, number(path(t.lat)) + " AS lat", number(path(t.lon)) + " AS lon",
-		path(t.address) + "::VARCHAR AS ip", opt(t.place, "place", "''"), opt(t.familiar, "familiar", "false"), opt(t.radiusSQL(), "radius", "0.0"), opt(t.networkText(), "network", "NULL"), c.eventID(f.of)}
+	cols := []string{entityText(f.entity, f.entityType) + " AS entity", `"time"`, number(path(t.lat)) + " AS lat", number(path(t.lon)) + " AS lon",
+		fold("ip", path(t.address)) + " AS ip", given(opt(t.place, "NULL")) + " AS place", given(opt(t.country, "NULL")) + " AS country",
+		opt(t.familiar, "false") + " AS familiar", "greatest(0.0, coalesce(" + number(opt(t.radius, "0")) + ", 0.0)) AS radius",
+		t.networkSQL() + " AS network", c.eventID(f.of)}
 	// One window function over a struct: one for each column sorts as often.
-	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'radius': radius, 'network': network}`
-	prev := "lag(" + before + `) OVER (PARTITION BY entity ORDER BY "time", ip)`
+	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}`
+	order := `(PARTITION BY entity ORDER BY "time", ip, lat, lon`
+	prev := "lag(" + before + ") OVER " + order + ")"
 	if t.familiar != "" {
-		prev = "last_value(CASE WHEN NOT familiar THEN " + before + ` END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`
+		prev = "last_value(CASE WHEN NOT coalesce(familiar, false) THEN " + before + " END IGNORE NULLS) OVER " + order + " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 	}
-	return fmt.Sprintf(`SELECT *, km / hours AS kmh FROM (
-  SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours
-  FROM (SELECT * EXCLUDE (p), p.t AS p_time, p.lat AS p_lat, p.lon AS p_lon, p.ip AS p_ip, p.place AS p_place, p.radius AS p_radius, p.network AS p_network
-    FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE lat IS NOT NULL AND lon IS NOT NULL AND ip IS NOT NULL))
-  WHERE p_time IS NOT NULL AND p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1)
-    AND (place IS NULL OR place = '' OR place IS DISTINCT FROM p_place))
-WHERE km >= %s AND km / hours >= %s`,
-		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), t.condition(f), num(t.distanceKm), num(t.speedKmh))
+	return fmt.Sprintf(`SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours
+FROM (SELECT * EXCLUDE (p), p.t AS p_time, p.lat AS p_lat, p.lon AS p_lon, p.ip AS p_ip, p.place AS p_place, p.country AS p_country, p.radius AS p_radius, p.network AS p_network
+  FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE %s AND ip IS NOT NULL))`,
+		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), cond, onGlobe("lat", "lon"))
 }
 
-// radiusSQL is the accuracy in km: 0 where it is not known or no number.
-func (t *travelForm) radiusSQL() string {
-	if t.radius == "" {
-		return ""
-	}
-	return "coalesce(" + number(t.radius) + ", 0.0)"
+// onGlobe holds for a position that is one: what no one knows is written as
+// 0/0, or beyond the globe.
+func onGlobe(lat, lon string) string {
+	return fmt.Sprintf("abs(%[1]s) <= 90 AND abs(%[2]s) <= 180 AND (abs(%[1]s) > %[3]v OR abs(%[2]s) > %[3]v)", lat, lon, nullIsland)
+}
+
+// impossible holds for a row of sequence whose speed from the row before is
+// impossible. Two positions under one place's name and country are one place:
+// carriers and new GeoIP editions move addresses, not people.
+func (t *travelForm) impossible() string {
+	return fmt.Sprintf(`p_time IS NOT NULL AND p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1)
+  AND NOT coalesce(lower(place) = lower(p_place) AND lower(country) = lower(p_country), false) AND km >= %s AND km / hours >= %s`,
+		num(t.distanceKm), num(t.speedKmh))
+}
+
+func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
+	return fmt.Sprintf("SELECT *, km / hours AS kmh FROM (%s)\nWHERE %s", c.sequence(f, rs, f.travel.condition(f)), f.travel.impossible())
 }
 
 func (t *travelForm) condition(f *anomalyForm) string {
-	cond := notNull(f.entity)
+	cond := notNull(f.entity, f.entityType)
 	if t.success != "" {
 		cond += " AND (" + t.success + ")"
 	}
 	return cond
 }
 
-// habitCondition is condition for rows that are joined with an entity that is
-// not null: the scan then need not look for nulls in a struct, which is slow.
-func (t *travelForm) habitCondition(f *anomalyForm) string {
-	switch {
-	case len(f.entity) > 1:
-		return t.condition(f)
-	case t.success != "":
-		return "(" + t.success + ")"
-	default:
-		return "true"
-	}
-}
-
-func (t *travelForm) networkText() string {
+// networkSQL is a row's network; null where it is not known. AS 0 is nobody's.
+func (t *travelForm) networkSQL() string {
 	if t.network == "" {
-		return ""
+		return "NULL::VARCHAR"
 	}
-	return path(t.network) + "::VARCHAR"
+	return "nullif(" + given(path(t.network)) + ", '0')"
 }
 
 // travelStmts raise one finding a user and day: the jumps of the days that
@@ -114,15 +122,10 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 	}
 	today := floorTo(win.Start, day)
 	out := []Stmt{work("jumps", c.jumps(f, []Range{{today.Add(-hours(t.lookbackHours() - 24)), win.End}}))}
-	habits := "SELECT NULL::VARCHAR AS entity, NULL::VARCHAR AS network, 0::BIGINT AS days, 0::BIGINT AS known WHERE false"
 	if t.network != "" {
-		// Casts wait for the few rows that the join leaves.
-		habits = fmt.Sprintf(`SELECT entity, network::VARCHAR AS network, count(*) AS days, any_value(known) AS known FROM (
-  SELECT *, len(list(DISTINCT day) OVER (PARTITION BY entity)) AS known FROM (
-    SELECT DISTINCT %s AS entity, %s AS network, epoch_us("time") // 86400000000 AS day FROM %s WHERE %s AND %[1]s IN (SELECT entity FROM %[5]s)))
-GROUP BY ALL`, entityText(f.entity), path(t.network), c.raw(f.of, []Range{{today.Add(-t.habitBack), today}}), t.habitCondition(f), n("jumps"))
+		mine := fmt.Sprintf("%s AND %s IN (SELECT entity FROM %s)", t.condition(f), entityText(f.entity, f.entityType), n("jumps"))
+		out = append(out, work("past", c.sequence(f, []Range{{today.Add(-t.habitReach()), today}}, mine)), work("habits", t.habitSQL(n("past"))))
 	}
-	out = append(out, work("habits", habits))
 	q, err := c.findingSQL(s.name, r.ID, t.shape(f, t.days(n, win)))
 	if err != nil {
 		return nil, err
@@ -133,21 +136,23 @@ GROUP BY ALL`, entityText(f.entity), path(t.network), c.raw(f.of, []Range{{today
 // days sums up each entity's jumps of a day; if any is neither familiar nor
 // habit, only those count.
 func (t *travelForm) days(n func(string) string, win Range) string {
-	quiet := "familiar"
-	note := "CASE WHEN familiar THEN 'allowed network' END"
+	quiet, note, habits := "coalesce(familiar, false)", "CASE WHEN familiar THEN 'allowed network' END", ""
 	if t.network != "" {
-		quiet = fmt.Sprintf("familiar OR coalesce(a.days, 0) >= %[1]d AND coalesce(b.days, 0) >= %[1]d OR coalesce(k.known, 0) < %[1]d", t.habitDays)
-		note = fmt.Sprintf("CASE WHEN familiar THEN 'allowed network' WHEN coalesce(k.known, 0) < %[1]d THEN 'learning ' || coalesce(k.known, 0) || '/%[1]d' WHEN coalesce(a.days, 0) >= %[1]d AND coalesce(b.days, 0) >= %[1]d THEN 'habit' END", t.habitDays)
+		both := t.isHabit("j.network", "j.lat", "j.lon", "today") + " AND " + t.isHabit("j.p_network", "j.p_lat", "j.p_lon", "today")
+		today := fmt.Sprintf(`epoch_us(j."time") // %d`, day.Microseconds())
+		quiet = fmt.Sprintf("coalesce(familiar, false) OR coalesce(h.known, 0) < %d OR coalesce(%s, false)", t.habitDays, strings.ReplaceAll(both, "today", today))
+		note = fmt.Sprintf("CASE WHEN familiar THEN 'allowed network' WHEN coalesce(h.known, 0) < %[1]d THEN 'learning ' || coalesce(h.known, 0) || '/%[1]d' WHEN %[2]s THEN 'habit' END",
+			t.habitDays, strings.ReplaceAll(both, "today", today))
+		habits = "LEFT JOIN " + n("habits") + " AS h ON h.entity = j.entity"
 	}
 	return fmt.Sprintf(`(SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since, count(*) AS jumps,
-  max(kmh) AS kmh, arg_max(km, kmh) AS km, arg_max(hours, kmh) AS hours, arg_max(p_place, kmh) AS origin, arg_max(place, kmh) AS destination,
-  arg_max(p_ip, kmh) AS from_ip, arg_max(ip, kmh) AS to_ip, bool_and(quiet) AS quiet, any_value(note) AS note, list(DISTINCT event_id ORDER BY event_id)[1:10] AS samples
+  max(kmh) AS kmh, arg_max(km, kmh) AS km, arg_max(hours, kmh) AS hours, arg_max_null(p_place, kmh) AS origin, arg_max_null(place, kmh) AS destination,
+  arg_max_null(p_country, kmh) AS from_country, arg_max_null(country, kmh) AS to_country,
+  arg_max(p_ip, kmh) AS from_ip, arg_max(ip, kmh) AS to_ip, bool_and(quiet) AS quiet, max(note) AS note, list(DISTINCT event_id ORDER BY event_id)[1:10] AS samples
 FROM (SELECT *, bool_and(quiet) OVER (PARTITION BY entity, day) AS all_quiet FROM (
-  SELECT j.*, date_trunc('day', j."time" AT TIME ZONE 'UTC') AS day, (%s) AS quiet, %s AS note
-  FROM %s AS j LEFT JOIN %[4]s AS a ON a.entity = j.entity AND a.network = j.network LEFT JOIN %[4]s AS b ON b.entity = j.entity AND b.network = j.p_network
-  LEFT JOIN (SELECT entity, any_value(known) AS known FROM %[4]s GROUP BY 1) AS k ON k.entity = j.entity))
+  SELECT j.*, date_trunc('day', j."time" AT TIME ZONE 'UTC') AS day, (%s) AS quiet, %s AS note FROM %s AS j %s))
 WHERE all_quiet OR NOT quiet
-GROUP BY entity, day HAVING max("time") >= %[5]s)`, quiet, note, n("jumps"), n("habits"), instant(win.Start))
+GROUP BY entity, day HAVING max("time") >= %s)`, quiet, note, n("jumps"), habits, instant(win.Start))
 }
 
 func (t *travelForm) shape(f *anomalyForm, from string) shape {
@@ -158,12 +163,13 @@ func (t *travelForm) shape(f *anomalyForm, from string) shape {
 	return shape{
 		from: from, time: "first", start: "since", end: "last + to_microseconds(1)",
 		entityType: str(f.entityType), entity: "entity", detector: f.method, key: "day",
-		score:    "CASE WHEN quiet THEN 15.0 ELSE " + scoreOver("1 + log2(kmh / "+num(t.speedKmh)+") / 2 + (jumps - 1) / 4.0") + " END",
+		score:    fmt.Sprintf("CASE WHEN quiet THEN 15.0 ELSE least(%v, %s) END", travelCap, scoreOver("1 + log2(kmh / "+num(t.speedKmh)+") / 2 + (jumps - 1) / 4.0")),
 		observed: "kmh", expected: num(t.speedKmh), reason: reason, technique: f.technique,
 		vars: map[string]string{"entity": "entity", "from": "origin", "to": "destination", "km": text("round(km)"), "hours": text("hours"),
 			"kmh": text("round(kmh)"), "jumps": "jumps", "observed": text("round(kmh)"), "expected": text(num(t.speedKmh)), "from_ip": "from_ip", "to_ip": "to_ip"},
 		evidence: [][2]string{{"km", "round(km, 1)"}, {"hours", "round(hours, 4)"}, {"kmh", "round(kmh, 1)"}, {"jumps", "jumps"},
-			{"from", "origin"}, {"to", "destination"}, {"from_ip", "from_ip"}, {"to_ip", "to_ip"}, {"lowered_because", "note"},
+			{"from", "origin"}, {"to", "destination"}, {"from_country", "from_country"}, {"to_country", "to_country"},
+			{"from_ip", "from_ip"}, {"to_ip", "to_ip"}, {"lowered_because", "note"},
 			{"speed_kmh", num(t.speedKmh)}, {"distance_km", num(t.distanceKm)}, {"event_ids", "samples"}},
 	}
 }

@@ -224,6 +224,9 @@ type Novelty struct {
 	Learning  time.Duration
 	Smoothing float64 // rare: a
 	Threshold float64 // rare: standard deviations of ln p
+	Peers     bool    // first_seen: judge an entity without a past against the others
+	MaxP      float64 // rare: share of uses from which a value is not
+	Once      time.Duration
 }
 
 // Travel holds the options of impossible_travel.
@@ -233,6 +236,7 @@ type Travel struct {
 	Address     Text   // column path
 	Radius      Text   // expression, km; may be empty
 	Place       Text   // expression, for people; may be empty
+	Country     Text   // expression: the place's country; may be empty
 	Success     Text   // condition of rows that count; may be empty
 	Familiar    Text   // condition of rows that are no evidence; may be empty
 	SpeedKmh    float64

@@ -1,0 +1,154 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lakeward/lakeward/pipeline/spec"
+)
+
+// Names of one person, host or address are compared in one spelling, which is
+// also the one that findings show: see docs/pipelines.md, "Who is who".
+
+// nobody are the names, in lower case, that sources write when they know none.
+// Who bears one is not an entity: many people would be one.
+var nobody = [...]string{
+	"", "-", "--", "---", "?", ".", "*", `-\-`, "n/a", "#n/a", "n.a.", "not available", "not applicable",
+	"null", "(null)", "<null>", "[null]", "nil", "<nil>", "none", "(none)", "<none>", "undefined", "(undefined)",
+	"unknown", "(unknown)", "<unknown>", "[unknown]", "unknown user", "(empty)", "<empty>", "(blank)", "(not set)",
+	"anonymous", "anonymous logon", `nt authority\anonymous logon`, "hidden_due_to_security_reasons",
+	"s-1-0-0", "00000000-0000-0000-0000-000000000000",
+}
+
+// spelling is how values of an entity type are compared.
+type spelling uint8
+
+const (
+	asWritten spelling = iota
+	asName             // without case and surrounding blanks
+	asAddress          // an IP address, however it was written
+)
+
+// spellingOf is the spelling of an entity type.
+func spellingOf(kind string) spelling {
+	switch {
+	case slices.Contains(nameTypes(), kind), strings.HasSuffix(kind, "_user"):
+		return asName
+	case slices.Contains(addressTypes(), kind), strings.HasSuffix(kind, "_ip"):
+		return asAddress
+	default:
+		return asWritten
+	}
+}
+
+func nameTypes() []string {
+	return []string{"user", "username", "user_name", "account", "actor", "principal", "identity", "login", "upn", "email", "email_addr", "email_address", "host", "hostname"}
+}
+
+func addressTypes() []string { return []string{"ip", "ip_address", "address"} }
+
+// fold is the SQL of a text in the one spelling of its type; null for nobody.
+func fold(kind, expr string) string {
+	switch spellingOf(kind) {
+	case asName:
+		return somebody(trimmed(expr))
+	case asAddress:
+		return somebody(addressSQL(trimmed(expr)))
+	default:
+		return "(" + expr + ")::VARCHAR"
+	}
+}
+
+// foldBy is fold for a type that is a column's value.
+func foldBy(kind, expr string) string {
+	return fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR %[1]s LIKE '%%\\_user' ESCAPE '\\' THEN %[3]s WHEN %[1]s IN (%[4]s) OR %[1]s LIKE '%%\\_ip' ESCAPE '\\' THEN %[5]s ELSE (%[6]s)::VARCHAR END",
+		kind, literals(nameTypes()), fold("user", expr), literals(addressTypes()), fold("ip", expr), expr)
+}
+
+// folded is the SQL of a column in the spelling of its type.
+func folded(column string) string { return fold(spec.EntityType(column), path(column)) }
+
+// trimmed is a text in lower case without surrounding blanks. The engine's
+// trim knows the blanks of Unicode, but not those that are control characters.
+func trimmed(expr string) string {
+	return "lower(trim(translate((" + expr + ")::VARCHAR, chr(9) || chr(10) || chr(13), '   ')))"
+}
+
+// somebody is a trimmed name, or null if it is a placeholder.
+func somebody(name string) string {
+	return fmt.Sprintf("CASE WHEN %[1]s NOT IN (%[2]s) THEN %[1]s END", name, literals(nobody[:]))
+}
+
+// given is a text as it was written, or null if it is a placeholder.
+func given(expr string) string {
+	return fmt.Sprintf("CASE WHEN %s NOT IN (%s) THEN (%s)::VARCHAR END", trimmed(expr), literals(nobody[:]), expr)
+}
+
+// addressSQL is the one spelling of an address in lower case: without port,
+// brackets and zone, IPv6 as RFC 5952 has it, and an IPv4 address that is
+// mapped into IPv6 as IPv4. What is not an address stays as it is.
+func addressSQL(a string) string {
+	const (
+		port   = `[0-9]+([.][0-9]+){3}:[0-9]+`
+		six    = `[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}|[0-9a-f:]*:[0-9]{1,3}([.][0-9]{1,3}){3}`
+		dotted = `^(.*:)([0-9]+)[.]([0-9]+)[.]([0-9]+)[.]([0-9]+)$`
+	)
+	part := func(n int) string { return fmt.Sprintf("TRY_CAST(regexp_extract(b, '%s', %d) AS INTEGER)", dotted, n) }
+	hex := fmt.Sprintf("CASE WHEN contains(b, '.') THEN regexp_extract(b, '%s', 1) || to_hex(%s * 256 + %s) || ':' || to_hex(%s * 256 + %s) ELSE b END",
+		dotted, part(2), part(3), part(4), part(5))
+	side := func(n int) string {
+		return fmt.Sprintf("list_filter(string_split(split_part(h, '::', %d), ':'), lambda p: p <> '')", n)
+	}
+	groups := fmt.Sprintf("CASE WHEN contains(h, '::') THEN list_concat(%[1]s, list_transform(range(0, 8 - len(%[1]s) - len(%[2]s)), lambda z: '0'), %[2]s) ELSE string_split(h, ':') END",
+		side(1), side(2))
+	byteOf := func(g int, op string) string {
+		return fmt.Sprintf("(TRY_CAST('0x' || g[%d] AS INTEGER) %s 256)::INTEGER::VARCHAR", g, op)
+	}
+	joined := "array_to_string(list_transform(g, lambda x: coalesce(nullif(ltrim(x, '0'), ''), '0')), ':')"
+	short := "CASE"
+	for n := 8; n >= 2; n-- {
+		zeros := fmt.Sprintf("(^|:)0(:0){%d}(:|$)", n-1)
+		short += fmt.Sprintf(" WHEN regexp_matches(j, '%[1]s') THEN regexp_replace(j, '%[1]s', '::')", zeros)
+	}
+	short += " ELSE j END"
+	return fmt.Sprintf(`CASE WHEN contains(%[1]s, ':') THEN list_transform([regexp_replace(regexp_replace(%[1]s, '^[[]([^]]*)[]](:[0-9]+)?$', '\1'), '%%.*$', '')], lambda b:
+  CASE WHEN regexp_full_match(b, '%[2]s') THEN split_part(b, ':', 1) WHEN NOT regexp_full_match(b, '%[3]s') OR regexp_matches(b, '::.*::|:::') THEN b
+  ELSE list_transform([lower(%[4]s)], lambda h: list_transform([%[5]s], lambda g:
+    CASE WHEN len(g) <> 8 THEN b WHEN g[6] = 'ffff' AND len(list_filter(g[1:5], lambda x: trim(x, '0') <> '')) = 0
+      THEN %[6]s || '.' || %[7]s || '.' || %[8]s || '.' || %[9]s
+    ELSE list_transform([%[10]s], lambda j: %[11]s)[1] END)[1])[1] END)[1] ELSE %[1]s END`,
+		a, port, six, hex, groups, byteOf(7, "//"), byteOf(7, "%"), byteOf(8, "//"), byteOf(8, "%"), joined, short)
+}
+
+// entityText is the SQL of an entity's name from its columns. kind is the type
+// of a single column; empty: as the column's name has it.
+func entityText(cols []string, kind string) string {
+	if len(cols) == 1 && kind != "" {
+		return fold(kind, path(cols[0]))
+	}
+	parts := make([]string, len(cols))
+	for i, c := range cols {
+		parts[i] = folded(c)
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return "concat_ws(' / ', " + list(parts) + ")"
+}
+
+// notNull is the condition that the entity is somebody.
+func notNull(cols []string, kind string) string {
+	parts := make([]string, len(cols))
+	for i, c := range cols {
+		parts[i] = entityText([]string{c}, "")
+		if len(cols) == 1 {
+			parts[i] = entityText(cols, kind)
+		}
+		if spellingOf(spec.EntityType(c)) == asWritten && (len(cols) > 1 || spellingOf(kind) == asWritten) {
+			parts[i] = path(c)
+		}
+		parts[i] += " IS NOT NULL"
+	}
+	return strings.Join(parts, " AND ")
+}

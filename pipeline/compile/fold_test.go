@@ -1,0 +1,37 @@
+package compile
+
+import (
+	"testing"
+)
+
+func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
+	b := newBench(t)
+	for in, want := range map[string]string{
+		"ada": "ada", "ADA": "ada", " Ada\t": "ada", "\u00a0Ada@X.example \r\n": "ada@x.example", `CORP\Ada`: `corp\ada`, "ÄRGER": "ärger", "na": "na",
+		"": "(null)", "  ": "(null)", "-": "(null)", "N/A": "(null)", "Null": "(null)", " unknown ": "(null)", "ANONYMOUS LOGON": "(null)",
+	} {
+		if got := b.rows("SELECT " + fold("user", str(in)))[0]; got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+		if got := b.rows("SELECT " + foldBy("k", str(in)) + " FROM (SELECT 'user' AS k)")[0]; got != want {
+			t.Errorf("%q by its type is %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestOneAddressHasOneSpelling(t *testing.T) {
+	b := newBench(t)
+	for in, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", " 192.0.2.1 ": "192.0.2.1", "192.0.2.1:51234": "192.0.2.1",
+		"2001:DB8::1": "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001": "2001:db8::1", "2001:db8:0:0:0::1": "2001:db8::1",
+		"[2001:db8::1]:443": "2001:db8::1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1", "[fe80::1%25eth0]:80": "fe80::1",
+		"::ffff:192.0.2.1": "192.0.2.1", "::FFFF:C000:0201": "192.0.2.1", "0:0:0:0:0:ffff:192.0.2.1": "192.0.2.1", "[::ffff:192.0.2.1]:443": "192.0.2.1",
+		"::": "::", "0:0:0:0:0:0:0:0": "::", "::1": "::1", "1::": "1::", "1:0:0:2:0:0:0:3": "1:0:0:2::3", "1:0:0:2:3:0:0:4": "1::2:3:0:0:4", "1:2:3:4:5:6:0:8": "1:2:3:4:5:6:0:8",
+		"64:ff9b::192.0.2.33": "64:ff9b::c000:221",
+		"host:443":            "host:443", "1:2": "1:2", "a::b::c": "a::b::c", "12345::1": "12345::1", "": "(null)", "-": "(null)", "N/A": "(null)",
+	} {
+		if got := b.rows("SELECT " + fold("ip", str(in)))[0]; got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package compile
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// habitReach is how far back habits are worked out: the days that count, and
+// as many before them, from which it is known what was a habit then.
+func (t *travelForm) habitReach() time.Duration { return 2 * t.habitBack }
+
+// near is within how many km two positions of one network are one spot.
+func (t *travelForm) near() float64 { return math.Max(t.distanceKm, 100) }
+
+// isHabit holds if the list taught has the spot on at least habitDays days
+// that are not long before the day.
+func (t *travelForm) isHabit(network, lat, lon, today string) string {
+	return fmt.Sprintf(`len(list_distinct(list_transform(list_filter(taught, lambda q: q.n = %s AND q.d >= %s - %d AND %s < %s), lambda q: q.d))) >= %d`,
+		network, today, int(math.Ceil(t.habitBack.Hours()/24)), distanceSQL("q.lat", "q.lon", lat, lon), num(t.near()), t.habitDays)
+}
+
+// habitSQL is one row for each entity of past (rows of sequence): how many days
+// it has been known, and what those days taught, which are its spots: a network
+// at a place. Days are gone through in order, as their own runs did: a spot
+// that was new and one end of a jump that was raised teaches nothing, or an
+// attacker would be a habit from the fourth day on. So it depends on the rows
+// alone, and not on which runs there were.
+func (t *travelForm) habitSQL(past string) string {
+	const spot = "{'n': %s, 'lat': round(%s, 1), 'lon': round(%s, 1)}"
+	here, there := fmt.Sprintf(spot, "network", "lat", "lon"), fmt.Sprintf(spot, "p_network", "p_lat", "p_lon")
+	habit := func(x string) string { return t.isHabit(x+".n", x+".lat", x+".lon", "s.day") }
+	raised := fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, false))) > 0", habit("h.f"), habit("h.t"))
+	return fmt.Sprintf(`WITH RECURSIVE days AS (
+  SELECT entity, epoch_us("time") // %[1]d AS day, list(DISTINCT %[2]s) FILTER (network IS NOT NULL) AS spots,
+    list(DISTINCT {'f': %[3]s, 't': %[2]s}) FILTER (NOT coalesce(familiar, false) AND %[4]s) AS hops
+  FROM %[5]s GROUP BY ALL),
+steps AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY entity ORDER BY day) AS i FROM days),
+learn AS (
+  SELECT entity, 0::BIGINT AS known, []::STRUCT(d BIGINT, n VARCHAR, lat DOUBLE, lon DOUBLE)[] AS taught FROM (SELECT DISTINCT entity FROM steps)
+  UNION ALL
+  SELECT s.entity, s.i, list_concat(taught, list_transform(
+    list_filter(coalesce(s.spots, []), lambda x: s.i <= %[6]d OR s.hops IS NULL OR %[7]s OR NOT %[8]s),
+    lambda x: {'d': s.day, 'n': x.n, 'lat': x.lat, 'lon': x.lon}))
+  FROM learn AS l JOIN steps AS s ON s.entity = l.entity AND s.i = l.known + 1)
+SELECT entity, max(known) AS known, arg_max(taught, known) AS taught FROM learn GROUP BY entity`,
+		day.Microseconds(), here, there, t.impossible(), past, t.habitDays, habit("x"), raised)
+}
