@@ -141,6 +141,7 @@ type Column struct {
 type Ingest struct {
 	Flush         Flush
 	MaxColumns    int // leaves of a table
+	MaxTables     int // that a source feeds
 	MaxDepth      int // of structs
 	MaxEventBytes int64
 	Bloom         []string

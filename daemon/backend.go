@@ -154,6 +154,9 @@ func analyticsTable(i tiers.TableInfo) serve.Table {
 // summarise counts what the current snapshot of a lake table holds.
 func summarise(ctx context.Context, t tiers.Table) (serve.TableDetail, error) {
 	d := serve.TableDetail{Table: serve.Table{Name: "lake." + t.Name(), Columns: len(t.Schema().Fields)}}
+	for _, m := range misfits(t) {
+		d.Misfits += m.Values
+	}
 	s, ok := t.Current()
 	if !ok {
 		return d, nil
@@ -208,7 +211,8 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 	if err != nil {
 		return d, err
 	}
-	d.Schema = columns("", t.Schema().Fields)
+	d.Schema, d.Leaves, d.MaxLeaves = columns("", t.Schema().Fields), tiers.Leaves(t.Schema().Fields), b.cfg.Ingest.MaxColumns
+	d.Paths = misfits(t)
 	if d.Damaged, err = b.damagedOf(ctx, t); err != nil {
 		return d, err
 	}
@@ -250,7 +254,7 @@ func columns(prefix string, fields []tiers.Field) []serve.Column {
 	var out []serve.Column
 	for _, f := range fields {
 		name := prefix + f.Name
-		out = append(out, serve.Column{ID: f.ID, Name: name, Type: f.Type.Kind.String(), Required: f.Required, Doc: f.Doc})
+		out = append(out, serve.Column{ID: f.ID, Name: name, Type: f.Type.Kind.String(), Required: f.Required, Doc: columnNote(prefix, f, fields)})
 		switch f.Type.Kind {
 		case tiers.KindStruct:
 			out = append(out, columns(name+".", f.Type.Fields)...)
@@ -259,6 +263,20 @@ func columns(prefix string, fields []tiers.Field) []serve.Column {
 		}
 	}
 	return out
+}
+
+// columnNote is what a description says of a column.
+func columnNote(prefix string, f tiers.Field, siblings []tiers.Field) string {
+	of, _, ok := tiers.BesideOf(f)
+	switch {
+	case ok && prefix == "" && tiers.Reserved(of):
+		return "the events' own field " + of + "; the name is of a column of Lakeward's own"
+	case ok && slices.ContainsFunc(siblings, func(n tiers.Field) bool { return tiers.Merged(n, f) }):
+		return f.Doc + ", which SQL shows with them"
+	case f.Name == tiers.ColOwnEventID && f.Required:
+		return f.Doc + "; event_id is a field of the events"
+	}
+	return f.Doc
 }
 
 // Status is the state of the daemon.

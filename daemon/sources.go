@@ -61,9 +61,10 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 	return ingest.New(ingest.Options{
 		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
 		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format, Metadata: s.Metadata,
-		Flush:  ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
-		Memory: k.batches,
-		Limits: ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
+		Flush:     ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
+		Memory:    k.batches,
+		MaxTables: in.MaxTables,
+		Limits:    ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
 		Tables: func(table string) ingest.TableOptions {
 			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
 		},
@@ -103,12 +104,20 @@ func sourceStatus(s ingest.Status) serve.Source {
 		missed[m.Path] = m.Events
 	}
 	return serve.Source{
-		TimeMisses: missed,
-		Name:       s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
+		TimeMisses: missed, Misfits: misfitCounts(s.Misfits), Tables: s.Tables, MaxTables: s.MaxTables,
+		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
 		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts, Fenced: s.Fenced, Holder: s.Holder,
 		Retries: s.Retries, Divided: s.Divided, Refused: s.Refused, Failing: s.Failing,
 		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,
 	}
+}
+
+func misfitCounts(in map[tiers.MisfitReason]uint64) map[string]uint64 {
+	out := make(map[string]uint64, len(in))
+	for reason, n := range in {
+		out[string(reason)] = n
+	}
+	return out
 }
 
 // verify proves on the running daemon's streams and lake.

@@ -42,6 +42,7 @@ func (c *cli) tablesCommand() *cobra.Command {
 			return c.withBackend(cmd.Context(), func(b serve.Backend) error { return c.describe(cmd.Context(), b, args[0], asJSON) })
 		},
 	})
+	cmd.AddCommand(c.misfitsCommand(&asJSON))
 	return cmd
 }
 
@@ -81,6 +82,13 @@ func printDetail(w io.Writer, d serve.TableDetail) error {
 	}
 	for _, m := range d.Marks {
 		fmt.Fprintln(w, "mark", m)
+	}
+	printLimits(w, d)
+	if len(d.Paths) > 0 {
+		fmt.Fprintln(w, "\nvalues that are not, or not only, in the column of their path:")
+		if err := printMisfits(w, d.Paths); err != nil {
+			return err
+		}
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "\nCOLUMN\tTYPE\tID\tNOTE")

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // File is a file of the lake, open for reading.
@@ -72,6 +74,10 @@ func readColumns(open func(string) (File, error), path string, names []string, e
 	for i, n := range names {
 		at[i] = -1
 		if leaf, ok := pf.Schema().Lookup(n); ok {
+			at[i] = leaf.ColumnIndex
+		}
+		// A required column of this name is Lakeward's own; an event's field never is.
+		if leaf, ok := pf.Schema().Lookup(tiers.ColOwnEventID); ok && n == tiers.ColEventID && leaf.Node.Required() {
 			at[i] = leaf.ColumnIndex
 		}
 	}

@@ -53,9 +53,10 @@ type committer struct {
 	e         *epoch
 	s         *Source
 	feeds     []*feed
-	settledAt time.Time     // before it, nothing of the batch is committed; see Options.Settle
-	done      place         // everything up to it is in the lake
-	kept      uint64        // what the stream was last told
+	settledAt time.Time // before it, nothing of the batch is committed; see Options.Settle
+	done      place     // everything up to it is in the lake
+	kept      uint64    // what the stream was last told
+	misfits   misfitLog
 	turn      chan struct{} // holds one during a commit, and once the lease is lost; nil: there is none
 }
 
@@ -202,6 +203,10 @@ func encodeOnce(_ context.Context, p part, s tiers.Schema) ([]parquetfile.File, 
 // add commits a part's files with the rest of the commit.
 func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode encodePart) error {
 	f := p.feed
+	if have, is := f.table.Schema().EventID(), p.rows.Schema().EventID(); have != is {
+		// Two sources made the table at once, and its events have ids of their own.
+		return fmt.Errorf("evolve lake.%s: its event ids are in the column %s, not in %s", f.name, have, is)
+	}
 	var schema tiers.Schema
 	err := c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
 		schema, err = f.table.Evolve(ctx, p.rows.Schema())
@@ -231,7 +236,11 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode enc
 	if left := c.settledAt.Sub(c.s.o.Now()); left > 0 {
 		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
 	}
-	return c.commit(ctx, f, cm)
+	if err := c.commit(ctx, f, c.withMisfits(f, p.rows, cm)); err != nil {
+		return err
+	}
+	c.tellMisfits(f.name, misfits(p.rows))
+	return nil
 }
 
 // remove deletes files that no commit named; what stays is an orphan.

@@ -21,7 +21,8 @@ type decoder struct {
 	out  chan<- sealed
 	name map[string]route // by subject
 
-	tables   int // of events, with those that are still to be created
+	tables   int       // of events, with those that are still to be created
+	capped   time.Time // when it was last logged that there are too many
 	recent   *recent
 	removals map[string]string // id of each table's last removal when the ids were read
 	chunks   uint64            // that came
@@ -63,7 +64,25 @@ func newDecoder(e *epoch, out chan<- sealed) *decoder {
 			d.tables++
 		}
 	}
+	d.noteTables()
 	return d
+}
+
+func (d *decoder) noteTables() {
+	n := d.tables
+	d.s.note(func(st *Status) { st.Tables, st.MaxTables = n, d.s.o.MaxTables })
+}
+
+// tooMany says, at most once a minute, that a source may feed no more tables.
+func (d *decoder) tooMany(table string) {
+	if now := d.s.o.Now(); now.Sub(d.capped) >= time.Minute {
+		d.capped = now
+		d.s.log.Warn("events go to quarantine: their tables would be too many; raise ingest.max_tables", "tables", d.tables, "next", "lake."+table)
+	}
+}
+
+func tooManyTables(n int, table string) string {
+	return fmt.Sprintf("the source feeds %d tables already, and %s would be one more: raise ingest.max_tables, or give the source a table", n, table)
 }
 
 // run fills batches until there are no more chunks, then closes the last one.
@@ -528,7 +547,8 @@ func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
 		return route{feed: f, subject: d.s.keptSubject(subject)}, nil
 	}
 	if d.tables >= d.s.o.MaxTables {
-		return route{reason: fmt.Sprintf("the source feeds %d tables already, and %s would be one more", d.tables, table)}, nil
+		d.tooMany(table)
+		return route{reason: tooManyTables(d.tables, table)}, nil
 	}
 	f := newFeed(table, d.s.o.Tables(table))
 	// Another source may feed it already: then its columns have their types.
@@ -540,6 +560,7 @@ func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
 		return route{}, fmt.Errorf("open lake.%s: %w", table, err)
 	}
 	d.tables++
+	d.noteTables()
 	d.e.feeds[table] = f
 	return route{feed: f, subject: d.s.keptSubject(subject)}, nil
 }

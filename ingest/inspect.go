@@ -33,6 +33,9 @@ type Inspection struct {
 	Repeats     uint64           `json:"repeats"`
 	Quarantined uint64           `json:"quarantined"`           // events in lake.quarantine
 	TimeMisses  []TimeMiss       `json:"time_misses,omitempty"` // since the start
+	Misfits     uint64           `json:"misfits"`               // values that are not, or not only, in the column of their path
+	Beyond      []string         `json:"beyond,omitempty"`      // tables with values beyond the limits of columns or depth
+	MaxTables   int              `json:"max_tables"`            // that the source may feed
 	Resets      []Reset          `json:"resets,omitempty"`
 	Remedy      string           `json:"remedy"` // what to do
 }
@@ -67,6 +70,10 @@ func (in Inspection) String() string {
 	}
 	line("gaps", "%d messages that the stream had dropped before they were read %s", Count(in.Gaps), bracketed(rangesText(in.Gaps)))
 	line("quarantine", "%d events (lakeward quarantine list --source %s)", in.Quarantined, in.Name)
+	line("misfits", "%s", in.misfitsLine())
+	if n := len(in.Tables); n >= in.MaxTables {
+		line("tables", "%d, which is ingest.max_tables: events for others go to quarantine", n)
+	}
 	if len(in.TimeMisses) > 0 {
 		line("times", "events with the time of publishing since the start: %s", missesText(in.TimeMisses))
 	}
@@ -88,7 +95,7 @@ func bracketed(s string) string {
 // not an error.
 func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error) {
 	st := s.Status()
-	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason, TimeMisses: st.TimeMisses}
+	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason, TimeMisses: st.TimeMisses, MaxTables: s.o.MaxTables}
 	if s.o.Lease != nil {
 		l, err := s.o.Lease.Look(ctx)
 		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here
@@ -115,6 +122,7 @@ func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error)
 		}
 	}
 	slices.SortFunc(in.Tables, func(a, b InspectedTable) int { return cmp.Compare(a.Name, b.Name) })
+	inspectMisfits(tables, key, &in)
 	if err := s.inspectBooks(ctx, tables, key, &in); err != nil {
 		return in, err
 	}

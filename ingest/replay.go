@@ -323,7 +323,7 @@ func (p *replay) route(subject string, more int) (table, reason string) {
 		}
 	}
 	if f := p.feeds[table]; (f == nil || f.table == nil) && p.fed+more >= p.s.o.MaxTables {
-		return "", fmt.Sprintf("the source feeds %d tables already, and %s would be one more", p.fed, table)
+		return "", tooManyTables(p.fed, table)
 	}
 	return table, ""
 }

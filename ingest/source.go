@@ -47,7 +47,7 @@ type Options struct {
 	Flush     Flush
 	Memory    *Memory // shared by the sources of a process; nil: 1 GiB of its own
 	Limits    Limits
-	MaxTables int                             // beyond it, new names go to quarantine; default 1,000
+	MaxTables int                             // beyond it, new names go to quarantine; default 5,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
 	Recent    int                             // message ids that are remembered, and at least half of it; default 1,800,000
 	// Settle is how old a batch's newest message must be before the batch is
@@ -112,6 +112,9 @@ type Status struct {
 	Repeats     uint64
 	Gaps        uint64 // messages that the stream dropped before they were read
 	Commits     uint64
+	Tables      int                           // of events, that it feeds
+	MaxTables   int                           // that it may feed
+	Misfits     map[tiers.MisfitReason]uint64 // values that are not, or not only, in their column; must not be changed
 	Conflicts   uint64
 	Retries     uint64    // of steps that failed and changed nothing
 	Divided     uint64    // batches that could not be written whole
@@ -165,7 +168,7 @@ func New(o Options) *Source {
 	fill(&o.Flush.Rows, 500_000)
 	fill(&o.Flush.Bytes, 128<<20)
 	fill(&o.Flush.Age, 5*time.Second)
-	fill(&o.MaxTables, 1000)
+	fill(&o.MaxTables, 5000)
 	fill(&o.Recent, 1_800_000)
 	fill(&o.Grace, 30*time.Second)
 	o.Flush.Bytes = min(o.Flush.Bytes, mostBytes)

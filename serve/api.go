@@ -51,8 +51,9 @@ type Table struct {
 	Bytes     int64     `json:"bytes"`
 	Files     int       `json:"files"`
 	Columns   int       `json:"columns"`
-	Newest    time.Time `json:"newest,omitzero"`    // latest event time
-	Committed time.Time `json:"committed,omitzero"` // last snapshot
+	Newest    time.Time `json:"newest,omitzero"`         // latest event time
+	Committed time.Time `json:"committed,omitzero"`      // last snapshot
+	Misfits   uint64    `json:"misfit_values,omitempty"` // values that are not, or not only, in their column
 }
 
 // TableDetail is a table with its columns, snapshots and marks.
@@ -63,7 +64,22 @@ type TableDetail struct {
 	Snapshots []Snapshot `json:"snapshots,omitempty"` // newest first, at most 10
 	Total     int        `json:"snapshot_count,omitempty"`
 	Marks     []string   `json:"marks,omitempty"`
-	Damaged   []Damaged  `json:"damaged,omitempty"` // files that queries leave out
+	Damaged   []Damaged  `json:"damaged,omitempty"`    // files that queries leave out
+	Leaves    int        `json:"leaves,omitempty"`     // columns, members of structs counted
+	MaxLeaves int        `json:"max_leaves,omitempty"` // what ingest.max_columns allows
+	Paths     []Misfit   `json:"misfits,omitempty"`    // most values first
+}
+
+// Misfit counts the values of a path of a table that are not, or not only, in
+// the column of that path.
+type Misfit struct {
+	Path   string    `json:"path"`
+	Reason string    `json:"reason"`
+	Column string    `json:"column"` // where they are
+	Values uint64    `json:"values"`
+	First  time.Time `json:"first"` // when the first was ingested, and the last
+	Last   time.Time `json:"last"`
+	Advice string    `json:"advice"`
 }
 
 // Damaged is a data file that is missing or is not what was committed.
@@ -144,26 +160,29 @@ type MemoryPart struct {
 
 // Source is the state of one source of events.
 type Source struct {
-	Name        string    `json:"name"`
-	Stream      string    `json:"stream"`
-	State       string    `json:"state"` // running, waiting, standby, halted, stopped
-	Reason      string    `json:"reason,omitempty"`
-	Holder      string    `json:"committed_by,omitempty"` // name of the daemon that commits the source
-	Events      uint64    `json:"events"`
-	Bytes       uint64    `json:"bytes"`
-	Quarantined uint64    `json:"quarantined"`
-	Repeats     uint64    `json:"repeats"`
-	Gaps        uint64    `json:"gaps"`
-	Commits     uint64    `json:"commits"`
-	Conflicts   uint64    `json:"conflicts"`
-	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
-	Retries     uint64    `json:"retries"`
-	Divided     uint64    `json:"divided"`                // batches that could not be written whole
-	Refused     uint64    `json:"refused"`                // events that cannot be written, which are in lake.quarantine
-	Failing     time.Time `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
-	Committed   uint64    `json:"committed_seq"`
-	Last        uint64    `json:"last_seq"`
-	LastCommit  time.Time `json:"last_commit,omitzero"`
+	Name        string            `json:"name"`
+	Stream      string            `json:"stream"`
+	State       string            `json:"state"` // running, waiting, standby, halted, stopped
+	Reason      string            `json:"reason,omitempty"`
+	Holder      string            `json:"committed_by,omitempty"` // name of the daemon that commits the source
+	Events      uint64            `json:"events"`
+	Bytes       uint64            `json:"bytes"`
+	Quarantined uint64            `json:"quarantined"`
+	Repeats     uint64            `json:"repeats"`
+	Gaps        uint64            `json:"gaps"`
+	Commits     uint64            `json:"commits"`
+	Conflicts   uint64            `json:"conflicts"`
+	Fenced      uint64            `json:"fenced"` // times that another daemon was first, and what was read was read again
+	Retries     uint64            `json:"retries"`
+	Tables      int               `json:"tables"`
+	MaxTables   int               `json:"max_tables"`
+	Misfits     map[string]uint64 `json:"misfits,omitempty"`      // values that are not, or not only, in their column, by reason
+	Divided     uint64            `json:"divided"`                // batches that could not be written whole
+	Refused     uint64            `json:"refused"`                // events that cannot be written, which are in lake.quarantine
+	Failing     time.Time         `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
+	Committed   uint64            `json:"committed_seq"`
+	Last        uint64            `json:"last_seq"`
+	LastCommit  time.Time         `json:"last_commit,omitzero"`
 	// TimeMisses are events with the time of publishing, by the path at which
 	// something stood that is no time; the empty path: nothing was there.
 	TimeMisses map[string]uint64 `json:"time_misses,omitempty"`

@@ -109,6 +109,12 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		out <- prometheus.MustNewConstMetric(desc("ingest_time_unread_total", "Events with the time of publishing since the start, by the path at which something stood that is no time; none: nothing was there.", "source", "path"),
 			prometheus.CounterValue, float64(n), s.Name, cmp.Or(path, "none"))
 	}
+	for reason, n := range s.Misfits {
+		out <- prometheus.MustNewConstMetric(desc("ingest_misfit_values_total", "Values that are not, or not only, in the column of their path: lakeward tables misfits says which.", "source", "reason"),
+			prometheus.CounterValue, float64(n), s.Name, reason)
+	}
+	gauge(out, desc("ingest_tables", "Tables of events that the source feeds.", l...), float64(s.Tables), s.Name)
+	gauge(out, desc("ingest_tables_max", "Tables that it may feed: ingest.max_tables.", l...), float64(s.MaxTables), s.Name)
 	lag := float64(0)
 	if s.Last > s.Committed {
 		lag = float64(s.Last - s.Committed)

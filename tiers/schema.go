@@ -122,11 +122,24 @@ const (
 	ColEventID    = "event_id"    // message id, or one made of stream and sequence; see ingest/columnar
 	ColUnmapped   = "unmapped"    // JSON of what does not fit a column
 	ColTimeSource = "time_source" // path in the event that its time came from, or "received"
+
+	// ColOwnEventID is what ColEventID is called in a table whose events have a
+	// field event_id of their own.
+	ColOwnEventID = "_event_id"
 )
 
 // ColStreamSubject is the subject of an event's message. A table of events has
 // it from the first message on whose subject the table's name does not tell.
 const ColStreamSubject = "stream_subject"
+
+// EventID is the name of Lakeward's column event_id in a table of events:
+// ColOwnEventID, or ColEventID. An event's own field is never required.
+func (s Schema) EventID() string {
+	if f, ok := find(s.Fields, ColOwnEventID); ok && f.Required {
+		return ColOwnEventID
+	}
+	return ColEventID
+}
 
 // TimeSourceField returns the column that says where an event's time came from,
 // without an id. Tables of events have it; those of bookkeeping do not.

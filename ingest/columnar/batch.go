@@ -66,6 +66,8 @@ type Batch struct {
 	t          parquetfile.Table
 	root       *node
 	leaves     int
+	room       int    // leaves that the event at hand may bring the table to
+	idName     string // of Lakeward's event_id
 
 	time, ingest, seq, id, rest *parquetfile.Column
 	timeFrom                    *parquetfile.Column // time_source; nil: the table has another column of that name
@@ -85,11 +87,13 @@ type Batch struct {
 	stamp   uint64
 	stamps  uint64
 	inList  int
+	limited bool // a column could not be made for the limits
 	vacancy bool // something in the list at hand told no type
 	path    []span
 	paths   []span
 	strays  []strayed
 	strayed [][]byte
+	noted   []noted
 	created []*node
 	timeKey span
 	timeRaw span
@@ -104,6 +108,9 @@ type Batch struct {
 	unread      int    // the place of what was there and is no time; noPlace: nothing was
 	received    bool   // the time is the one of publishing
 	scratch     []byte
+
+	misfits map[string]*tiers.Misfit // by reason and path
+	counted []*tiers.Misfit          // those of the last event
 }
 
 // NewBatch makes an empty batch for a table with the known schema (ids set).
@@ -134,17 +141,19 @@ func NewBatch(known tiers.Schema, o Options) *Batch {
 func (b *Batch) Reset(known tiers.Schema) {
 	old := b.t
 	b.t, b.leaves, b.schema = parquetfile.Table{}, 0, known.ID
-	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace, reserved: b.reserved()}
-	fields := withDeclared(withDeclared(withBase(known.Fields), metadataFields(b.o.Metadata)), b.o.Declared.Fields)
+	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace, reserved: b.metadataNames()}
+	b.misfits, b.counted = map[string]*tiers.Misfit{}, nil
+	b.idName = idName(known, b.o.Declared)
+	fields := withDeclared(withDeclared(withBase(known.Fields, b.idName), metadataFields(b.o.Metadata)), b.o.Declared.Fields)
 	for _, f := range fields {
-		f.Required = f.Required && roleOf(f.Name) != plainKey
+		f.Required = f.Required && b.roleOf(f.Name) != plainKey
 		col := parquetfile.Reuse(f, old.Column(f.Name))
 		b.t.Columns = append(b.t.Columns, col)
-		b.root.adopt(b.newNode(b.root, f, col, true))
+		b.adopt(b.root, b.newNode(b.root, f, col, true))
 	}
 	c := b.t.Column
 	b.time, b.ingest, b.seq = c(tiers.ColTime), c(tiers.ColIngestTime), c(tiers.ColStreamSeq)
-	b.id, b.rest = c(tiers.ColEventID), c(tiers.ColUnmapped)
+	b.id, b.rest = c(b.idName), c(tiers.ColUnmapped)
 	if b.timeFrom = c(tiers.ColTimeSource); b.timeFrom.Kind != tiers.KindString {
 		b.timeFrom = nil
 	}
@@ -154,9 +163,41 @@ func (b *Batch) Reset(known tiers.Schema) {
 	b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, 0
 }
 
-func withBase(fields []tiers.Field) []tiers.Field {
+// idName is what Lakeward's event_id is called: a new table whose events are
+// declared to have one of their own gives its own another name.
+func idName(known, declared tiers.Schema) string {
+	if _, ok := known.Lookup(tiers.ColEventID); !ok {
+		if _, own := declared.Lookup(tiers.ColEventID); own {
+			return tiers.ColOwnEventID
+		}
+	}
+	return known.EventID()
+}
+
+// giveWay gives Lakeward's event_id another name, because the events of this
+// table, which has not been made yet, have one of their own. It reports whether
+// the name is free now.
+func (b *Batch) giveWay() bool {
+	n := b.root.keys[tiers.ColEventID].to
+	if n.id != 0 || b.root.fold[tiers.ColOwnEventID] != nil {
+		return false
+	}
+	b.forget(n)
+	n.aliases = nil
+	delete(b.root.fold, n.name)
+	b.idName = tiers.ColOwnEventID
+	n.name, n.col.Name = b.idName, b.idName
+	b.root.fold[n.name] = n
+	b.addKey(b.root, &key{name: n.name, to: n})
+	return true
+}
+
+func withBase(fields []tiers.Field, idName string) []tiers.Field {
 	out := slices.Clone(fields)
 	for i, f := range tiers.BaseFields() {
+		if f.Name == tiers.ColEventID {
+			f.Name = idName
+		}
 		if !slices.ContainsFunc(out, func(g tiers.Field) bool { return g.Name == f.Name }) {
 			out = slices.Insert(out, min(i, len(out)), f)
 		}
@@ -259,6 +300,9 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 		b.scratch = b.unmapped(b.scratch[:0])
 		b.rest.SetBytes(row, b.scratch)
 	}
+	if b.counted = b.counted[:0]; len(b.noted) > 0 {
+		b.count(ingest)
+	}
 	b.t.N++
 	b.addSeq(m.Seq)
 	b.unweighed += len(event)
@@ -270,8 +314,16 @@ func (b *Batch) begin(event []byte) {
 	b.stamps++
 	b.stamp, b.inList, b.times, b.received = b.stamps, 0, b.times[:0], false
 	b.path, b.paths, b.strays, b.strayed = b.path[:0], b.paths[:0], b.strays[:0], b.strayed[:0]
-	b.created = b.created[:0]
+	b.created, b.noted = b.created[:0], b.noted[:0]
 	b.timeRaw = span{}
+	b.room = b.leaves + eventRoom(b.o.Limits.MaxColumns-b.leaves)
+}
+
+// eventRoom is how many columns one event may add: half of those that are left,
+// so that one wide event does not lock out the fields of all that follow.
+func eventRoom(left int) int {
+	const few = 64
+	return max(left/2, min(left, few))
 }
 
 // decode reads the event into its row and returns its time in microseconds.
@@ -322,6 +374,10 @@ func (b *Batch) DropLast() {
 	}
 	b.undo()
 	b.subject = nil // it may have been made by the event
+	for _, m := range b.counted {
+		m.Values--
+	}
+	b.counted = b.counted[:0]
 	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
 }
 

@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -23,9 +24,8 @@ func (b *Batch) scanned(ok bool) outcome {
 	return refuse
 }
 
-// object reads the members of an object into the struct n. Within a list one
-// member that does not fit makes the whole list a misfit; elsewhere the member
-// goes to unmapped.
+// object reads the members of an object into the struct n. It is no misfit: a
+// member that does not fit goes to a column beside its own, or to unmapped.
 func (b *Batch) object(n *node, slot int) outcome {
 	s := &b.s
 	if !s.enter() {
@@ -103,22 +103,17 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 	if !s.colon() {
 		return refuse
 	}
+	if exact {
+		if k := b.spelled(n, name); k != nil {
+			return b.member(n, k, slot, raw)
+		}
+	}
 	if s.space() == 'n' {
 		return b.scanned(s.literal("null"))
 	}
 	from := s.p
 	b.path = append(b.path, raw)
-	r := misfit
-	again := strays.has(b, name)
-	if !again && exact && nameable(name) && b.room(name) {
-		r = b.fresh(n, slot, string(name), prev)
-	}
-	if r == misfit {
-		if b.inList == 0 {
-			strays.add(b, name)
-		}
-		r = b.stray(from, again)
-	}
+	r := b.unknown(n, slot, name, exact, prev, strays)
 	b.path = b.path[:len(b.path)-1]
 	if r == fits && n == b.root {
 		b.candidate(timePriority(b.timePlace, name), raw, span{from, s.p})
@@ -126,9 +121,36 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 	return r
 }
 
-// room is false when a table with all its columns cannot know the key.
-func (b *Batch) room(name []byte) bool {
-	return b.leaves < b.o.Limits.MaxColumns || bytes.IndexByte(name, '.') >= 0
+// unknown reads the value of a key that has led to no column so far.
+func (b *Batch) unknown(n *node, slot int, name []byte, exact bool, prev ***key, strays *strayKeys) outcome {
+	from := b.s.p
+	reason := tiers.MisfitName
+	switch {
+	case strays.has(b, name):
+		return b.stray(from, tiers.MisfitRepeated)
+	case !exact || !nameable(name):
+	case !b.roomFor(name):
+		reason = tiers.MisfitLimit
+	default:
+		b.limited = false
+		r := b.fresh(n, slot, string(name), prev)
+		if r != misfit && r != vacant {
+			return r
+		}
+		if _, is := b.kindHere(); r == vacant || is == misfit { // a number beyond all doubles
+			reason = tiers.MisfitType
+		}
+		if b.limited {
+			reason = tiers.MisfitLimit
+		}
+	}
+	strays.add(b, name)
+	return b.stray(from, reason)
+}
+
+// roomFor is false when a table with all its columns cannot know the key.
+func (b *Batch) roomFor(name []byte) bool {
+	return b.leaves < b.room || bytes.IndexByte(name, '.') >= 0
 }
 
 // member reads the value of a key that has a column.
@@ -161,29 +183,95 @@ func (b *Batch) member(n *node, k *key, slot int, raw span) outcome {
 	return r
 }
 
-// into reads a value into a key's column, or strays.
+// into reads a value into a key's column, or beside it.
 func (b *Batch) into(k *key, slot int, c byte, from int) outcome {
 	if k.to.seen == b.stamp {
-		return b.stray(from, true)
+		return b.stray(from, tiers.MisfitRepeated)
 	}
 	k.to.seen = b.stamp
-	nesting := b.s.nesting
+	before, nesting := b.moment(), b.s.nesting
 	r := b.value(k.to, slot, c)
+	if r == misfit || r == vacant {
+		b.backTo(before)
+		b.s.p, b.s.nesting = from, nesting
+		return b.aside(k, slot, from)
+	}
 	if r == fits {
-		for _, n := range k.via {
-			n.col.SetStruct(slot)
+		k.reach(slot)
+		if k.aside {
+			b.note(tiers.MisfitBeside, k.to)
 		}
-		return fits
 	}
-	if r == refuse {
-		return refuse
-	}
-	b.s.nesting = nesting
-	return b.stray(from, false)
+	return r
 }
 
-// special reads a member at the top that may be the event's time, or has a
-// name that belongs to Lakeward.
+// reach makes the structs on the way to a key's column present.
+func (k *key) reach(slot int) {
+	for _, n := range k.via {
+		n.col.SetStruct(slot)
+	}
+}
+
+// aside reads the value at from, which does not fit the key's column, into the
+// one beside it for values of its kind, or keeps it for unmapped.
+func (b *Batch) aside(k *key, slot, from int) outcome {
+	before, nesting := b.moment(), b.s.nesting
+	b.limited = false
+	r := b.sideways(k.to, slot, k.role == baseKey)
+	switch r {
+	case refuse:
+		return refuse
+	case fits:
+		k.reach(slot)
+		return fits
+	}
+	b.backTo(before)
+	b.s.nesting = nesting
+	reason := tiers.MisfitType
+	if b.limited {
+		reason = tiers.MisfitLimit
+	}
+	return b.stray(from, reason)
+}
+
+// sideways reads the value at hand into the column beside of. reserved: it is
+// no value of of, whatever its type.
+func (b *Batch) sideways(of *node, slot int, reserved bool) outcome {
+	kind, r := b.kindHere()
+	if r != fits {
+		return r
+	}
+	if kind == of.col.Kind && kind != tiers.KindList && !reserved {
+		return misfit
+	}
+	n := b.besideFor(of, kind)
+	if n == nil || n.seen == b.stamp {
+		return misfit
+	}
+	n.seen = b.stamp
+	b.note(tiers.MisfitBeside, n)
+	r = b.value(n, slot, b.s.buf[b.s.p])
+	if r == fits && n.blank() {
+		r = vacant
+	}
+	return r
+}
+
+// beside reads the value of a key at the top that was passed over before, and
+// is not its column's after all.
+func (b *Batch) beside(name, value span) outcome {
+	end := b.s.p
+	b.s.p = value.from
+	b.path = append(b.path, name)
+	r := b.aside(b.root.keys[tiers.ColTime], b.t.N, value.from)
+	b.path = b.path[:len(b.path)-1]
+	b.s.p = end
+	return r
+}
+
+// special reads a member whose key is more than a column's name: it may be the
+// event's time, have a name that belongs to Lakeward, or be spelled otherwise
+// than the column.
 func (b *Batch) special(k *key, slot int, raw span) outcome {
 	s := &b.s
 	from := s.p
@@ -191,7 +279,7 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 	var r outcome
 	switch {
 	case k.role != plainKey && k.to.seen == b.stamp:
-		r = b.stray(from, true)
+		r = b.stray(from, tiers.MisfitRepeated)
 	case k.role == timeKey:
 		// Whether it is the time is known at the end of the event.
 		k.to.seen = b.stamp
@@ -199,9 +287,11 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 		b.timeRaw, b.timeKey = v, raw
 		r = b.scanned(ok)
 	case k.role == baseKey:
-		k.to.seen = b.stamp
-		r = b.stray(from, false)
+		r = b.reserved(k, slot, from)
 	default:
+		if k.role == caseKey {
+			b.note(tiers.MisfitCase, k.to)
+		}
 		r = b.into(k, slot, s.buf[from], from)
 	}
 	b.path = b.path[:len(b.path)-1]
@@ -211,44 +301,64 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 	return r
 }
 
+// reserved reads a member whose name is that of a column of Lakeward's own.
+func (b *Batch) reserved(k *key, slot, from int) outcome {
+	if k.to.col == b.id && k.name != tiers.ColOwnEventID && b.giveWay() {
+		var none *key
+		prev := &none
+		r := b.fresh(b.root, slot, k.name, &prev)
+		if r != misfit && r != vacant {
+			return r
+		}
+		return b.stray(from, tiers.MisfitType)
+	}
+	k.to.seen = b.stamp
+	return b.aside(k, slot, from)
+}
+
 // fresh reads a value for which there is no column yet, and makes the column.
+// After a misfit, or if nothing in it tells a type, it stays unread.
 func (b *Batch) fresh(n *node, slot int, name string, prev ***key) outcome {
 	s := &b.s
-	created, strays, paths := len(b.created), len(b.strays), len(b.paths)
-	from, nesting := s.p, s.nesting
+	before, from, nesting := b.moment(), s.p, s.nesting
 	kind, r := b.kindHere()
 	if r != fits {
 		return r
 	}
 	k := b.grow(n, name, kind)
-	if k != nil && k.to.seen != b.stamp {
+	switch {
+	case k == nil:
+		r = misfit
+	case len(b.created) == before.created:
+		k.link(prev) // a path with dots to a column that is there
+		return b.into(k, slot, s.buf[from], from)
+	default:
 		k.to.seen = b.stamp
 		r = b.value(k.to, slot, s.buf[from])
 		if r == fits && k.to.blank() {
 			r = vacant
 		}
-	} else {
-		r = misfit
 	}
-	if r != fits {
-		b.uncreate(created)
-		b.strays, b.paths = b.strays[:strays], b.paths[:paths]
-		if r == vacant && b.inList > 0 {
-			b.vacancy = true
-			return fits
-		}
+	if r == misfit || r == vacant {
+		b.vacancy = b.vacancy || r == vacant && b.inList > 0
+		b.backTo(before)
 		s.p, s.nesting = from, nesting
-		if r == vacant {
-			r = misfit
-		}
 		return r
 	}
-	for _, m := range k.via {
-		m.col.SetStruct(slot)
+	if r == fits {
+		if k.aside {
+			b.note(tiers.MisfitBeside, k.to)
+		}
+		k.reach(slot)
+		k.link(prev)
 	}
+	return r
+}
+
+// link makes k the key that is expected after the one at prev.
+func (k *key) link(prev ***key) {
 	k.next, **prev = **prev, k
 	*prev = &k.next
-	return fits
 }
 
 // kindHere infers the type of the value at p, which stays there.
@@ -272,10 +382,10 @@ func (b *Batch) kindHere() (tiers.Kind, outcome) {
 		return 0, refuse
 	case n.isLong:
 		return tiers.KindLong, fits
-	case n.exact:
-		return tiers.KindDouble, fits
+	case n.huge:
+		return 0, misfit
 	}
-	return 0, misfit
+	return tiers.KindDouble, fits
 }
 
 // value reads the value at p, which begins with c, into the column of n. After
@@ -331,51 +441,53 @@ func (b *Batch) numeric(n *node, slot int, c byte) outcome {
 	if !ok {
 		return refuse
 	}
-	if n.col.Kind == tiers.KindLong {
-		if v.isLong {
-			n.col.SetInt(slot, v.long)
-			return fits
-		}
-		if !v.exact {
+	switch {
+	case v.isLong && n.col.Kind == tiers.KindLong:
+		n.col.SetInt(slot, v.long)
+		return fits
+	case v.huge:
+		return misfit
+	case n.col.Kind == tiers.KindLong && (n.known || !n.col.Widen()):
+		whole := int64(v.double)
+		if !v.exact || float64(whole) != v.double || whole <= -1<<53 || whole >= 1<<53 {
 			return misfit
 		}
-		if !n.known && n.col.Widen() {
-			n.col.SetDouble(slot, v.double)
-			return fits
+		n.col.SetInt(slot, whole)
+		if whole == 0 && math.Signbit(v.double) {
+			b.digits(v)
 		}
-		if whole := int64(v.double); float64(whole) == v.double && whole != 0 && whole > -1<<53 && whole < 1<<53 {
-			n.col.SetInt(slot, whole)
-			return fits
-		}
-		return misfit
-	}
-	if !v.exact {
-		return misfit
+		return fits
 	}
 	n.col.SetDouble(slot, v.double)
+	if !v.exact {
+		b.digits(v)
+	}
 	return fits
 }
 
-// list reads an array. The outermost list takes everything back if a value
-// within does not fit.
+// digits keeps the text of a number that the column holds only nearly.
+func (b *Batch) digits(v number) { b.strayAt(b.path, v.raw, tiers.MisfitDigits) }
+
+// list reads an array. What does not fit in it is null in its place, and in
+// unmapped; if nothing in it fits, it is a misfit as a whole.
 func (b *Batch) list(n *node, slot int) outcome {
+	from, nesting, before := b.s.p, b.s.nesting, b.moment()
+	var r outcome
 	if b.inList > 0 {
-		return b.elements(n, slot)
+		r = b.elements(n, slot)
+	} else {
+		r = b.outermost(n, slot)
 	}
-	from, nesting, created := b.s.p, b.s.nesting, len(b.created)
-	r := b.outermost(n, slot)
-	if r == fits && b.vacancy && len(b.created) > created {
+	if b.inList == 0 && r == fits && b.vacancy && len(b.created) > before.created {
 		// What told nothing at first may be known by what followed.
 		b.s.p, b.s.nesting = from, nesting
+		b.strays, b.paths, b.noted = b.strays[:before.strays], b.paths[:before.paths], b.noted[:before.noted]
 		n.col.Truncate(slot)
 		r = b.outermost(n, slot)
 	}
-	switch {
-	case r == misfit || r == vacant:
-		b.uncreate(created)
+	if r == misfit || r == vacant {
+		b.backTo(before)
 		n.col.Truncate(slot)
-	case r == fits && b.vacancy:
-		b.strayAt(b.path, span{from, b.s.p}, false)
 	}
 	return r
 }
@@ -393,20 +505,28 @@ func (b *Batch) elements(n *node, slot int) outcome {
 	if !s.enter() {
 		return refuse
 	}
-	first, count := n.col.BeginList(slot), 0
+	first, count, good, bad := n.col.BeginList(slot), 0, 0, 0
 	more := s.space() != ']'
 	if !more {
 		s.leave()
 	}
+	b.path = append(b.path, span{})
 	for more {
+		b.path[len(b.path)-1] = span{elementAt, count}
 		var r outcome
-		if c := s.space(); c == 'n' {
+		c := s.space()
+		if c == 'n' {
 			r = b.scanned(s.literal("null"))
 		} else {
 			r = b.element(n, first+count, c)
 		}
-		if r != fits {
+		switch {
+		case r == refuse:
 			return r
+		case r == misfit:
+			bad++
+		case r == fits && c != 'n':
+			good++
 		}
 		count++
 		var ok bool
@@ -414,21 +534,48 @@ func (b *Batch) elements(n *node, slot int) outcome {
 			return refuse
 		}
 	}
+	b.path = b.path[:len(b.path)-1]
 	n.col.EndList(count)
-	if n.elem == nil {
+	switch {
+	case good == 0 && bad > 0:
+		return misfit
+	case n.elem == nil:
 		return vacant
 	}
 	return fits
 }
 
+// element reads one element of the list n. A misfit is in unmapped then.
 func (b *Batch) element(n *node, slot int, c byte) outcome {
-	created := len(b.created)
+	before, from, nesting := b.moment(), b.s.p, b.s.nesting
+	b.limited = false
+	r := b.elementValue(n, slot, c)
+	if r == fits || r == refuse {
+		return r
+	}
+	b.backTo(before)
+	if n.elem != nil {
+		n.elem.col.Truncate(slot)
+	}
+	b.vacancy = b.vacancy || r == vacant
+	reason := tiers.MisfitType
+	if b.limited {
+		reason = tiers.MisfitLimit
+	}
+	b.s.nesting = nesting
+	if b.stray(from, reason) == refuse {
+		return refuse
+	}
+	return r
+}
+
+func (b *Batch) elementValue(n *node, slot int, c byte) outcome {
 	if n.elem == nil {
 		kind, r := b.kindHere()
 		if r != fits {
 			return r
 		}
-		if b.create(n, "element", kind) == nil {
+		if b.create(n, tiers.Field{Name: "element", Type: tiers.Type{Kind: kind}}) == nil {
 			return misfit
 		}
 	}
@@ -437,10 +584,8 @@ func (b *Batch) element(n *node, slot int, c byte) outcome {
 	b.stamp = b.stamps
 	r := b.value(n.elem, slot, c)
 	b.stamp = outer
-	if r == vacant || (r == fits && n.elem.blank()) {
-		b.uncreate(created)
-		b.vacancy = true
-		return fits
+	if r == fits && n.elem.blank() {
+		r = vacant
 	}
 	return r
 }
@@ -449,15 +594,12 @@ func (b *Batch) element(n *node, slot int, c byte) outcome {
 func (n *node) blank() bool { return n.keys != nil && len(n.members) == 0 }
 
 // stray keeps the value that begins at from for unmapped.
-func (b *Batch) stray(from int, again bool) outcome {
-	if b.inList > 0 {
-		return misfit
-	}
+func (b *Batch) stray(from int, reason tiers.MisfitReason) outcome {
 	b.s.p = from
 	v, ok := b.s.skip()
 	if !ok {
 		return refuse
 	}
-	b.strayAt(b.path, v, again)
+	b.strayAt(b.path, v, reason)
 	return fits
 }

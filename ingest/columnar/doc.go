@@ -8,16 +8,20 @@
 //     boolean, long, double, string, struct or list. Null is no value and makes
 //     no column. A long that is not yet in the table's schema becomes a double
 //     when a fraction comes.
+//   - A value of another type than its column goes to the column beside it,
+//     which is named after the kind of value (tiers.Beside): n_text beside n.
+//     Names that differ only in case are one column, that of the first.
+//   - A number that a double does not hold is in the column as the nearest one,
+//     and as text in unmapped.
 //   - A key with dots is a path: "id.orig_h" is the member orig_h of the struct
 //     id, as if it had been written so. No column has a dot in its name.
 //   - What fits no column goes to the column unmapped, one JSON object in which
-//     each value has its own path and its exact text: another type than the
-//     column's, numbers that 64 bits do not hold (a double holds what it prints
-//     as, in its shortest form or with up to 17 digits), text that is not
-//     Unicode (half a surrogate pair), keys that differ from a column only in
-//     case, that are empty, longer than 255 bytes or hold control characters,
-//     empty objects and arrays of a type that is not known yet, and what is
-//     beyond the limits. A list is taken whole or goes to unmapped whole.
+//     each value has its own path and its exact text: numbers beyond all
+//     doubles, text that is not Unicode (half a surrogate pair), keys that are
+//     empty, longer than 255 bytes or hold control characters, empty objects and
+//     arrays of a type that is not known yet, and what is beyond the limits. An
+//     element that does not fit its list is null there, and in unmapped at its
+//     index; a list in which nothing fits goes beside its column.
 //   - The first value of a repeated key counts. Later ones stand in unmapped, in
 //     the same object, as "$repeated": [{"key": value}, ...].
 //   - The event's time becomes the column time, and where it stood, or
@@ -26,7 +30,9 @@
 //     an offset from UTC, or finer than a microsecond. Any other key that gives
 //     the time is a column as well.
 //   - Keys named as columns of Lakeward's own, and a "time" that is not the
-//     event's time, go to unmapped.
+//     event's time, have a column beside those. A table that is not made yet
+//     leaves event_id to the events, and calls its own _event_id.
+//   - One event adds at most half of the columns that a table has left.
 //
 // Refused with a *Reject, for the quarantine: what is not one JSON object in
 // valid UTF-8, is too large, nested deeper than 1,000 levels, or has a time

@@ -76,8 +76,8 @@ func (b *Batch) bindMetadata() {
 	}
 }
 
-// reserved are the names at the top that belong to metadata.
-func (b *Batch) reserved() map[string]bool {
+// metadataNames are the names at the top that belong to metadata.
+func (b *Batch) metadataNames() map[string]bool {
 	names := map[string]bool{}
 	for _, f := range metadataFields(b.o.Metadata) {
 		names[f.Name] = true
@@ -115,7 +115,7 @@ func (b *Batch) setMetadata(row int, m Meta) {
 func (b *Batch) defaultSubject() bool {
 	if b.subject == nil {
 		if b.subject = b.t.Column(tiers.ColStreamSubject); b.subject == nil {
-			n := b.add(b.root, tiers.ColStreamSubject, tiers.KindString)
+			n := b.add(b.root, tiers.Field{Name: tiers.ColStreamSubject, Type: tiers.Type{Kind: tiers.KindString}})
 			n.doc = "subject of the message"
 			b.subject = n.col
 		}

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -28,16 +29,20 @@ type node struct {
 	fold    map[string]*node // members by their name in lower case
 	first   *key             // the key that an object began with last
 	elem    *node            // of a list
-	aliases []alias          // the paths with dots that lead here
+	aliases []alias          // the other ways to spell it
 	// Of the top level alone: the places of the usual names of time, and the
 	// names that belong to metadata.
 	places   map[string]uint8
 	reserved map[string]bool
+
+	beside *[tiers.KindList + 1]*node // the columns for what does not fit, by kind; nil: none yet
+	of     *node                      // the column that it stands beside; nil: it has keys of its own
+	made   tiers.Kind                 // its kind in of.beside
 }
 
 const noToken = "\x00"
 
-// alias is a key with dots in the struct at.
+// alias is a key in the struct at: with dots, or spelled in other case.
 type alias struct {
 	at   *node
 	name string
@@ -48,7 +53,9 @@ type key struct {
 	name string
 	to   *node
 	via  []*node // the structs on the way, for a path
-	next *key    // the key that followed last time
+
+	aside bool // one of them stands beside the column that a part of the path names
+	next  *key // the key that followed last time
 	// token is the name in quotes, as JSON has it; one byte that no JSON has if
 	// it would need an escape, or if the key leads nowhere any more.
 	token string
@@ -63,6 +70,7 @@ const (
 	plainKey role = iota
 	timeKey       // "time", the column
 	baseKey       // a name that belongs to Lakeward
+	caseKey       // of a column that is spelled otherwise
 )
 
 func (b *Batch) newNode(up *node, f tiers.Field, col *parquetfile.Column, known bool) *node {
@@ -71,7 +79,7 @@ func (b *Batch) newNode(up *node, f tiers.Field, col *parquetfile.Column, known 
 	case tiers.KindStruct:
 		n.keys, n.fold = map[string]*key{}, map[string]*node{}
 		for i, m := range f.Type.Fields {
-			n.adopt(b.newNode(n, m, col.Children[i], known))
+			b.adopt(n, b.newNode(n, m, col.Children[i], known))
 		}
 	case tiers.KindList:
 		if f.Type.Elem != nil {
@@ -92,20 +100,33 @@ func depthBelow(up *node, kind tiers.Kind) int {
 	return up.depth + 1
 }
 
-// adopt makes m the last member.
-func (n *node) adopt(m *node) *key {
+// adopt makes m the last member of n. One that stands beside another has no key.
+func (b *Batch) adopt(n, m *node) {
 	n.members = append(n.members, m)
 	n.fold[strings.ToLower(m.name)] = m
-	return n.addKey(&key{name: m.name, to: m})
+	if name, kind, ok := tiers.BesideOf(tiers.Field{Name: m.name, Doc: m.doc}); ok {
+		if of := n.keys[name]; of != nil && len(of.via) == 0 && of.to.name == name {
+			m.standBeside(of.to, kind)
+			return
+		}
+	}
+	b.addKey(n, &key{name: m.name, to: m})
 }
 
-func (n *node) addKey(k *key) *key {
+func (n *node) standBeside(of *node, kind tiers.Kind) {
+	if of.beside == nil {
+		of.beside = new([tiers.KindList + 1]*node)
+	}
+	of.beside[kind], n.of, n.made = n, of, kind
+}
+
+func (b *Batch) addKey(n *node, k *key) *key {
 	if k.token = `"` + k.name + `"`; strings.ContainsAny(k.name, "\"\\") {
 		k.token = noToken
 	}
 	if n.up == nil {
 		k.prio = timePriority(n.places, []byte(k.name))
-		if k.role = roleOf(k.name); n.reserved[k.name] {
+		if k.role = b.roleOf(k.name); n.reserved[k.name] {
 			k.role = baseKey
 		}
 	}
@@ -113,28 +134,74 @@ func (n *node) addKey(k *key) *key {
 	return k
 }
 
-func roleOf(name string) role {
+// spelled is a new key for the member of n whose name differs from it in case
+// alone; nil if there is none.
+func (b *Batch) spelled(n *node, name []byte) *key {
+	if bytes.IndexByte(name, '.') >= 0 {
+		return nil
+	}
+	b.scratch = appendLower(b.scratch[:0], name)
+	to := n.fold[string(b.scratch)]
+	if to == nil || to.of != nil || n.keys[string(name)] != nil {
+		return nil
+	}
+	k := b.addKey(n, &key{name: string(name), to: to})
+	if n.up == nil {
+		k.role = b.roleOf(to.name)
+	}
+	if k.role == plainKey {
+		k.role = caseKey
+	}
+	to.aliases = append(to.aliases, alias{n, k.name})
+	return k
+}
+
+func appendLower(dst, name []byte) []byte {
+	for _, c := range name {
+		if c >= utf8.RuneSelf {
+			return append(dst[:0], strings.ToLower(string(name))...)
+		}
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func (b *Batch) roleOf(name string) role {
 	switch name {
 	case tiers.ColTime:
 		return timeKey
-	case tiers.ColIngestTime, tiers.ColStreamSeq, tiers.ColEventID, tiers.ColUnmapped, tiers.ColTimeSource, tiers.ColStreamSubject:
+	case tiers.ColIngestTime, tiers.ColStreamSeq, b.idName, tiers.ColUnmapped, tiers.ColTimeSource, tiers.ColStreamSubject:
 		return baseKey
 	}
 	return plainKey
 }
 
+// path is where the column is, with dots.
+func (n *node) path() string {
+	switch {
+	case n.up == nil || n.up.up == nil && n.up.keys != nil:
+		return n.name
+	case n.up.keys == nil: // the element of a list
+		return n.up.path() + "[]"
+	}
+	return n.up.path() + "." + n.name
+}
+
 // create adds a column below up (nil: the element of the list up). It returns
 // nil if that is beyond the limits.
-func (b *Batch) create(up *node, name string, kind tiers.Kind) *node {
-	if depthBelow(up, kind) > b.o.Limits.MaxDepth || b.leaves >= b.o.Limits.MaxColumns {
+func (b *Batch) create(up *node, f tiers.Field) *node {
+	if depthBelow(up, f.Type.Kind) > b.o.Limits.MaxDepth || b.leaves >= b.room {
+		b.limited = true
 		return nil
 	}
-	return b.add(up, name, kind)
+	return b.add(up, f)
 }
 
 // add is create whatever the limits.
-func (b *Batch) add(up *node, name string, kind tiers.Kind) *node {
-	f := tiers.Field{Name: name, Type: tiers.Type{Kind: kind}}
+func (b *Batch) add(up *node, f tiers.Field) *node {
 	col := parquetfile.NewColumn(f)
 	n := b.newNode(up, f, col, false)
 	switch {
@@ -142,10 +209,10 @@ func (b *Batch) add(up *node, name string, kind tiers.Kind) *node {
 		up.elem, up.col.Children = n, []*parquetfile.Column{col}
 	case up == b.root:
 		b.t.Columns = append(b.t.Columns, col)
-		up.adopt(n)
+		b.adopt(up, n)
 	default:
 		up.col.Children = append(up.col.Children, col)
-		up.adopt(n)
+		b.adopt(up, n)
 	}
 	b.created = append(b.created, n)
 	return n
@@ -170,9 +237,28 @@ func (b *Batch) uncreate(keep int) {
 			up.col.Children = up.col.Children[:len(up.col.Children)-1]
 		}
 		delete(up.fold, strings.ToLower(n.name))
+		if n.of != nil {
+			n.of.beside[n.made] = nil
+		}
 		b.forget(n)
 	}
 	b.created = b.created[:keep]
+}
+
+// besideFor is the column beside n for values of the kind, made if it is
+// missing; nil if there can be none.
+func (b *Batch) besideFor(n *node, kind tiers.Kind) *node {
+	if n.up.keys == nil || n.of != nil {
+		return nil // an element has no name, and one step aside is enough
+	}
+	if n.beside != nil && n.beside[kind] != nil {
+		return n.beside[kind]
+	}
+	f := tiers.Beside(n.name, kind)
+	if len(f.Name) > maxName || n.up.fold[strings.ToLower(f.Name)] != nil {
+		return nil
+	}
+	return b.create(n.up, f)
 }
 
 // forget drops every key that leads to n. What follows which key is a guess
@@ -191,10 +277,11 @@ func (b *Batch) forget(n *node) {
 }
 
 // grow makes what a key that is new to the object n stands for: a column of
-// the given kind, below the structs that the dots in its name ask for. It
-// returns nil if a part of the name is taken by another column, differs from
-// one only in case, or is beyond the limits; the caller then takes back what
-// was made. A key with dots is a path, so no column has a dot in its name.
+// the given kind, below the structs that the dots in its name ask for. Where a
+// part of the name is a column that is no struct, the struct stands beside it.
+// It returns nil if that is beyond the limits, or if the name belongs to a
+// column beside another; the caller then takes back what was made. A key with
+// dots is a path, so no column has a dot in its name.
 func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 	k := &key{name: name}
 	at := n
@@ -204,19 +291,16 @@ func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 		if part == "" || part == repeatedName || at == b.root && (at.reserved[part] || part == tiers.ColStreamSubject) {
 			return nil
 		}
-		var next *node
-		if have := at.keys[part]; have != nil && len(have.via) == 0 {
-			next = have.to
-		} else if have != nil || at.fold[strings.ToLower(part)] != nil {
-			return nil
-		}
+		next := at.fold[strings.ToLower(part)]
 		switch {
 		case next == nil && more:
-			next = b.create(at, part, tiers.KindStruct)
+			next = b.create(at, tiers.Field{Name: part, Type: tiers.Type{Kind: tiers.KindStruct}})
 		case next == nil:
-			next = b.create(at, part, kind)
-		case at == b.root && roleOf(part) != plainKey, more && next.keys == nil:
+			next = b.create(at, tiers.Field{Name: part, Type: tiers.Type{Kind: kind}})
+		case next.of != nil, !more && at == b.root && b.roleOf(next.name) != plainKey:
 			return nil
+		case more && next.keys == nil:
+			next, k.aside = b.besideFor(next, tiers.KindStruct), true
 		}
 		if next == nil {
 			return nil
@@ -230,7 +314,7 @@ func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 		return n.keys[name]
 	}
 	k.to.aliases = append(k.to.aliases, alias{n, name})
-	return n.addKey(k)
+	return b.addKey(n, k)
 }
 
 // nameable reports whether a key can be a column's name.

@@ -14,6 +14,7 @@ type number struct {
 	double float64
 	isLong bool // an integer of 64 bits
 	exact  bool // double is the number itself, or prints as the token
+	huge   bool // beyond the range of doubles
 }
 
 // number reads one. Only numbers without fraction, exponent and minus zero are
@@ -105,6 +106,7 @@ func (s *scanner) float(n *number) {
 	token := unsafe.String(&raw[0], len(raw)) // not kept
 	v, err := strconv.ParseFloat(token, 64)
 	if err != nil || math.IsInf(v, 0) {
+		n.huge = true
 		return
 	}
 	n.double = v

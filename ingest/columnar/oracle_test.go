@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // The oracle flattens an event, with encoding/json, to lines "path=value", and
@@ -40,7 +39,7 @@ func (f *flat) walk(t testing.TB, d *json.Decoder, path string, unmapped bool) {
 		}
 		n := 0
 		for ; d.More(); n++ {
-			f.walk(t, d, path+sep+"["+strconv.Itoa(n)+"]", false)
+			f.walk(t, d, path+sep+"["+strconv.Itoa(n)+"]", unmapped)
 		}
 		d.Token()
 		f.add(path, "#"+strconv.Itoa(n))
@@ -70,7 +69,11 @@ func (f *flat) walkObject(t testing.TB, d *json.Decoder, path string, unmapped b
 			for d.More() {
 				d.Token()
 				again, _ := d.Token()
+				from := len(f.lines)
 				f.walk(t, d, path+sep+strings.ReplaceAll(again.(string), ".", sep), false)
+				for i := from; i < len(f.lines); i++ {
+					f.lines[i] = repetition + f.lines[i]
+				}
 				d.Token()
 			}
 			d.Token()
@@ -104,6 +107,9 @@ func canonical(num string) string {
 	return digits + "e" + strconv.Itoa(exp)
 }
 
+// repetition marks a line of unmapped that is not the first of its path.
+const repetition = "\x00"
+
 func flatten(t testing.TB, js []byte, unmapped bool) []string {
 	d := json.NewDecoder(bytes.NewReader(js))
 	d.UseNumber()
@@ -112,15 +118,25 @@ func flatten(t testing.TB, js []byte, unmapped bool) []string {
 	return f.lines
 }
 
-func (f *flat) column(c *parquetfile.Column, slot int, path string) {
+// member flattens a column under the name that its values had.
+func (f *flat) member(n *node, slot int, path string) {
+	name := n.name
+	if n.of != nil {
+		name = n.of.name
+	}
+	f.column(n, slot, path+sep+strings.ReplaceAll(name, ".", sep))
+}
+
+func (f *flat) column(n *node, slot int, path string) {
+	c := n.col
 	if !c.Has(slot) {
 		return
 	}
 	switch c.Kind {
 	case tiers.KindStruct:
 		before := len(f.lines)
-		for _, m := range c.Children {
-			f.column(m, slot, path+sep+m.Name)
+		for _, m := range n.members {
+			f.member(m, slot, path)
 		}
 		if len(f.lines) == before {
 			f.add(path, "{}")
@@ -128,7 +144,7 @@ func (f *flat) column(c *parquetfile.Column, slot int, path string) {
 	case tiers.KindList:
 		from, to := c.List(slot)
 		for e := from; e < to; e++ {
-			f.column(c.Elem(), e, path+sep+"["+strconv.Itoa(e-from)+"]")
+			f.column(n.elem, e, path+sep+"["+strconv.Itoa(e-from)+"]")
 		}
 		f.add(path, "#"+strconv.Itoa(to-from))
 	case tiers.KindLong:
@@ -149,9 +165,9 @@ func checkRow(t testing.TB, b *Batch, row int, event []byte) {
 	t.Helper()
 	want := flatten(t, event, false)
 	var f flat
-	for _, c := range b.t.Columns {
-		if roleOf(c.Name) == plainKey {
-			f.column(c, row, sep+c.Name)
+	for _, n := range b.root.members {
+		if n.of != nil || b.roleOf(n.name) == plainKey {
+			f.member(n, row, "")
 		}
 	}
 	if b.rest.Has(row) {
@@ -163,9 +179,22 @@ func checkRow(t testing.TB, b *Batch, row int, event []byte) {
 		if !json.Valid(b.rest.Bytes(row)) {
 			t.Fatalf("unmapped is not JSON: %s", b.rest.Bytes(row))
 		}
-		f.lines = append(f.lines, flatten(t, b.rest.Bytes(row), true)...)
+		for i, l := range f.lines {
+			f.lines[i] = lowerPath(l)
+		}
+		var unmapped []string
+		for _, l := range flatten(t, b.rest.Bytes(row), true) {
+			unmapped = f.rest(unmapped, lowerPath(l))
+		}
+		f.lines = append(f.lines, unmapped...)
 	}
 	got := f.lines
+	for i := range got {
+		got[i] = lowerPath(got[i])
+	}
+	for i := range want {
+		want[i] = lowerPath(want[i])
+	}
 	want = dropTime(t, b, row, want, got)
 	empties := func(l string) bool { return strings.HasSuffix(l, "={}") }
 	for _, l := range want {
@@ -180,7 +209,6 @@ func checkRow(t testing.TB, b *Batch, row int, event []byte) {
 	got, want = slices.DeleteFunc(got, empties), slices.DeleteFunc(want, empties)
 	slices.Sort(got)
 	slices.Sort(want)
-	got, want = onceInLists(got), onceInLists(want)
 	if !slices.Equal(got, want) {
 		t.Fatalf("event %s\n has %q\n row has %q\n unmapped %s", event, want, got, b.rest.Bytes(row))
 	}
@@ -203,14 +231,32 @@ func dropTime(t testing.TB, b *Batch, row int, want, got []string) []string {
 	return want
 }
 
-// onceInLists lets a list stand in its column and in unmapped.
-func onceInLists(lines []string) []string {
-	var out []string
-	for _, l := range lines {
-		inList := strings.Contains(l, sep+"[") || strings.Contains(l, "=#")
-		if !inList || len(out) == 0 || out[len(out)-1] != l {
-			out = append(out, l)
+// rest adds a line of unmapped to out, where f has those of the columns. The length of a list says nothing new where the
+// list has a column, and the exact text of a number stands for the nearest double.
+func (f *flat) rest(out []string, line string) []string {
+	line, again := strings.CutPrefix(line, repetition)
+	path, value, _ := strings.Cut(line, "=")
+	length := func(l string) bool { return strings.HasPrefix(l, path+"=#") }
+	if !again && strings.HasPrefix(value, "#") && slices.ContainsFunc(f.lines, length) {
+		return out
+	}
+	if text, ok := strings.CutPrefix(value, "n:"); ok && !again {
+		digits, neg := strings.CutPrefix(text, "-")
+		v, _ := strconv.ParseFloat("0."+digits, 64)
+		if neg {
+			v = -v
+		}
+		near := path + "=n:" + canonical(strconv.FormatFloat(v, 'e', -1, 64))
+		i := slices.IndexFunc(f.lines, func(l string) bool { return l == near || v == 0 && l == path+"=n:0" })
+		if i >= 0 {
+			f.lines = slices.Delete(f.lines, i, i+1)
 		}
 	}
-	return out
+	return append(out, line)
+}
+
+// lowerPath makes keys equal that differ only in case.
+func lowerPath(line string) string {
+	path, value, _ := strings.Cut(line, "=")
+	return strings.ToLower(path) + "=" + value
 }

@@ -74,8 +74,14 @@ func (b *Batch) eventTime(m Meta, ingest time.Time) (micros int64, reason string
 		return 0, reason
 	}
 	usedTime := from.to > 0 && from == b.timeRaw
-	if b.timeRaw.to > 0 && (!usedTime || !at.whole) {
-		b.strayAt([]span{b.timeKey}, b.timeRaw, false)
+	switch {
+	case b.timeRaw.to == 0:
+	case !usedTime:
+		if b.beside(b.timeKey, b.timeRaw) == refuse {
+			return 0, b.s.fault
+		}
+	case !at.whole:
+		b.strayAt([]span{b.timeKey}, b.timeRaw, "")
 	}
 	if from.to > 0 {
 		return at.micros, ""
@@ -489,10 +495,7 @@ func (b *Batch) declared(n *node, slot int, c byte) outcome {
 			return misfit
 		}
 		if !at.whole {
-			if b.inList > 0 {
-				return misfit
-			}
-			b.strayAt(b.path, v, false)
+			b.strayAt(b.path, v, tiers.MisfitDigits)
 		}
 		n.col.SetInt(slot, at.micros)
 		return fits

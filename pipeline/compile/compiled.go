@@ -3,6 +3,8 @@ package compile
 import (
 	"fmt"
 	"slices"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // Compiled is a pipeline ready to run. It is immutable.
@@ -27,7 +29,10 @@ func (c *Compiled) Steps() []string { return slices.Clone(c.order) }
 
 // eventID is the select item that carries an event's id, if rows have one.
 func (c *Compiled) eventID(step string) string {
-	if slices.Contains(c.cols[step], "event_id") {
+	if slices.Contains(c.cols[step], tiers.ColOwnEventID) { // event_id is a field of the events then
+		return `"` + tiers.ColOwnEventID + `"::VARCHAR AS event_id`
+	}
+	if slices.Contains(c.cols[step], tiers.ColEventID) {
 		return `"event_id"::VARCHAR AS event_id`
 	}
 	return "NULL::VARCHAR AS event_id"

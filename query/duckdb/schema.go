@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -85,7 +86,48 @@ func tableSelect(v verified, parts []part) (string, error) {
 			return "", fmt.Errorf("table %s: %w", t.Name, err)
 		}
 	}
-	return strings.Join(selects, " UNION ALL "), nil
+	return merged(t.Schema.Fields, strings.Join(selects, " UNION ALL ")), nil
+}
+
+// merged shows the whole numbers of a column and the fractions beside it as one
+// column of doubles: Iceberg lets no long become a double, and who asks for the
+// sum of n wants all of n. Those beside it are a column as well.
+func merged(fields []tiers.Field, sel string) string {
+	var replaced []string
+	for _, f := range fields {
+		if e := mergedField(fields, f, quoteIdent(f.Name)); e != "" {
+			replaced = append(replaced, e+" AS "+quoteIdent(f.Name))
+		}
+	}
+	if len(replaced) == 0 {
+		return sel
+	}
+	return "SELECT * REPLACE (" + strings.Join(replaced, ", ") + ") FROM (" + sel + ")"
+}
+
+// mergedField is the expression of a field that is ref, or has a member that is,
+// beside fractions; empty: there is none.
+func mergedField(siblings []tiers.Field, f tiers.Field, ref string) string {
+	for _, b := range siblings {
+		if tiers.Merged(f, b) {
+			return "coalesce(" + strings.TrimSuffix(ref, quoteIdent(f.Name)) + quoteIdent(b.Name) + ", " + ref + "::DOUBLE)"
+		}
+	}
+	if f.Type.Kind != tiers.KindStruct {
+		return ""
+	}
+	var members []string
+	any := false
+	for _, m := range f.Type.Fields {
+		in := ref + "." + quoteIdent(m.Name)
+		e := mergedField(f.Type.Fields, m, in)
+		any = any || e != ""
+		members = append(members, quoteIdent(m.Name)+" := "+cmp.Or(e, in))
+	}
+	if !any {
+		return ""
+	}
+	return "CASE WHEN " + ref + " IS NOT NULL THEN struct_pack(" + strings.Join(members, ", ") + ") END"
 }
 
 // fieldByID is an entry of read_parquet's schema.
