@@ -51,7 +51,7 @@ func sourceType() strict.Type[Source] {
 			strict.F("path", strict.NonEmpty(), func(t *EventTime) *string { return &t.Path }, "Dotted path of the event's time. Without it: `time`, `timestamp`, `@timestamp` and other usual names, then the time of publishing. The column `time_source` says which it was."),
 			strict.F("format", timeFormat(), func(t *EventTime) *string { return &t.Format }, "`rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, or a layout of Go's package time (`2006-01-02 15:04:05`). Without it: by what the value looks like. A time without an offset is UTC; one without a year is in the year that brings it nearest to when its message was published."),
 		), func(s *S) *EventTime { return &s.Time }, "Where an event's time is."),
-		strict.F("metadata", strict.List(metadataName()), func(s *S) *[]string { return &s.Metadata }, "Columns of what the stream says of a message: `subject`, `sequence`, `published`, and `headers.NAME` for a header, in the struct `headers`. An event's own field of such a name goes to `unmapped`. Without it: the column `stream_subject`, where the subject has more than the table's name tells."),
+		strict.F("metadata", strict.List(metadataName()), func(s *S) *[]string { return &s.Metadata }, "Columns of what the stream says of a message: `subject`, `sequence`, `published`, and `headers.NAME` for a header, in the struct `headers`. An event's own field of such a name is a column beside it, such as `subject_text`. Without it: the column `stream_subject`, where the subject has more than the table's name tells."),
 	)
 }
 
