@@ -94,7 +94,7 @@ func offline(k *core) *backend {
 	v := &verbs{core: k, now: time.Now, active: k.readFolder}
 	v.withSources = func(ctx context.Context, f func([]openedSource) error) error { return offlineSources(ctx, k, f) }
 	v.still = func(_ context.Context, _ string, f func() error) error { return f() }
-	v.verify = func(ctx context.Context) (serve.Report, error) { return verifyOffline(ctx, k) }
+	v.verify = func(ctx context.Context, deep bool) (serve.Report, error) { return verifyOffline(ctx, k, deep) }
 	return &backend{core: k, verbs: v, status: func(ctx context.Context) (serve.Status, error) {
 		return serve.Status{Version: version(), Reasons: []string{"no daemon is running"}, Warehouse: k.cfg.Lake.Warehouse}, nil
 	}}

@@ -121,14 +121,14 @@ func misfitCounts(in map[tiers.MisfitReason]uint64) map[string]uint64 {
 }
 
 // verify proves on the running daemon's streams and lake.
-func (a *app) verify(ctx context.Context) (serve.Report, error) {
-	return verifySources(ctx, a.core, a.conn)
+func (a *app) verify(ctx context.Context, deep bool) (serve.Report, error) {
+	return verifySources(ctx, a.core, a.conn, deep)
 }
 
 // verifyOffline proves on a data directory that no daemon has.
-func verifyOffline(ctx context.Context, k *core) (rep serve.Report, err error) {
+func verifyOffline(ctx context.Context, k *core, deep bool) (rep serve.Report, err error) {
 	err = offlineConn(ctx, k, func(conn *jetstream.Conn) (err error) {
-		rep, err = verifySources(ctx, k, conn)
+		rep, err = verifySources(ctx, k, conn, deep)
 		return err
 	})
 	return rep, err
@@ -182,7 +182,7 @@ func offlineSources(ctx context.Context, k *core, f func([]openedSource) error) 
 	})
 }
 
-func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Report, error) {
+func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool) (serve.Report, error) {
 	var text strings.Builder
 	var all []ingest.VerifyReport
 	ok := true
@@ -191,7 +191,8 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn) (serve.Re
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
-		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject, OpenFile: opener(k), Catalog: k.lake.CheckCatalog})
+		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject,
+			OpenFile: opener(k), Catalog: k.lake.CheckCatalog, Deep: deep})
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}

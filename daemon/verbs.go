@@ -19,7 +19,7 @@ import (
 type verbs struct {
 	*core
 	active func(ctx context.Context) (*pipeline.Generation, error)
-	verify func(ctx context.Context) (serve.Report, error)
+	verify func(ctx context.Context, deep bool) (serve.Report, error)
 	// withSources lends the configured sources, which run if a daemon has them.
 	withSources func(ctx context.Context, f func([]openedSource) error) error
 	// still does f while no source of this process reads or commits. It is an
@@ -72,7 +72,11 @@ func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
 	case "quarantine replay":
 		return v.quarantineReplay(ctx, c)
 	case "lake verify":
-		return v.verify(ctx)
+		deep, err := flagOf(c, argDeep)
+		if err != nil {
+			return serve.Report{}, err
+		}
+		return v.verify(ctx, deep)
 	default:
 		return serve.Report{}, fmt.Errorf("%w: nothing is known of %s %s; the daemon and the command may be of different versions", serve.ErrInvalid, c.Noun, c.Verb)
 	}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -36,6 +37,11 @@ func (d *doubt) ledger(path string, err error) {
 // file notes a data file; bound says later where its messages are.
 func (d *doubt) file(table string, f tiers.DataFile, err error) {
 	d.files = append(d.files, DamagedFile{Table: table, Path: f.Path, Rows: f.Rows, Reason: err.Error()})
+}
+
+// has reports whether a data file is noted.
+func (d *doubt) has(path string) bool {
+	return slices.ContainsFunc(d.files, func(f DamagedFile) bool { return f.Path == path })
 }
 
 // bound finds out where the messages of a table's damaged files are.

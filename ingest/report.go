@@ -37,6 +37,9 @@ type VerifyReport struct {
 	Damaged   []DamagedFile    `json:"damaged,omitempty"`  // which could not be read
 	Unmarked  []string         `json:"unmarked,omitempty"` // tables that have lost the source's mark
 	LeftOut   []tiers.SeqRange `json:"left_out,omitempty"` // before the place where a person's reset let the source go on
+	// Repeats is what is proven of the repeats, those before resets included; nil:
+	// nobody asked.
+	Repeats *RepeatReport `json:"repeats,omitempty"`
 	// Earlier accounts for what was read before each reset, oldest first.
 	Earlier []VerifyReport `json:"earlier,omitempty"`
 	Reset   *Reset         `json:"reset,omitempty"` // of an earlier account: the decision that ended it
@@ -62,11 +65,15 @@ type DamagedFile struct {
 
 // OK reports whether it is proven that each message that the source has read is
 // in a table once, in quarantine, a counted repeat, or removed on purpose.
+// A repeat of a message that is not there is no such thing, if repeats were looked at.
 func (r VerifyReport) OK() bool {
 	for _, e := range r.Earlier {
 		if !e.OK() {
 			return false
 		}
+	}
+	if r.Repeats != nil && r.Repeats.Wrong > 0 {
+		return false
 	}
 	return r.Catalog == "" && len(r.Lost)+len(r.Repeated)+len(r.Unproven)+len(r.Damaged)+len(r.Unmarked) == 0
 }
@@ -115,6 +122,9 @@ func (r VerifyReport) String() string {
 	list("LOST", r.Lost)
 	list("REPEATED", r.Repeated)
 	list("NOT PROVEN, since they may be in a damaged file", r.Unproven)
+	if r.Repeats != nil {
+		b.WriteString(r.Repeats.String())
+	}
 	for _, d := range r.Damaged {
 		fmt.Fprintf(&b, "  DAMAGED: %s\n", d)
 	}

@@ -24,8 +24,11 @@ type VerifyOptions struct {
 	// Catalog is an error that wraps tiers.ErrHalt if the lake's catalog is older
 	// than the lake; nil: it is not asked.
 	Catalog func(context.Context) error
+	// Deep: besides, look for the message that each repeat repeats.
+	Deep bool
 
 	readColumns columnReader
+	held        int // a test's: repeats that are looked at at once; default mostReferences
 }
 
 // piece is a run of sequences that one file has.
@@ -48,20 +51,22 @@ type verifier struct {
 	accounts map[string]*account
 	now      string
 	created  time.Time // of the stream of the marks
+	tables   map[string]tiers.Table
 	doubt    doubt
 }
 
 // account is what the files with one identity say.
 type account struct {
-	o      VerifyOptions
-	r      VerifyReport
-	base   uint64 // a reset let the source go on after it
-	order  uint64 // resets before
-	marks  int    // tables that are there
-	files  []seenFile
-	pieces []piece
-	gone   []tiers.SeqRange // removed on purpose
-	doubt  *doubt           // of all accounts
+	o       VerifyOptions
+	r       VerifyReport
+	base    uint64    // a reset let the source go on after it
+	order   uint64    // resets before
+	created time.Time // of its stream
+	marks   int       // tables that are there
+	files   []seenFile
+	pieces  []piece
+	gone    []tiers.SeqRange // removed on purpose
+	doubt   *doubt           // of all accounts
 }
 
 // Verify proves that every message of the source up to its marks is in a table
@@ -100,12 +105,16 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	}
 	v.doubt.report(&now.r)
 	now.r.First, now.r.Last = info.First, info.Matched
+	if o.Deep {
+		now.r.Repeats = &RepeatReport{}
+	}
 	if !ok {
 		now.r.missed(info)
 		return now.r, nil
 	}
-	delete(v.accounts, v.now)
-	earlier := slices.SortedFunc(maps.Values(v.accounts), func(a, b *account) int { return cmp.Compare(a.order, b.order) })
+	others := maps.Clone(v.accounts)
+	delete(others, v.now)
+	earlier := slices.SortedFunc(maps.Values(others), func(a, b *account) int { return cmp.Compare(a.order, b.order) })
 	for _, a := range earlier {
 		a.o.Stream = nil
 		if err := a.check(ctx, StreamInfo{}); err != nil {
@@ -123,7 +132,13 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 	} else {
 		now.r.missed(info)
 	}
-	return now.r, now.check(ctx, info)
+	if err := now.check(ctx, info); err != nil || !o.Deep {
+		return now.r, err
+	}
+	var err error
+	*now.r.Repeats, err = v.repeats(ctx)
+	v.doubt.report(&now.r) // with the files that only this has read
+	return now.r, err
 }
 
 // check compares what the files say with each other and with the stream.
@@ -160,6 +175,7 @@ func (v *verifier) collect(ctx context.Context) error {
 	}
 	v.doubt.unmarked = slices.Sorted(maps.Keys(lost))
 	maps.Copy(tables, lost) // its rows are there, whatever became of its mark
+	v.tables = tables
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		if err := v.table(ctx, tables[name]); err != nil {
 			return fmt.Errorf("verify lake.%s: %w", name, err)
@@ -222,7 +238,7 @@ func (v *verifier) account(m tiers.Mark) *account {
 	id := identity(v.key, m.Created, m.Resets)
 	a, ok := v.accounts[id]
 	if !ok {
-		a = &account{o: v.o, order: m.Resets, doubt: &v.doubt}
+		a = &account{o: v.o, order: m.Resets, created: m.Created, doubt: &v.doubt}
 		a.r.Stream, a.r.Filter = v.o.StreamName, v.o.Filter
 		v.accounts[id] = a
 	}
