@@ -46,6 +46,8 @@ func appendArray(c *parquetfile.Column, slot int, a arrow.Array, from, to int) e
 		return each(func(s, i int) { c.SetInt(s, int64(a.Value(i))) })
 	case *array.Float64:
 		return each(func(s, i int) { c.SetDouble(s, a.Value(i)) })
+	case *array.Decimal128:
+		return each(func(s, i int) { c.SetDecimal(s, a.Value(i).HighBits(), a.Value(i).LowBits()) })
 	case *array.String:
 		return each(func(s, i int) { c.SetString(s, a.Value(i)) })
 	case *array.Binary:

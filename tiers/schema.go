@@ -22,9 +22,10 @@ const (
 	KindTimestamp      // timestamptz, UTC microseconds
 	KindStruct         // struct
 	KindList           // list
+	KindDecimal        // decimal(P,S)
 )
 
-var kindNames = [...]string{"invalid", "boolean", "long", "double", "string", "binary", "date", "timestamptz", "struct", "list"}
+var kindNames = [...]string{"invalid", "boolean", "long", "double", "string", "binary", "date", "timestamptz", "struct", "list", "decimal"}
 
 // String returns the Iceberg name of the kind.
 func (k Kind) String() string {
@@ -44,11 +45,13 @@ func ParseKind(name string) (Kind, bool) {
 	return KindInvalid, false
 }
 
-// Type is the type of a field. Fields is set for structs, Elem for lists.
+// Type is the type of a field. Fields is set for structs, Elem for lists,
+// Precision and Scale (digits, and those of them after the point) for decimals.
 type Type struct {
-	Kind   Kind
-	Fields []Field
-	Elem   *Field
+	Kind             Kind
+	Fields           []Field
+	Elem             *Field
+	Precision, Scale int
 }
 
 // Field is a column, or a member of a struct, or the element of a list
@@ -109,6 +112,8 @@ func (t Type) String() string {
 			return "list<?>"
 		}
 		return "list<" + t.Elem.Type.String() + ">"
+	case KindDecimal:
+		return fmt.Sprintf("decimal(%d,%d)", t.Precision, t.Scale)
 	default:
 		return t.Kind.String()
 	}

@@ -27,6 +27,9 @@ func sqlTypeOf(t arrow.DataType) (string, error) {
 	case *arrow.TimestampType:
 		return sqlTimestamp(t)
 	case *arrow.Decimal128Type:
+		if t.Precision == 38 && t.Scale == 0 { // the form in which a HUGEINT leaves the engine
+			return "HUGEINT", nil
+		}
 		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision, t.Scale), nil
 	case *arrow.DictionaryType:
 		return sqlTypeOf(t.ValueType)

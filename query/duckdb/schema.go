@@ -27,6 +27,8 @@ func sqlType(t tiers.Type) (string, error) {
 		return "DATE", nil
 	case tiers.KindTimestamp:
 		return "TIMESTAMP WITH TIME ZONE", nil
+	case tiers.KindDecimal:
+		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision, t.Scale), nil
 	case tiers.KindList:
 		if t.Elem == nil {
 			return "", fmt.Errorf("list without an element type")

@@ -35,7 +35,7 @@ func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
 	}
 	p := &promotion{write: w, from: temporary(incoming)}
 	for _, f := range rows.Fields() {
-		t, err := storedType(f.Type)
+		t, err := tiers.StoredType(f.Type)
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", f.Name, err)
 		}

@@ -120,6 +120,8 @@ func value(a arrow.Array, i int) any {
 		return t.Value(i)
 	case *array.String:
 		return strings.Clone(t.Value(i))
+	case *array.Decimal128:
+		return t.Value(i).ToString(t.DataType().(*arrow.Decimal128Type).Scale)
 	case *array.Timestamp:
 		return time.UnixMicro(int64(t.Value(i))).UTC()
 	}

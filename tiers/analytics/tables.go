@@ -57,7 +57,7 @@ func columnsOf(ctx context.Context, c tiers.Statements, name string) (*table, er
 	}
 	t := &table{name: name}
 	for _, f := range schema.Fields() {
-		typ, err := storedType(f.Type)
+		typ, err := tiers.StoredType(f.Type)
 		if err != nil { // a table that another program made
 			typ = tiers.Type{Kind: tiers.KindInvalid}
 		}

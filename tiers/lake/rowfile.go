@@ -29,7 +29,7 @@ const maxBound = 128
 
 const fieldIDKey = "PARQUET:field_id"
 
-// withIDs gives the columns of a batch the ids of the table's fields.
+// withIDs gives the columns of a batch the ids and types of the table's fields.
 func withIDs(s *arrow.Schema, t tiers.Schema) (*arrow.Schema, error) {
 	fields, err := fieldsWithIDs(s.Fields(), t.Fields)
 	if err != nil {
@@ -64,7 +64,7 @@ func fieldWithID(f arrow.Field, h tiers.Field) (arrow.Field, error) {
 	if err != nil {
 		return f, err
 	}
-	if kind.Kind != h.Type.Kind {
+	if !h.Type.Takes(kind) {
 		return f, fmt.Errorf("column %s is %s in the table, %s in the rows: cast it, or name it otherwise", f.Name, h.Type, kind)
 	}
 	f.Metadata = arrow.NewMetadata([]string{fieldIDKey}, []string{strconv.Itoa(h.ID)})
@@ -82,6 +82,8 @@ func fieldWithID(f arrow.Field, h tiers.Field) (arrow.Field, error) {
 			return f, fmt.Errorf("%s: %w", f.Name, err)
 		}
 		f.Type = arrow.ListOfField(elem)
+	default:
+		f.Type = arrowOf(h.Type)
 	}
 	return f, nil
 }

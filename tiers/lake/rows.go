@@ -16,54 +16,36 @@ import (
 
 var timestampUTC = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
 
-// lakeType is the Arrow type in which a column is stored, and its kind:
-// whole numbers are 64 bits, numbers with a fraction (decimals too) are
-// doubles, times are UTC microseconds.
+// lakeType is the Arrow type in which a column is stored, and its type.
 func lakeType(t arrow.DataType) (arrow.DataType, tiers.Type, error) {
-	switch t.ID() {
-	case arrow.BOOL:
-		return t, tiers.Type{Kind: tiers.KindBool}, nil
-	case arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64, arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
-		return arrow.PrimitiveTypes.Int64, tiers.Type{Kind: tiers.KindLong}, nil
-	case arrow.FLOAT16, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL128, arrow.DECIMAL256:
-		return arrow.PrimitiveTypes.Float64, tiers.Type{Kind: tiers.KindDouble}, nil
-	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW, arrow.NULL:
-		return arrow.BinaryTypes.String, tiers.Type{Kind: tiers.KindString}, nil
-	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW:
-		return arrow.BinaryTypes.Binary, tiers.Type{Kind: tiers.KindBinary}, nil
-	case arrow.DATE32, arrow.DATE64:
-		return arrow.FixedWidthTypes.Date32, tiers.Type{Kind: tiers.KindDate}, nil
-	case arrow.TIMESTAMP:
-		return timestampUTC, tiers.Type{Kind: tiers.KindTimestamp}, nil
-	case arrow.LIST:
-		return lakeList(t.(*arrow.ListType))
-	case arrow.STRUCT:
-		return lakeStruct(t.(*arrow.StructType))
-	}
-	return nil, tiers.Type{}, fmt.Errorf("the lake has no type for %s; cast it to another", t)
-}
-
-func lakeList(t *arrow.ListType) (arrow.DataType, tiers.Type, error) {
-	at, kt, err := lakeType(t.Elem())
+	kt, err := tiers.StoredType(t)
 	if err != nil {
 		return nil, tiers.Type{}, err
 	}
-	return arrow.ListOfField(arrow.Field{Name: "element", Type: at, Nullable: true}),
-		tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{Name: "element", Type: kt}}, nil
+	return arrowOf(kt), kt, nil
 }
 
-func lakeStruct(t *arrow.StructType) (arrow.DataType, tiers.Type, error) {
-	fields := make([]arrow.Field, t.NumFields())
-	kinds := make([]tiers.Field, t.NumFields())
-	for i, f := range t.Fields() {
-		at, kt, err := lakeType(f.Type)
-		if err != nil {
-			return nil, tiers.Type{}, fmt.Errorf("%s: %w", f.Name, err)
+var arrowKinds = map[tiers.Kind]arrow.DataType{
+	tiers.KindBool: arrow.FixedWidthTypes.Boolean, tiers.KindLong: arrow.PrimitiveTypes.Int64,
+	tiers.KindDouble: arrow.PrimitiveTypes.Float64, tiers.KindString: arrow.BinaryTypes.String,
+	tiers.KindBinary: arrow.BinaryTypes.Binary, tiers.KindDate: arrow.FixedWidthTypes.Date32, tiers.KindTimestamp: timestampUTC,
+}
+
+// arrowOf is the Arrow form of a stored type, nil if it has none.
+func arrowOf(t tiers.Type) arrow.DataType {
+	switch t.Kind {
+	case tiers.KindDecimal:
+		return &arrow.Decimal128Type{Precision: int32(t.Precision), Scale: int32(t.Scale)}
+	case tiers.KindList:
+		return arrow.ListOfField(arrow.Field{Name: "element", Type: arrowOf(t.Elem.Type), Nullable: true})
+	case tiers.KindStruct:
+		fields := make([]arrow.Field, len(t.Fields))
+		for i, f := range t.Fields {
+			fields[i] = arrow.Field{Name: f.Name, Type: arrowOf(f.Type), Nullable: true}
 		}
-		fields[i] = arrow.Field{Name: f.Name, Type: at, Nullable: true}
-		kinds[i] = tiers.Field{Name: f.Name, Type: kt}
+		return arrow.StructOf(fields...)
 	}
-	return arrow.StructOf(fields...), tiers.Type{Kind: tiers.KindStruct, Fields: kinds}, nil
+	return arrowKinds[t.Kind]
 }
 
 // rowSchema is the stored form of a result's columns.
@@ -122,23 +104,50 @@ func withProvenance(ctx context.Context, rec arrow.RecordBatch, w tiers.Write, s
 		}
 	}()
 	for i, c := range rec.Columns() {
-		want := stored.Field(i).Type
-		if arrow.TypeEqual(c.DataType(), want) {
-			c.Retain()
-			cols = append(cols, c)
-			continue
-		}
-		opts := compute.SafeCastOptions(want)
-		opts.AllowDecimalTruncate = true
-		cast, err := compute.CastArray(ctx, c, opts)
+		cast, err := castField(ctx, c, stored.Field(i))
 		if err != nil {
-			return nil, fmt.Errorf("column %s: store %s as %s: %w", rec.ColumnName(i), c.DataType(), want, err)
+			return nil, err
 		}
 		cols = append(cols, cast)
 	}
 	n := int(rec.NumRows())
 	cols = append(cols, repeatString(w.Pipeline, n), repeatString(w.RunID, n), repeatTime(w.Start, n), repeatTime(w.End, n))
 	return array.NewRecordBatch(stored, cols, rec.NumRows()), nil
+}
+
+// castField is castTo for the column of a field.
+func castField(ctx context.Context, c arrow.Array, f arrow.Field) (arrow.Array, error) {
+	cast, err := castTo(ctx, c, f.Type)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: store %s as %s: %w", f.Name, c.DataType(), f.Type, err)
+	}
+	return cast, nil
+}
+
+// fit casts batches to the types that the table's columns have. It releases
+// recs; the caller releases the result.
+func fit(ctx context.Context, recs []arrow.RecordBatch, s *arrow.Schema) (out []arrow.RecordBatch, err error) {
+	defer release(recs)
+	for _, rec := range recs {
+		cols := make([]arrow.Array, 0, s.NumFields())
+		for i := 0; i < s.NumFields() && err == nil; i++ {
+			var c arrow.Array
+			if c, err = castField(ctx, rec.Column(i), s.Field(i)); err == nil {
+				cols = append(cols, c)
+			}
+		}
+		if err == nil {
+			out = append(out, array.NewRecordBatch(s, cols, rec.NumRows()))
+		}
+		for _, c := range cols {
+			c.Release()
+		}
+		if err != nil {
+			release(out)
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // provenance is the columns that the sink adds, in the order of withProvenance.

@@ -56,11 +56,6 @@ func (s *Sink) write(ctx context.Context, w tiers.Write) (tiers.WriteResult, err
 	}
 	defer func() { release(rows) }()
 	p := &promotion{write: w, key: keyer(w.Key)}
-	if w.Mode == tiers.Merge {
-		if rows, err = p.lastOfEachKey(ctx, rows); err != nil {
-			return tiers.WriteResult{}, err
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.table, err = s.table(ctx, w.Table, want); err != nil {
@@ -68,6 +63,14 @@ func (s *Sink) write(ctx context.Context, w tiers.Write) (tiers.WriteResult, err
 	}
 	if p.schema, err = withIDs(stored, p.table.Schema()); err != nil {
 		return tiers.WriteResult{}, err
+	}
+	if rows, err = fit(ctx, rows, p.schema); err != nil {
+		return tiers.WriteResult{}, err
+	}
+	if w.Mode == tiers.Merge { // by the keys as the table holds them
+		if rows, err = p.lastOfEachKey(ctx, rows); err != nil {
+			return tiers.WriteResult{}, err
+		}
 	}
 	return p.run(ctx, rows)
 }

@@ -90,6 +90,8 @@ func cell(a arrow.Array, i int) any {
 		return a.Value(i)
 	case *array.String:
 		return a.Value(i)
+	case *array.Decimal128:
+		return a.Value(i).ToString(a.DataType().(*arrow.Decimal128Type).Scale)
 	case *array.LargeString:
 		return a.Value(i)
 	case *array.Timestamp:

@@ -52,6 +52,8 @@ func (c *converter) typ(t tiers.Type) (iceberg.Type, error) {
 		return iceberg.PrimitiveTypes.Date, nil
 	case tiers.KindTimestamp:
 		return iceberg.PrimitiveTypes.TimestampTz, nil
+	case tiers.KindDecimal:
+		return iceberg.DecimalTypeOf(t.Precision, t.Scale), nil
 	case tiers.KindStruct:
 		if len(t.Fields) == 0 {
 			return nil, fmt.Errorf("a struct needs a field")
@@ -148,6 +150,8 @@ func fromType(t iceberg.Type) tiers.Type {
 		return tiers.Type{Kind: tiers.KindDouble}
 	case iceberg.StringType:
 		return tiers.Type{Kind: tiers.KindString}
+	case iceberg.DecimalType:
+		return tiers.Decimal(t.Precision(), t.Scale())
 	case iceberg.BinaryType:
 		return tiers.Type{Kind: tiers.KindBinary}
 	case iceberg.DateType:

@@ -209,6 +209,7 @@ func (d *values) size(from, to int) int {
 
 func (d *values) bounds() (b bounds, nans int64) {
 	switch d.kind {
+	case tiers.KindDecimal: // has no bounds: bytes do not sort as the numbers do
 	case tiers.KindDouble:
 		nans = b.addNums(d.nums)
 	case tiers.KindString, tiers.KindBinary:
@@ -256,6 +257,9 @@ func (w *encoder) gather(l *leaf, slots []uint32) values {
 			d.nums = append(d.nums, c.nums[int(s)-c.base])
 		}
 		b.nums = d.nums
+	case tiers.KindDecimal:
+		d.physical = format.FixedLenByteArray
+		w.gatherPlain(&d, &c.text, slots)
 	case tiers.KindString, tiers.KindBinary:
 		d.physical = format.ByteArray
 		if c.text.plain {

@@ -1,7 +1,9 @@
 package parquetfile
 
 import (
+	"encoding/binary"
 	"math"
+	"math/big"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -20,7 +22,8 @@ type Column struct {
 	ints  []int64   // long, date (days), timestamptz (microseconds)
 	nums  []float64 // double
 	bools bitset    // boolean: the true ones
-	text  texts     // string, binary
+	text  texts     // string, binary, decimal
+	width int       // decimal: bytes of a value, fixed
 	ends  []uint32  // list: of each slot, the end of its elements
 
 	choice choice
@@ -30,6 +33,8 @@ type Column struct {
 func NewColumn(f tiers.Field) *Column {
 	c := &Column{Name: f.Name, Kind: f.Type.Kind, Required: f.Required}
 	switch f.Type.Kind {
+	case tiers.KindDecimal:
+		c.width = decimalWidth(f.Type.Precision)
 	case tiers.KindStruct:
 		for _, m := range f.Type.Fields {
 			c.Children = append(c.Children, NewColumn(m))
@@ -135,6 +140,24 @@ func (c *Column) SetBytes(slot int, v []byte) {
 // SetString is SetBytes for a string.
 func (c *Column) SetString(slot int, v string) { c.SetBytes(slot, []byte(v)) }
 
+// SetDecimal sets a decimal: its digits, without the point, as a number of 128
+// bits. It must have no more digits than the column's type.
+func (c *Column) SetDecimal(slot int, high int64, low uint64) {
+	var b [maxDecimalWidth]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(high))
+	binary.BigEndian.PutUint64(b[8:], low)
+	c.SetBytes(slot, b[maxDecimalWidth-c.width:])
+}
+
+const maxDecimalWidth = 16
+
+// decimalWidth is the fewest bytes that hold every number of so many digits, as
+// Iceberg has it.
+func decimalWidth(precision int) int {
+	most := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(precision)), nil)
+	return min(most.BitLen()/8+1, maxDecimalWidth)
+}
+
 // SetStruct says that a struct is present; its members are set at the same slot.
 func (c *Column) SetStruct(slot int) { c.valid.set(slot) }
 
@@ -206,8 +229,8 @@ func (c *Column) Double(slot int) float64 { return c.nums[slot-c.base] }
 // Bool returns the value of a boolean slot that is not null.
 func (c *Column) Bool(slot int) bool { return c.bools.has(slot) }
 
-// Bytes returns the value of a string or binary slot that is not null. It is
-// valid until the column changes.
+// Bytes returns the value of a string or binary slot that is not null; that of a
+// decimal as the file has it. It is valid until the column changes.
 func (c *Column) Bytes(slot int) []byte { return c.text.get(slot) }
 
 // List returns the element slots of a list slot as a half-open range.
@@ -224,7 +247,7 @@ func (c *Column) Truncate(n int) {
 		c.nums = c.nums[:min(len(c.nums), vals)]
 	case tiers.KindBool:
 		c.bools.truncate(n)
-	case tiers.KindString, tiers.KindBinary:
+	case tiers.KindString, tiers.KindBinary, tiers.KindDecimal:
 		c.text.truncate(n)
 	case tiers.KindStruct:
 		for _, m := range c.Children {
@@ -313,7 +336,7 @@ func (c *Column) Full() bool { return len(c.text.bytes) > math.MaxUint32-1<<30 }
 // which must not be used afterwards. old may be nil or of another type.
 func Reuse(f tiers.Field, old *Column) *Column {
 	c := NewColumn(f)
-	if old == nil || old.Kind != c.Kind {
+	if old == nil || old.Kind != c.Kind || old.width != c.width {
 		return c
 	}
 	before := old.Children

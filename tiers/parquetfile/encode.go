@@ -88,6 +88,9 @@ func (w *encoder) packed(body []byte) int {
 }
 
 func candidates(k tiers.Kind) []layout {
+	if k == tiers.KindDecimal {
+		return []layout{{enc: format.Plain}}
+	}
 	out := []layout{{enc: format.RLEDictionary}, {enc: format.RLEDictionary, wide: true}}
 	switch k {
 	case tiers.KindString, tiers.KindBinary:
@@ -157,6 +160,8 @@ func (w *encoder) encodeWith(e encoding.Encoding, d *values, from, to int) ([]by
 		return e.EncodeInt64(dst, d.ints[from:to])
 	case format.Double:
 		return e.EncodeDouble(dst, d.nums[from:to])
+	case format.FixedLenByteArray: // PLAIN
+		return append(dst, d.data[d.offs[from]:d.offs[to]]...), nil
 	default:
 		lo, hi := d.offs[from], d.offs[to]
 		offs := d.offs[from : to+1]
@@ -197,7 +202,7 @@ func (l *leaf) filter(d *values) error {
 	f := make(bloom.SplitBlockFilter, max(1, bloom.NumSplitBlocksOf(int64(n), 10)))
 	h := bloom.XXH64{}
 	switch {
-	case d.kind == tiers.KindBool:
+	case d.kind == tiers.KindBool, d.kind == tiers.KindDecimal:
 		return nil
 	case text:
 		for i := range n {

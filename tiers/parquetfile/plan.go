@@ -214,6 +214,14 @@ func element(f tiers.Field) format.SchemaElement {
 		physical(format.Int64)
 		e.ConvertedType.Set(deprecated.TimestampMicros)
 		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}
+	case tiers.KindDecimal:
+		p, s := int32(f.Type.Precision), int32(f.Type.Scale)
+		physical(format.FixedLenByteArray)
+		e.TypeLength.Set(int32(decimalWidth(f.Type.Precision)))
+		e.ConvertedType.Set(deprecated.Decimal)
+		e.Scale.Set(s)
+		e.Precision.Set(p)
+		e.LogicalType.Value = &format.DecimalType{Scale: s, Precision: p}
 	case tiers.KindList:
 		e.ConvertedType.Set(deprecated.List)
 		e.LogicalType.Value = &format.ListType{}
@@ -262,6 +270,6 @@ func typeJSON(t tiers.Type) any {
 			Elem     any    `json:"element"`
 		}{"list", t.Elem.ID, t.Elem.Required, typeJSON(t.Elem.Type)}
 	default:
-		return t.Kind.String()
+		return t.String()
 	}
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // encoder turns value i of an array into what the driver writes to a column.
 type encoder func(a arrow.Array, i int) (any, error)
 
 func encoderOf(typ string) encoder {
+	if d, ok := decimalOf(typ); ok {
+		return decimal(d)
+	}
 	switch typ {
 	case typeBool:
 		return func(a arrow.Array, i int) (any, error) { return a.(*array.Boolean).Value(i), nil }
 	case typeLong:
 		return long
-	case typeUint64:
-		return func(a arrow.Array, i int) (any, error) {
-			n, err := whole(a, i)
-			return pgtype.Numeric{Int: n, Valid: true}, err
-		}
 	case typeDouble:
 		return func(a arrow.Array, i int) (any, error) { return double(a, i) }
 	case typeText:
@@ -77,6 +77,26 @@ func long(a arrow.Array, i int) (any, error) {
 		return nil, fmt.Errorf("%s is beyond a bigint: cast it in the pipeline to DOUBLE or VARCHAR", n)
 	}
 	return n.Int64(), nil
+}
+
+// decimal refuses what the server would: there, it is not said of which row.
+func decimal(t tiers.Type) encoder {
+	pow := func(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+	most := pow(t.Precision)
+	return func(a arrow.Array, i int) (any, error) {
+		n, err := whole(a, i)
+		if err != nil {
+			return nil, err
+		}
+		scale := 0
+		if d, ok := a.DataType().(arrow.DecimalType); ok {
+			scale = int(d.GetScale())
+		}
+		if n = new(big.Int).Mul(n, pow(max(t.Scale-scale, 0))); n.CmpAbs(most) >= 0 {
+			return nil, fmt.Errorf("%s is beyond a numeric(%d,%d): cast it in the pipeline to DOUBLE or VARCHAR", a.ValueStr(i), t.Precision, t.Scale)
+		}
+		return pgtype.Numeric{Int: n, Exp: int32(-max(t.Scale, scale)), Valid: true}, nil
+	}
 }
 
 func whole(a arrow.Array, i int) (*big.Int, error) {

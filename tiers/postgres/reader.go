@@ -53,9 +53,10 @@ func schemaOf(cols []column) *arrow.Schema {
 		case tiers.KindBool:
 			t = arrow.FixedWidthTypes.Boolean
 		case tiers.KindLong:
-			if t = arrow.PrimitiveTypes.Int64; c.typ == typeUint64 {
-				t = &arrow.Decimal128Type{Precision: 20}
-			}
+			t = arrow.PrimitiveTypes.Int64
+		case tiers.KindDecimal:
+			d, _ := decimalOf(c.typ)
+			t = &arrow.Decimal128Type{Precision: int32(d.Precision), Scale: int32(d.Scale)}
 		case tiers.KindDouble:
 			t = arrow.PrimitiveTypes.Float64
 		case tiers.KindBinary:
@@ -80,8 +81,10 @@ func schemaOfRows(rows pgx.Rows) *arrow.Schema {
 			c.typ = typeBool
 		case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
 			c.typ = typeLong
-		case pgtype.Float4OID, pgtype.Float8OID, pgtype.NumericOID:
+		case pgtype.Float4OID, pgtype.Float8OID:
 			c.typ = typeDouble
+		case pgtype.NumericOID:
+			c.typ = numericOf(f.TypeModifier)
 		case pgtype.ByteaOID:
 			c.typ = typeBinary
 		case pgtype.DateOID:
@@ -92,6 +95,16 @@ func schemaOfRows(rows pgx.Rows) *arrow.Schema {
 		cols = append(cols, c)
 	}
 	return schemaOf(cols)
+}
+
+// numericOf spells the type that a modifier means; -1: no digits are named.
+func numericOf(modifier int32) string {
+	const header = 4
+	if modifier < header {
+		return "numeric"
+	}
+	m := modifier - header
+	return fmt.Sprintf("numeric(%d,%d)", m>>16&0xFFFF, m&0xFFFF)
 }
 
 func (r *reader) Schema() *arrow.Schema          { return r.schema }
@@ -204,9 +217,8 @@ func put(b array.Builder, v any) (int64, error) {
 	case *array.Float64Builder:
 		return fixed, putDouble(b, v)
 	case *array.Decimal128Builder:
-		if x, ok := v.(pgtype.Numeric); ok && x.Int != nil {
-			n := new(big.Int).Mul(x.Int, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(0, x.Exp))), nil))
-			b.Append(decimal128.FromBigInt(n))
+		if x, ok := v.(pgtype.Numeric); ok {
+			putDecimal(b, x)
 			return fixed, nil
 		}
 	case *array.BinaryBuilder:
@@ -225,6 +237,19 @@ func put(b array.Builder, v any) (int64, error) {
 		return putText(b, v)
 	}
 	return 0, fmt.Errorf("a value of %T does not fit the column", v)
+}
+
+// putDecimal appends a number with no more digits after the point than the
+// column's. NaN, which a decimal does not have, becomes null.
+func putDecimal(b *array.Decimal128Builder, x pgtype.Numeric) {
+	if x.NaN || x.Int == nil {
+		b.AppendNull()
+		return
+	}
+	shift := int64(x.Exp) + int64(b.Type().(*arrow.Decimal128Type).Scale)
+	ten := big.NewInt(10)
+	n := new(big.Int).Mul(x.Int, new(big.Int).Exp(ten, big.NewInt(max(shift, 0)), nil))
+	b.Append(decimal128.FromBigInt(n.Quo(n, new(big.Int).Exp(ten, big.NewInt(max(-shift, 0)), nil))))
 }
 
 func putDouble(b *array.Float64Builder, v any) error {

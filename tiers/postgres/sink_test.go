@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lakeward/lakeward/internal/pgtest"
 	"github.com/lakeward/lakeward/tiers"
@@ -41,7 +42,16 @@ func TestSinkConformance(t *testing.T) {
 	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
 		url := server.URL(t)
 		return tierstest.SinkUnderTest{Sink: openAt(t, url), Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
-			return psql(ctx, url, "SELECT "+strings.Join(columns, ", ")+" FROM analytics."+table)
+			rows, err := psql(ctx, url, "SELECT "+strings.Join(columns, ", ")+" FROM analytics."+table)
+			for _, row := range rows {
+				for i, v := range row {
+					if n, ok := v.(pgtype.Numeric); ok {
+						text, verr := n.Value()
+						row[i], err = text, errors.Join(err, verr)
+					}
+				}
+			}
+			return rows, err
 		}}
 	})
 }

@@ -106,7 +106,7 @@ func (s *Sink) Tables(ctx context.Context) ([]tiers.TableInfo, error) {
 					return err
 				}
 				for _, c := range t.columns {
-					info.Schema.Fields = append(info.Schema.Fields, tiers.Field{Name: c.name, Type: tiers.Type{Kind: kindOf(c.typ)}})
+					info.Schema.Fields = append(info.Schema.Fields, tiers.Field{Name: c.name, Type: storedAs(c.typ)})
 				}
 				out = append(out, info)
 			}

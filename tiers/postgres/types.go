@@ -15,7 +15,6 @@ import (
 const (
 	typeBool   = "boolean"
 	typeLong   = "bigint"
-	typeUint64 = "numeric(20,0)"
 	typeDouble = "double precision"
 	typeText   = "text"
 	typeBinary = "bytea"
@@ -35,11 +34,6 @@ func find(cols []column, name string) int {
 // typeOf is the type of the column that holds an Arrow type's values.
 func typeOf(t arrow.DataType) (string, error) {
 	switch t := t.(type) {
-	case *arrow.Decimal128Type:
-		if t.Scale == 0 {
-			return typeLong, nil
-		}
-		return typeDouble, nil
 	case *arrow.DictionaryType:
 		return typeOf(t.ValueType)
 	case arrow.ExtensionType:
@@ -47,52 +41,58 @@ func typeOf(t arrow.DataType) (string, error) {
 	case *arrow.StructType, *arrow.MapType, arrow.ListLikeType:
 		return typeJSON, nil
 	}
-	id := t.ID()
-	switch {
-	case id == arrow.UINT64:
-		return typeUint64, nil
-	case arrow.IsInteger(id), id == arrow.NULL:
-		return typeLong, nil
-	case arrow.IsFloating(id):
-		return typeDouble, nil
+	stored, err := tiers.StoredType(t)
+	if stored.Kind == tiers.KindDecimal {
+		return fmt.Sprintf("numeric(%d,%d)", stored.Precision, stored.Scale), err
 	}
-	switch id {
-	case arrow.BOOL:
-		return typeBool, nil
-	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW:
-		return typeText, nil
-	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW, arrow.FIXED_SIZE_BINARY:
-		return typeBinary, nil
-	case arrow.DATE32, arrow.DATE64:
-		return typeDate, nil
-	case arrow.TIMESTAMP:
-		return typeTime, nil
+	return sqlTypes[stored.Kind], err
+}
+
+var sqlTypes = map[tiers.Kind]string{
+	tiers.KindBool: typeBool, tiers.KindLong: typeLong, tiers.KindDouble: typeDouble, tiers.KindString: typeText,
+	tiers.KindBinary: typeBinary, tiers.KindDate: typeDate, tiers.KindTimestamp: typeTime,
+}
+
+// decimalOf reads the type of a numeric column whose digits are a decimal's.
+func decimalOf(typ string) (tiers.Type, bool) {
+	var p, s int
+	if _, err := fmt.Sscanf(typ, "numeric(%d,%d)", &p, &s); err != nil || p > 38 || s < 0 || s > p {
+		return tiers.Type{}, false
 	}
-	return "", fmt.Errorf("the type %s cannot be stored: cast it to a number, text or time", t)
+	return tiers.Decimal(p, s), true
 }
 
 // fits reports whether a held column takes values of another type. Numbers are
 // checked one by one where the column is narrower.
 func fits(held, want string) bool {
-	switch held {
-	case want:
+	if held == want {
 		return true
-	case typeDouble:
-		return want == typeLong || want == typeUint64
-	case typeUint64:
-		return want == typeLong
-	case typeLong:
-		return want == typeUint64
 	}
-	return false
+	for _, typ := range []string{held, want} {
+		if _, ok := decimalOf(typ); !ok && typ != typeLong && typ != typeDouble {
+			return false
+		}
+	}
+	return storedAs(held).Takes(storedAs(want))
+}
+
+// storedAs is the type of a column's values.
+func storedAs(typ string) tiers.Type {
+	if d, ok := decimalOf(typ); ok {
+		return d
+	}
+	return tiers.Type{Kind: kindOf(typ)}
 }
 
 // kindOf is how the tier describes a column; what has no kind is read as text.
 func kindOf(typ string) tiers.Kind {
+	if _, ok := decimalOf(typ); ok {
+		return tiers.KindDecimal
+	}
 	switch typ {
 	case typeBool:
 		return tiers.KindBool
-	case typeLong, typeUint64, "integer", "smallint":
+	case typeLong, "integer", "smallint":
 		return tiers.KindLong
 	case typeDouble, "real", "numeric":
 		return tiers.KindDouble

@@ -19,7 +19,7 @@ type SinkUnderTest struct {
 	tiers.Sink
 	// Read returns the named columns of every row of a table, in any order.
 	// A column that the table lacks is an error. Values are nil, bool, int64,
-	// float64, string or time.Time (UTC).
+	// float64, string or time.Time (UTC); a decimal is a string.
 	Read func(ctx context.Context, table string, columns ...string) ([][]any, error)
 	// Fail, if set, makes the next write fail before its commit. Without it
 	// atomicity is tested by a reader that breaks.
@@ -52,6 +52,10 @@ func TestSink(t *testing.T, open func(t *testing.T) SinkUnderTest) {
 		"provenance":                      testProvenance,
 		"a column comes and goes":         testSinkEvolve,
 		"every kind of value":             testKinds,
+		"every digit of a decimal":        testDigits,
+		"decimals with a fraction":        testFractions,
+		"columns of older versions":       testOlderColumns,
+		"unsigned numbers":                testUnsigned,
 		"retention":                       testRetain,
 		"drop":                            testDrop,
 		"tables":                          testTables,
