@@ -18,8 +18,9 @@ import (
 // serve.Backend.
 type backend struct {
 	*core
-	verbs  *verbs
-	status func(ctx context.Context) (serve.Status, error)
+	verbs    *verbs
+	status   func(ctx context.Context) (serve.Status, error)
+	problems problems
 }
 
 var _ serve.Backend = (*backend)(nil)
@@ -75,67 +76,30 @@ func (b *backend) closeSession(s query.Session) {
 	}
 }
 
-// view is every lake table at its current snapshot.
+// view is every lake table at its current snapshot. Those that cannot be read
+// are among them, with their problem.
 func (b *backend) view(ctx context.Context) (query.View, error) {
 	var v query.View
-	tables, err := b.tables(ctx)
-	if err != nil {
-		return v, err
-	}
-	for _, t := range tables {
-		tv := query.TableView{Name: t.Name(), Schema: t.Schema()}
-		if s, ok := t.Current(); ok {
-			tv.Snapshot = s.ID
-			if tv.Files, err = t.Files(ctx, s.ID, time.Time{}, time.Time{}); err != nil {
-				return v, fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
-			}
+	err := b.each(ctx, func(l listing) error {
+		tv := query.TableView{Name: l.name, Files: l.files, Problem: l.problem}
+		if l.problem == nil {
+			tv.Snapshot, tv.Schema = l.snapshot.ID, l.table.Schema()
 		}
 		v.Tables = append(v.Tables, tv)
-	}
-	return v, nil
-}
-
-// tables are the lake's tables, reloaded.
-func (b *backend) tables(ctx context.Context) ([]tiers.Table, error) {
-	names, err := b.lake.Tables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]tiers.Table, 0, len(names))
-	for _, n := range names {
-		t, err := b.table(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, nil
-}
-
-func (b *backend) table(ctx context.Context, name string) (tiers.Table, error) {
-	t, err := b.lake.Open(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("open lake.%s: %w", name, err)
-	}
-	if err := t.Refresh(ctx); err != nil {
-		return nil, fmt.Errorf("refresh lake.%s: %w", name, err)
-	}
-	return t, nil
+		return nil
+	})
+	return v, err
 }
 
 // Tables lists both tiers.
 func (b *backend) Tables(ctx context.Context) ([]serve.Table, error) {
-	tables, err := b.tables(ctx)
+	out := []serve.Table{}
+	err := b.each(ctx, func(l listing) error {
+		out = append(out, summarise(l).Table)
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	out := []serve.Table{}
-	for _, t := range tables {
-		d, err := summarise(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, d.Table)
 	}
 	infos, err := b.analytics.Tables(ctx)
 	if err != nil {
@@ -152,22 +116,17 @@ func analyticsTable(i tiers.TableInfo) serve.Table {
 }
 
 // summarise counts what the current snapshot of a lake table holds.
-func summarise(ctx context.Context, t tiers.Table) (serve.TableDetail, error) {
-	d := serve.TableDetail{Table: serve.Table{Name: "lake." + t.Name(), Columns: len(t.Schema().Fields)}}
-	for _, m := range misfits(t) {
+func summarise(l listing) serve.TableDetail {
+	d := serve.TableDetail{Table: serve.Table{Name: "lake." + l.name}}
+	if l.problem != nil {
+		d.Problem = l.problem.Error()
+		return d
+	}
+	for _, m := range misfits(l.table) {
 		d.Misfits += m.Values
 	}
-	s, ok := t.Current()
-	if !ok {
-		return d, nil
-	}
-	d.Committed = s.Time
-	files, err := t.Files(ctx, s.ID, time.Time{}, time.Time{})
-	if err != nil {
-		return d, fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
-	}
-	d.Files = len(files)
-	for _, f := range files {
+	d.Columns, d.Committed, d.Files = len(l.table.Schema().Fields), l.snapshot.Time, len(l.files)
+	for _, f := range l.files {
 		d.Rows += f.Rows
 		d.Bytes += f.Size
 		if f.TimeMax.After(d.Newest) {
@@ -177,7 +136,7 @@ func summarise(ctx context.Context, t tiers.Table) (serve.TableDetail, error) {
 			d.Oldest = f.TimeMin
 		}
 	}
-	return d, nil
+	return d
 }
 
 // shownSnapshots bounds the snapshots of a description.
@@ -203,17 +162,18 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 	if !slices.Contains(names, name) {
 		return serve.TableDetail{}, fmt.Errorf("%w: there is no table lake.%s; the lake has %s", serve.ErrNotFound, name, listed(names))
 	}
-	t, err := b.table(ctx, name)
+	l, err := b.list(ctx, name)
 	if err != nil {
 		return serve.TableDetail{}, err
 	}
-	d, err := summarise(ctx, t)
-	if err != nil {
-		return d, err
+	d := summarise(l)
+	if l.problem != nil {
+		return d, nil
 	}
+	t := l.table
 	d.Schema, d.Leaves, d.MaxLeaves = columns("", t.Schema().Fields), tiers.Leaves(t.Schema().Fields), b.cfg.Ingest.MaxColumns
 	d.Paths = misfits(t)
-	if d.Damaged, err = b.damagedOf(ctx, t); err != nil {
+	if d.Damaged, err = b.damagedOf(ctx, l); err != nil {
 		return d, err
 	}
 	all := t.Snapshots()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,12 +32,8 @@ func warn(files []tiers.Damage, tell func(string)) {
 }
 
 // damagedOf says which files of a table are damaged, without reading any.
-func (b *backend) damagedOf(ctx context.Context, t tiers.Table) ([]serve.Damaged, error) {
-	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
-	if err != nil {
-		return nil, fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
-	}
-	bad, err := b.lake.Look(ctx, t.Name(), files)
+func (b *backend) damagedOf(ctx context.Context, l listing) ([]serve.Damaged, error) {
+	bad, err := b.lake.Look(ctx, l.name, l.files)
 	return damaged(bad), err
 }
 
@@ -68,7 +65,7 @@ func degraded(files []tiers.Damage) []string {
 // lookEvery is how often every data file is looked at, without reading it.
 const lookEvery = time.Hour
 
-// lookAtFiles finds files that are missing or of another size before anybody
+// lookAtFiles finds tables that cannot be read and files that are missing or of another size before anybody
 // asks for them, now and every hour until ctx ends.
 func (a *app) lookAtFiles(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
@@ -86,20 +83,20 @@ func (a *app) lookAtFiles(ctx context.Context) error {
 }
 
 func (a *app) lookOnce(ctx context.Context) error {
-	tables, err := a.backend.tables(ctx)
-	if err != nil {
-		return err
-	}
-	for _, t := range tables {
-		bad, err := a.backend.damagedOf(ctx, t)
+	return a.backend.each(ctx, func(l listing) error {
+		if l.problem != nil {
+			a.log.Error("a table cannot be read; others can", "table", "lake."+l.name, "err", errors.Unwrap(l.problem))
+			return nil
+		}
+		bad, err := a.backend.damagedOf(ctx, l)
 		if err != nil {
 			return err
 		}
 		for _, d := range bad {
 			a.log.Error("a data file is damaged: restore it from a copy", "table", d.Table, "file", d.File, "rows", d.Rows, "reason", d.Reason)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // opener opens data files for the sources, verified.

@@ -44,6 +44,8 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	if err := a.lake.Ping(ctx); err != nil {
 		st.Reasons = append(st.Reasons, fmt.Sprintf("%v; events wait in their streams and none is lost, queries and pipelines wait too; it goes on by itself", err))
 	} else {
+		unreadable, why := a.backend.unreadable(ctx)
+		st.Unreadable, st.Degraded = unreadable, append(st.Degraded, why...)
 		files, err := a.lake.Damaged(ctx)
 		st.Damaged, st.Degraded = damaged(files), append(st.Degraded, degraded(files)...)
 		if err != nil {

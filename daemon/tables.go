@@ -67,12 +67,28 @@ func printTables(w io.Writer, tables []serve.Table) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "TABLE\tROWS\tBYTES\tFILES\tCOLUMNS\tNEWEST EVENT\tCOMMITTED")
 	for _, x := range tables {
+		if x.Problem != "" {
+			fmt.Fprintf(t, "%s\t-\t-\t-\t-\t-\t-\n", x.Name)
+			continue
+		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", x.Name, x.Rows, sizeText(x.Bytes), x.Files, x.Columns, timeText(x.Newest), timeText(x.Committed))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, x := range tables {
+		if x.Problem != "" {
+			fmt.Fprintln(w, "problem:", x.Problem)
+		}
+	}
+	return nil
 }
 
 func printDetail(w io.Writer, d serve.TableDetail) error {
+	if d.Problem != "" {
+		_, err := fmt.Fprintf(w, "%s: unknown\nproblem: %s\n", d.Name, d.Problem)
+		return err
+	}
 	fmt.Fprintf(w, "%s: %d rows, %s in %d files\n", d.Name, d.Rows, sizeText(d.Bytes), d.Files)
 	if !d.Newest.IsZero() {
 		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", timeText(d.Oldest), timeText(d.Newest), timeText(d.Committed))

@@ -133,6 +133,9 @@ type memTable struct {
 	files   []tiers.DataFile
 	broken  bool // its lineage
 	expired int  // snapshots that are forgotten
+
+	unreadable error // of its metadata
+	unlisted   error // of a manifest
 }
 
 func (m *memTable) Schema() tiers.Schema {
@@ -147,15 +150,15 @@ func (m *memTable) Snapshots() (out []tiers.Snapshot) {
 	}
 	return out
 }
-func (m *memTable) Refresh(context.Context) error { return nil }
+func (m *memTable) Refresh(context.Context) error { return m.unreadable }
 func (m *memTable) Current() (tiers.Snapshot, bool) {
 	return tiers.Snapshot{ID: int64(len(m.files))}, len(m.files) > 0
 }
 func (m *memTable) Files(_ context.Context, snap int64, from, to time.Time) ([]tiers.DataFile, error) {
-	return overlapping(m.files[:snap], compile.Range{Start: from, End: to}), nil
+	return overlapping(m.files[:snap], compile.Range{Start: from, End: to}), m.unlisted
 }
 func (m *memTable) Added(_ context.Context, since, until int64) ([]tiers.DataFile, bool, error) {
-	return m.files[since:until], !m.broken, nil
+	return m.files[since:until], !m.broken, m.unlisted
 }
 
 // duckSink writes the analytics catalog: replace_window, merge on one column,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // Late lists the windows within the definition's lateness that have been run,
@@ -105,11 +106,11 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time) ([]Result, error) {
 	p, err := pin(ctx, r.o.Lake, d.Reads, nil) // one for all: what comes meanwhile is late at the next run
 	if err != nil {
-		return nil, err
+		return r.runDamaged(ctx, d, clock, at, err)
 	}
 	late, err := r.late(ctx, d, p, at)
 	if err != nil {
-		return nil, err
+		return r.runDamaged(ctx, d, clock, at, err)
 	}
 	var out []Result
 	for _, rec := range late {
@@ -132,4 +133,18 @@ func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron
 	}
 	res, err := r.Run(ctx, d, w, RunOptions{At: at, Trigger: TriggerSchedule, pins: p})
 	return append(out, res), err
+}
+
+// runDamaged runs the window of a logical time although damage kept late rows
+// from being looked for, so that the history says why nothing came of it.
+func (r *Runner) runDamaged(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time, cause error) ([]Result, error) {
+	w, err := d.WindowAt(at, clock)
+	if err != nil || !errors.Is(cause, tiers.ErrDamaged) {
+		return nil, cause
+	}
+	res, err := r.Run(ctx, d, w, RunOptions{At: at, Trigger: TriggerSchedule})
+	if err == nil {
+		err = cause
+	}
+	return []Result{res}, err
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +29,10 @@ func pin(ctx context.Context, lake tiers.Lake, names []string, at map[string]int
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", full, err)
+			return nil, &tiers.UnreadableError{Table: name, Err: err}
 		}
 		if err := t.Refresh(ctx); err != nil {
-			return nil, fmt.Errorf("refresh %s: %w", full, err)
+			return nil, &tiers.UnreadableError{Table: name, Err: err}
 		}
 		p.tables[name] = t
 		if id, ok := at[name]; ok {
@@ -83,7 +82,7 @@ func (p *pins) view(ctx context.Context, needs map[string][]compile.Range) (quer
 			}
 			fs, err := t.Files(ctx, p.at[name], r.Start, r.End)
 			if err != nil {
-				return v, fmt.Errorf("list files of lake.%s at snapshot %d: %w", name, p.at[name], err)
+				return v, &tiers.UnreadableError{Table: name, Err: err}
 			}
 			for _, f := range fs {
 				if !seen[f.Path] {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 const findings = `SELECT entity || '@' || hour("time" AT TIME ZONE 'UTC') || '=' || observed::INT AS v FROM analytics.findings ORDER BY 1`
@@ -323,5 +324,32 @@ func TestListShowsTheLastRunAndTheNext(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+func TestARunOfATableThatCannotBeReadIsRecordedAsFailed(t *testing.T) {
+	for name, harm := range map[string]func(*memTable, error){
+		"metadata": func(m *memTable, err error) { m.unreadable = err },
+		"manifest": func(m *memTable, err error) { m.unlisted = err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			d, _ := w.toyDefinition(2)
+			w.ingest("9 ada", "9 ada")
+			w.due(d, 10)
+			w.ingest("9 bob", "10 bob")
+			m := w.lake.tables["signin"]
+			harm(m, &tiers.MetadataError{What: "manifest", Path: "/x/a-m0.avro", Err: errors.New("no magic")})
+			w.now = at5(11)
+			if _, err := w.runner.RunDue(t.Context(), d, nil, at5(11)); !errors.Is(err, tiers.ErrDamaged) {
+				t.Fatalf("it ended with %v", err)
+			}
+			runs, err := w.runner.History(t.Context(), HistoryFilter{Pipeline: d.Name})
+			if err != nil || len(runs) != 2 || runs[0].Status != StatusFailed || !strings.Contains(runs[0].Error, "a-m0.avro") {
+				t.Fatalf("the history is %+v, %v", runs, err)
+			}
+			harm(m, nil)
+			check(t, "windows once it is restored", w.due(d, 11), "9-10 10-11")
+		})
 	}
 }

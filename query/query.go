@@ -19,6 +19,9 @@ type TableView struct {
 	Snapshot int64
 	Schema   tiers.Schema
 	Files    []tiers.DataFile
+	// Problem is why the table cannot be read, and then it has no schema and no
+	// files: statements that read it fail with this error, and others do not.
+	Problem error
 }
 
 // View is everything that a session can see of the lake. Analytics tables are

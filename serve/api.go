@@ -54,6 +54,7 @@ type Table struct {
 	Newest    time.Time `json:"newest,omitzero"`         // latest event time
 	Committed time.Time `json:"committed,omitzero"`      // last snapshot
 	Misfits   uint64    `json:"misfit_values,omitempty"` // values that are not, or not only, in their column
+	Problem   string    `json:"problem,omitempty"`       // why it cannot be read; nothing was counted then
 }
 
 // TableDetail is a table with its columns, snapshots and marks.
@@ -126,8 +127,11 @@ type Status struct {
 	// Degraded says in words what is wrong although the daemon is ready.
 	Degraded []string  `json:"degraded,omitempty"`
 	Damaged  []Damaged `json:"damaged,omitempty"` // files of current snapshots, as far as they were examined
-	Memory   Memory    `json:"memory"`
-	Disks    []Disk    `json:"disks,omitempty"`
+	// Unreadable are the tables of the lake of which nothing can be read, with
+	// their tier.
+	Unreadable []string `json:"unreadable,omitempty"`
+	Memory     Memory   `json:"memory"`
+	Disks      []Disk   `json:"disks,omitempty"`
 	// WorkersEnded counts, by kind, the engine workers that ended by themselves or
 	// for a limit since the start.
 	WorkersEnded map[string]int64 `json:"workers_ended,omitempty"`

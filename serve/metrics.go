@@ -38,6 +38,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(out, desc("ready", "1 if the daemon is ready."), flag(st.Ready))
 	collectDamage(out, st.Damaged)
+	gauge(out, desc("lake_tables_unreadable", "Tables of the lake of which nothing can be read, because their metadata is missing or damaged."), float64(len(st.Unreadable)))
 	collectMemory(out, st.Memory)
 	for kind, n := range st.WorkersEnded {
 		out <- prometheus.MustNewConstMetric(desc("engine_workers_ended_total", "Engine workers that ended by themselves or for a limit, and failed a statement or run.", "worker"), prometheus.CounterValue, float64(n), kind)

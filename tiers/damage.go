@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"strconv"
 	"strings"
 )
@@ -38,7 +39,8 @@ func PathChecksum(path string) (crc32c uint32, ok bool) {
 	return uint32(n), err == nil
 }
 
-// ErrDamaged marks data files that are missing or are not what was committed.
+// ErrDamaged marks files of the lake that are missing or are not what was
+// committed.
 var ErrDamaged = errors.New("damaged data")
 
 // Damage is a data file that cannot be trusted, and what is lost with it.
@@ -79,3 +81,53 @@ func (e *DamageError) Error() string {
 
 // Unwrap makes the error an ErrDamaged.
 func (e *DamageError) Unwrap() error { return ErrDamaged }
+
+const restore = "`lakeward fsck` says what to restore from a copy"
+
+// MetadataError is a file of a table's metadata that is missing or cannot be
+// decoded. It wraps ErrDamaged.
+type MetadataError struct {
+	What string // "metadata file", "manifest list" or "manifest"
+	Path string
+	Err  error
+}
+
+// Error names the file with its directory.
+func (e *MetadataError) Error() string {
+	return fmt.Sprintf("%v: read %s %s: %v; %s", ErrDamaged, e.What, e.Path, e.Err, restore)
+}
+
+// Unwrap makes the error an ErrDamaged.
+func (e *MetadataError) Unwrap() []error { return []error{ErrDamaged, e.Err} }
+
+// reason is the damage in words, by the file's name alone.
+func (e *MetadataError) reason() string {
+	file := e.What + " " + e.Path[strings.LastIndexByte(e.Path, '/')+1:]
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return file + " is missing"
+	}
+	cause := e.Err
+	if at := (*fs.PathError)(nil); errors.As(cause, &at) {
+		cause = at.Err
+	}
+	return fmt.Sprintf("%s cannot be read: %v", file, cause)
+}
+
+// UnreadableError is a table of which nothing can be read, because its files
+// cannot be listed. Other tables are not concerned.
+type UnreadableError struct {
+	Table string // bare name
+	Err   error
+}
+
+// Error says why. Of damaged metadata it gives the file's name alone, for the
+// same readers as Damage.
+func (e *UnreadableError) Error() string {
+	if m := (*MetadataError)(nil); errors.As(e.Err, &m) {
+		return fmt.Sprintf("%v: lake.%s cannot be read: its %s; %s", ErrDamaged, e.Table, m.reason(), restore)
+	}
+	return fmt.Sprintf("lake.%s cannot be read: %v", e.Table, e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *UnreadableError) Unwrap() error { return e.Err }

@@ -2,7 +2,10 @@ package tiers_test
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/lakeward/lakeward/tiers"
@@ -43,4 +46,22 @@ func FuzzPathChecksum(f *testing.F) {
 			t.Errorf("%q has the checksum %08x, which makes the name %q", path, sum, again)
 		}
 	})
+}
+
+func TestAnUnreadableTableNamesTheFileAndNoDirectory(t *testing.T) {
+	const path = "file:///secret/lake/signin/metadata/snap-1.avro"
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{&fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}, "lake.signin cannot be read: its manifest list snap-1.avro is missing"},
+		{&fs.PathError{Op: "read", Path: path, Err: syscall.EIO}, "its manifest list snap-1.avro cannot be read: input/output error"},
+		{errors.New("it cannot be decoded"), "its manifest list snap-1.avro cannot be read: it cannot be decoded"},
+	} {
+		err := error(&tiers.UnreadableError{Table: "signin", Err: fmt.Errorf("list: %w", &tiers.MetadataError{What: "manifest list", Path: path, Err: c.cause})})
+		said := err.Error()
+		if !errors.Is(err, tiers.ErrDamaged) || !strings.Contains(said, c.want) || !strings.Contains(said, "lakeward fsck") || strings.Contains(said, "secret") {
+			t.Errorf("%v: it says %q", c.cause, said)
+		}
+	}
 }

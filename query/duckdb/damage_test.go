@@ -73,3 +73,24 @@ func TestDamagedFilesFailWhoDoesNotAskForThem(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestATableThatCannotBeReadFailsOnlyWhoReadsIt(t *testing.T) {
+	dir, v := lakeDir(t)
+	problem := &tiers.UnreadableError{Table: "gone", Err: tiers.ErrDamaged}
+	v.Tables = append(v.Tables, query.TableView{Name: "gone", Problem: problem})
+	s, err := openEngine(t, Options{AllowedDirs: []string{dir}}).Open(t.Context(), v, query.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, sql := range []string{"SELECT 1", "SELECT * FROM lake.signin"} {
+		if _, err := count(s.Query(t.Context(), sql)); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		for _, sql := range []string{"SELECT * FROM lake.gone", "SELECT 1 FROM lake.signin, LAKE.Gone"} {
+			if _, err := count(s.Query(t.Context(), sql)); !errors.Is(err, problem) {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+}

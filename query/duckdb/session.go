@@ -147,6 +147,9 @@ type verified struct{ table query.TableView }
 
 // verify leaves out what is damaged, or fails.
 func (s *Session) verify(ctx context.Context, t query.TableView) (verified, error) {
+	if t.Problem != nil {
+		return verified{}, t.Problem
+	}
 	if s.fill != nil {
 		full, err := s.fill(ctx, t.Name)
 		return verified{full}, err

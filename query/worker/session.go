@@ -83,6 +83,9 @@ func (s *session) table(ctx context.Context, name string) (query.TableView, erro
 		return query.TableView{}, fmt.Errorf("%w: lake.%s is not among the tables", query.ErrRefused, name)
 	}
 	t := s.view.Tables[at]
+	if t.Problem != nil {
+		return query.TableView{}, t.Problem
+	}
 	if s.view.Fill != nil {
 		return s.view.Fill(ctx, name)
 	}

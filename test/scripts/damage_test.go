@@ -44,6 +44,38 @@ func dataFiles(ts *testscript.TestScript, neg bool, args []string) []string {
 	return out
 }
 
+// metadata damages what the newest snapshot of a table is read by: metadata
+// garble|hide|show TABLE manifest|list|json. hide puts the files away and show
+// brings them back; garble inverts a byte of each, and inverts it back.
+func metadata(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: metadata garble|hide|show TABLE manifest|list|json")
+	}
+	pattern := map[string]string{"manifest": "*-m*.avro", "list": "snap-*.avro", "json": "*.metadata.json"}[args[2]]
+	suffix := ""
+	if args[0] == "show" {
+		suffix = ".hidden"
+	}
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs("data/lake/lake"), args[1], "metadata", pattern+suffix))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("lake.%s has no %s", args[1], pattern+suffix)
+	}
+	for _, p := range files {
+		switch args[0] {
+		case "hide":
+			ts.Check(os.Rename(p, p+".hidden"))
+		case "show":
+			ts.Check(os.Rename(p, strings.TrimSuffix(p, suffix)))
+		default:
+			b, err := os.ReadFile(p)
+			ts.Check(err)
+			b[0] ^= 0xff
+			ts.Check(os.WriteFile(p, b, 0o600))
+		}
+	}
+}
+
 // leftover makes a file of a given age: leftover FILE AGE.
 func leftover(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {

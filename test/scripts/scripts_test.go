@@ -72,6 +72,7 @@ func TestScripts(t *testing.T) {
 			"setenv":   setenv,
 			"damage":   damage,
 			"remove":   remove,
+			"metadata": metadata,
 			"leftover": leftover,
 			"get":      get,
 			"certs":    certs,

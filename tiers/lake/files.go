@@ -110,7 +110,7 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, broken("read manifest", m.FilePath(), in.failed, err)
+		return nil, broken("manifest", m.FilePath(), in.failed, err)
 	}
 	l.cache.put(k, files)
 	return files, nil
@@ -189,7 +189,7 @@ func (l *Lake) manifests(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
 		return err
 	})
 	if err != nil {
-		return nil, broken(fmt.Sprintf("read manifest list of snapshot %d", s.SnapshotID), s.ManifestList, in.failed, err)
+		return nil, broken("manifest list", s.ManifestList, in.failed, err)
 	}
 	for _, m := range ms {
 		if m.ManifestContent() != iceberg.ManifestContentData {
@@ -217,7 +217,7 @@ func (l *Lake) eachFile(s *table.Snapshot, visit func(iceberg.DataFile)) error {
 			return nil
 		})
 		if err != nil {
-			return broken("read manifest", m.FilePath(), in.failed, err)
+			return broken("manifest", m.FilePath(), in.failed, err)
 		}
 	}
 	return nil
@@ -261,13 +261,13 @@ func decoded(decode func() error) (err error) {
 }
 
 // broken is an error of reading the lake's own metadata; failed is that of the
-// file system, if there was one. It wraps tiers.ErrDamaged unless the file may
+// file system, if there was one. It is a *tiers.MetadataError unless the file may
 // be well and only the reading failed.
 func broken(what, path string, failed, err error) error {
 	if failed != nil && !gone(failed) {
-		return fmt.Errorf("%s %s: %w", what, path, err)
+		return fmt.Errorf("read %s %s: %w", what, path, err)
 	}
-	return fmt.Errorf("%w: %s %s: %w; `lakeward fsck` says what to restore from a copy", tiers.ErrDamaged, what, path, err)
+	return &tiers.MetadataError{What: what, Path: path, Err: err}
 }
 
 // find returns the snapshot with this id, or the current one for 0, which is

@@ -45,7 +45,7 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 	}
 	b, err := l.io.ReadFile(loc)
 	if err != nil {
-		return nil, broken("read metadata of lake."+name, loc, err, err)
+		return nil, broken("metadata file", loc, err, err)
 	}
 	var meta table.Metadata
 	err = decoded(func() (err error) {
@@ -53,7 +53,7 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 		return err
 	})
 	if err != nil {
-		return nil, broken("parse metadata of lake."+name, loc, nil, err)
+		return nil, broken("metadata file", loc, nil, err)
 	}
 	return newVersion(name, loc, meta, prev)
 }
