@@ -278,7 +278,7 @@ func (p *prover) table(ctx context.Context, t tiers.Table, cs references) error 
 		default:
 			return nil
 		}
-		return p.v.o.readColumns(f.Path, []string{tiers.ColStreamSeq, t.Schema().EventID()}, func(v []value) {
+		return p.v.o.readColumns(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(v []value) {
 			each(uint64(v[0].long), v[1].text)
 		})
 	})

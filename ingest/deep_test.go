@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/parquetfile"
-	"github.com/lakeward/lakeward/tiers/removal"
 )
 
 // deep verifies with the messages that repeats repeat.
@@ -71,25 +69,27 @@ func TestARepeatIsOfAMessageThatIsThere(t *testing.T) {
 		"as it was written":          {func(*world) {}, RepeatReport{Found: 1}},
 		"the same, written again":    {forged(func(*entry) {}), RepeatReport{Found: 1}},
 		"two of one message":         {func(w *world) { w.forge(stream, right, right) }, RepeatReport{Found: 2}},
-		"the message was erased":     {func(w *world) { w.take("t", true) }, RepeatReport{Removed: 1}},
-		"its rows are lost":          {func(w *world) { w.take("t", false) }, RepeatReport{Wrong: 1}},
+		"the message was erased":     {func(w *world) { w.remove("t") }, RepeatReport{Removed: 1}},
+		"its rows are lost":          {func(w *world) { w.lose("t") }, RepeatReport{Wrong: 1}},
 		"one in quarantine":          {forged(func(e *entry) { e.ofSeq, e.messageID = broken, "q" }), RepeatReport{Found: 1}},
 		"another id in quarantine":   {forged(func(e *entry) { e.ofSeq = broken }), RepeatReport{Wrong: 1}},
 		"a message of another id":    {forged(func(e *entry) { e.ofSeq = other }), RepeatReport{Wrong: 1}},
 		"a message of another table": {forged(func(e *entry) { e.table = "u" }), RepeatReport{Wrong: 1}},
 		"a table that is not there":  {forged(func(e *entry) { e.table = "none" }), RepeatReport{Wrong: 1}},
 		"another stream":             {forged(func(e *entry) { e.ofStream = "OTHER" }), RepeatReport{Wrong: 1}},
-		"after a reset":              {forged(func(e *entry) { e.ofStream += "|1" }), RepeatReport{Wrong: 1}},
-		"itself":                     {forged(func(e *entry) { e.ofSeq = again }), RepeatReport{Wrong: 1}},
-		"one that is to come":        {forged(func(e *entry) { e.ofSeq = 99 }), RepeatReport{Wrong: 1}},
-		"of an older version":        {forged(func(e *entry) { e.ofSeq = 0 }), RepeatReport{Unplaced: 1}},
+		"events with an event_id": {forged(func(e *entry) { e.table, e.messageID, e.ofSeq = "u", "u", other }),
+			RepeatReport{Found: 1}},
+		"after a reset":       {forged(func(e *entry) { e.ofStream += "|1" }), RepeatReport{Wrong: 1}},
+		"itself":              {forged(func(e *entry) { e.ofSeq = again }), RepeatReport{Wrong: 1}},
+		"one that is to come": {forged(func(e *entry) { e.ofSeq = 99 }), RepeatReport{Wrong: 1}},
+		"of an older version": {forged(func(e *entry) { e.ofSeq = 0 }), RepeatReport{Unplaced: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				w.stream.publish("events.t", "m", "{\"n\":1}\n{\"n\":2}")
 				w.stream.publish("events.t", "q", `{"n":1,}`)
-				w.stream.publish("events.u", "u", `{"n":1}`)
+				w.stream.publish("events.u", "u", `{"event_id":4625}`)
 				w.stream.publish("events.t", "m", "{\"n\":1}\n{\"n\":2}")
 				w.drain(w.options(w.lake))
 				tc.change(w)
@@ -166,8 +166,8 @@ func TestTheRepeatsOfEverythingThatCanHappenAreRight(t *testing.T) {
 	}
 }
 
-// take takes all rows out of a table, with the record of a removal or without.
-func (w *world) take(table string, recorded bool) {
+// lose takes all rows out of a table, and leaves no record of it.
+func (w *world) lose(table string) {
 	w.Helper()
 	t, err := w.lake.Open(w.Context(), table)
 	if err != nil {
@@ -177,23 +177,7 @@ func (w *world) take(table string, recorded bool) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	c := tiers.Commit{ID: "take", Remove: files}
-	if recorded {
-		rec := removal.Record{ID: c.ID, At: time.Now(), Kind: removal.Erase, Gone: map[string][]tiers.SeqRange{}}
-		for _, f := range files {
-			s, err := parquetfile.SeqsOf(w.openFile(f.Path))
-			if err != nil {
-				w.Fatal(err)
-			}
-			rec.Gone[s.Stream] = tiers.MergeSeqs(append(rec.Gone[s.Stream], s.Ranges...))
-		}
-		text, err := rec.Encode()
-		if err != nil {
-			w.Fatal(err)
-		}
-		c.Properties = map[string]string{removal.Property: text}
-	}
-	if _, err := t.Commit(w.Context(), c); err != nil {
+	if _, err := t.Commit(w.Context(), tiers.Commit{ID: "lose", Remove: files}); err != nil {
 		w.Fatal(err)
 	}
 }
