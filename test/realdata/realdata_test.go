@@ -137,7 +137,7 @@ func read(t *testing.T, path, subject string, into map[string][]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		into[e.ID(subject)] = append([]byte{}, e.JSON...)
+		into[e.ID(subject, eventfile.Salt{File: true})] = append([]byte{}, e.JSON...)
 	}
 }
 
