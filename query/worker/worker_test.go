@@ -20,22 +20,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func openOwner(t testing.TB) *Owner {
-	t.Helper()
-	dir := t.TempDir()
-	o := NewOwner(Options{
-		Config: Config{Name: "owner", Read: []string{dir}, Write: []string{dir}},
-		Engine: EngineOptions{MemoryLimit: 256 << 20, Threads: 1, TempDir: filepath.Join(dir, "tmp"), AllowedDirs: []string{dir},
-			AnalyticsPath: filepath.Join(dir, "a.duckdb"), StatePath: filepath.Join(dir, "s.duckdb")},
-	})
-	t.Cleanup(func() {
-		if err := o.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return o
-}
-
 func openPool(t testing.TB, most int, memory int64) *Pool {
 	t.Helper()
 	dir := t.TempDir()
