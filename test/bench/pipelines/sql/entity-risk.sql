@@ -4,7 +4,7 @@ CREATE OR REPLACE TEMP TABLE answer AS
 WITH i AS (SELECT *, row_number() OVER (PARTITION BY entity ORDER BY s DESC, finding_id) AS i FROM (
     SELECT finding_id, entity, pipeline, detector, "time", score, reason, score * pow(2.0, -greatest(0, epoch_us($end) - epoch_us(window_end)) / 1e6 / 604800) * (window_end >= $end - INTERVAL 28 DAY)::INT AS s
     FROM analytics.findings WHERE entity_type = 'user' AND score > 0 AND severity <> 'informational' AND "time" >= $end - INTERVAL 28 DAY AND "time" < $end
-    QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity, window_start, window_end ORDER BY score DESC, finding_id) = 1)),
+    QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity, window_start, window_end, CASE WHEN detector IN ('first_seen', 'rare') THEN finding_id END ORDER BY score DESC, finding_id) = 1)),
 c AS (SELECT "user".name AS entity, max_by(criticality, list_position(['low', 'medium', 'high', 'extreme'], lower(criticality))) AS criticality FROM lake.identity GROUP BY 1),
 m AS (SELECT entity, criticality, coalesce(CASE lower(criticality) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2 END, 1) AS m FROM c),
 r AS (SELECT *, s / pow(i, 1.5) AS part,

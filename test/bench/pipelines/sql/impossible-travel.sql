@@ -24,4 +24,4 @@ WITH nets AS (SELECT entity, network, count(*) AS days FROM habits GROUP BY ALL)
 j AS (SELECT j.*, date_trunc('day', j."time") AS day, familiar OR coalesce(a.days, 0) >= 3 AND coalesce(b.days, 0) >= 3 OR coalesce(k.known, 0) < 3 AS quiet
   FROM jumps j LEFT JOIN nets a ON a.entity = j.entity AND a.network = j.network LEFT JOIN nets b ON b.entity = j.entity AND b.network = j.p.network LEFT JOIN known k ON k.entity = j.entity),
 d AS (SELECT entity, day, max(kmh) AS kmh, count(*) AS jumps, bool_and(quiet) AS quiet FROM (SELECT *, bool_and(quiet) OVER (PARTITION BY entity, day) AS all_quiet FROM j) WHERE all_quiet OR NOT quiet GROUP BY ALL HAVING max("time") >= $start)
-SELECT 'user' AS entity_type, entity, round(if(quiet, 15.0, least(100, 100 * (1 - pow(2, -(1 + log2(kmh / 800) / 2 + (jumps - 1) / 4.0))))), 2) AS score FROM d
+SELECT 'user' AS entity_type, entity, round(if(quiet, 15.0, least(89, 100 * (1 - pow(2, -(1 + log2(kmh / 800) / 2 + (jumps - 1) / 4.0))))), 2) AS score FROM d
