@@ -19,8 +19,8 @@ import (
 const (
 	poisonEvery = 100
 	poisonTable = "poison"
-	mostBytes   = 4 << 10 // of an event; the default would make the oversize ones the whole load
-	poisonAt    = "1601-01-01T00:00:00Z"
+	mostBytes   = 4 << 10                // of an event; the default would make the oversize ones the whole load
+	poisonAt    = "1701-05-03T00:00:00Z" // no placeholder, and before the first day that a partition can name
 )
 
 // toxin is a kind of message that cannot be an event.
