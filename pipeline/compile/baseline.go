@@ -97,11 +97,12 @@ func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 		cols = append(cols, fmt.Sprintf("TRY_CAST((%s) AS DOUBLE) AS m%d", m.expr, i))
 		outer = append(outer, fmt.Sprintf("%s AS m%d", finite(fmt.Sprintf("m%d", i)), i))
 	}
-	where := notNull(f.entity, f.entityType)
+	where := present(f.entity)
 	if f.where != "" {
 		where += " AND (" + f.where + ")"
 	}
-	return fmt.Sprintf("SELECT %s FROM (\nSELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2)", list(outer), list(cols), c.raw(f.of, rs), where)
+	return fmt.Sprintf("SELECT %s FROM (\nSELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2 HAVING %s)",
+		list(outer), list(cols), c.raw(f.of, rs), where, isSomebody(entityText(f.entity, f.entityType)))
 }
 
 // stateTable and flaggedTable are where a baseline keeps its aggregates and

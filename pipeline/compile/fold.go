@@ -71,18 +71,26 @@ func folded(column string) string { return fold(spec.EntityType(column), path(co
 
 // trimmed is a text in lower case without surrounding blanks. The engine's
 // trim knows the blanks of Unicode, but not those that are control characters.
+// Most texts are ASCII without blanks and capitals: one pattern is three times
+// as fast as three functions.
 func trimmed(expr string) string {
-	return "lower(trim(translate((" + expr + ")::VARCHAR, chr(9) || chr(10) || chr(13), '   ')))"
+	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE lower(trim(translate((%[1]s)::VARCHAR, chr(9) || chr(10) || chr(13), '   '))) END", expr)
+}
+
+// isNobody holds for a placeholder. The engine calls a function once for each
+// entry of a dictionary, but compares with IN row by row.
+func isNobody(name string) string {
+	return fmt.Sprintf("list_contains([%s], %s)", literals(nobody[:]), name)
 }
 
 // somebody is a trimmed name, or null if it is a placeholder.
 func somebody(name string) string {
-	return fmt.Sprintf("CASE WHEN %[1]s NOT IN (%[2]s) THEN %[1]s END", name, literals(nobody[:]))
+	return fmt.Sprintf("CASE WHEN NOT %s THEN %s END", isNobody(name), name)
 }
 
 // given is a text as it was written, or null if it is a placeholder.
 func given(expr string) string {
-	return fmt.Sprintf("CASE WHEN %s NOT IN (%s) THEN (%s)::VARCHAR END", trimmed(expr), literals(nobody[:]), expr)
+	return fmt.Sprintf("CASE WHEN NOT %s THEN (%s)::VARCHAR END", isNobody(trimmed(expr)), expr)
 }
 
 // addressSQL is the one spelling of an address in lower case: without port,
@@ -121,34 +129,41 @@ func addressSQL(a string) string {
 		a, port, six, hex, groups, byteOf(7, "//"), byteOf(7, "%"), byteOf(8, "//"), byteOf(8, "%"), joined, short)
 }
 
-// entityText is the SQL of an entity's name from its columns. kind is the type
-// of a single column; empty: as the column's name has it.
+// entityText is the SQL of an entity's name from its columns; null if one of
+// them names nobody. kind is the type of a single column; empty: as the
+// column's name has it.
+//
+// A condition on it is evaluated for each row, many times slower than the text
+// itself: where rows are grouped, drop nobody afterwards (isSomebody).
 func entityText(cols []string, kind string) string {
 	if len(cols) == 1 && kind != "" {
 		return fold(kind, path(cols[0]))
 	}
-	parts := make([]string, len(cols))
+	parts, known := make([]string, len(cols)), make([]string, len(cols))
 	for i, c := range cols {
 		parts[i] = folded(c)
+		known[i] = parts[i] + " IS NOT NULL"
 	}
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	return "concat_ws(' / ', " + list(parts) + ")"
+	return "CASE WHEN " + strings.Join(known, " AND ") + " THEN concat_ws(' / ', " + list(parts) + ") END"
 }
 
-// notNull is the condition that the entity is somebody.
-func notNull(cols []string, kind string) string {
+// present is the condition that the columns of an entity have values, which
+// costs next to nothing: those of most rows that name nobody are null.
+func present(cols []string) string {
 	parts := make([]string, len(cols))
 	for i, c := range cols {
-		parts[i] = entityText([]string{c}, "")
-		if len(cols) == 1 {
-			parts[i] = entityText(cols, kind)
-		}
-		if spellingOf(spec.EntityType(c)) == asWritten && (len(cols) > 1 || spellingOf(kind) == asWritten) {
-			parts[i] = path(c)
-		}
-		parts[i] += " IS NOT NULL"
+		parts[i] = path(c) + " IS NOT NULL"
 	}
 	return strings.Join(parts, " AND ")
+}
+
+// isSomebody holds, in a HAVING over groups of one name, if the name is one.
+func isSomebody(name string) string { return "count(" + name + ") > 0" }
+
+// notNull is the condition on rows that the entity is somebody.
+func notNull(cols []string, kind string) string {
+	return present(cols) + " AND " + entityText(cols, kind) + " IS NOT NULL"
 }

@@ -20,21 +20,24 @@ func (t *travelForm) isHabit(network, lat, lon, today string) string {
 		network, today, int(math.Ceil(t.habitBack.Hours()/24)), distanceSQL("q.lat", "q.lon", lat, lon), num(t.near()), t.habitDays)
 }
 
-// habitSQL is one row for each entity of past (rows of sequence): how many days
+// habitSQL is one row for each entity of past (a SELECT of sequence): how many days
 // it has been known, and what those days taught, which are its spots: a network
 // at a place. Days are gone through in order, as their own runs did: a spot
 // that was new and one end of a jump that was raised teaches nothing, or an
 // attacker would be a habit from the fourth day on. So it depends on the rows
 // alone, and not on which runs there were.
 func (t *travelForm) habitSQL(past string) string {
-	const spot = "{'n': %s, 'lat': round(%s, 1), 'lon': round(%s, 1)}"
-	here, there := fmt.Sprintf(spot, "network", "lat", "lon"), fmt.Sprintf(spot, "p_network", "p_lat", "p_lon")
+	const spot = "{'n': %[1]snetwork, 'lat': round(%[1]slat, 1), 'lon': round(%[1]slon, 1)}"
+	here, there := fmt.Sprintf(spot, ""), fmt.Sprintf(spot, "p_")
 	habit := func(x string) string { return t.isHabit(x+".n", x+".lat", x+".lon", "s.day") }
 	raised := fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, false))) > 0", habit("h.f"), habit("h.t"))
-	return fmt.Sprintf(`WITH RECURSIVE days AS (
-  SELECT entity, epoch_us("time") // %[1]d AS day, list(DISTINCT %[2]s) FILTER (network IS NOT NULL) AS spots,
-    list(DISTINCT {'f': %[3]s, 't': %[2]s}) FILTER (NOT coalesce(familiar, false) AND %[4]s) AS hops
-  FROM %[5]s GROUP BY ALL),
+	return fmt.Sprintf(`WITH RECURSIVE moves AS (
+  SELECT entity, epoch_us("time") // %[1]d AS day, network, round(lat, 1) AS lat, round(lon, 1) AS lon, hop,
+    CASE WHEN hop THEN p_network END AS p_network, CASE WHEN hop THEN round(p_lat, 1) END AS p_lat, CASE WHEN hop THEN round(p_lon, 1) END AS p_lon
+  FROM (SELECT *, NOT familiar AND %[4]s AS hop FROM (%[5]s)) GROUP BY ALL),
+days AS (
+  SELECT entity, day, list(DISTINCT %[2]s) FILTER (network IS NOT NULL) AS spots, list(DISTINCT {'f': %[3]s, 't': %[2]s}) FILTER (hop) AS hops
+  FROM (SELECT * REPLACE (%[9]s AS network, %[10]s AS p_network) FROM moves) GROUP BY ALL),
 steps AS MATERIALIZED (SELECT *, row_number() OVER (PARTITION BY entity ORDER BY day) AS i FROM days),
 learn AS (
   SELECT entity, 0::BIGINT AS known, []::STRUCT(d BIGINT, n VARCHAR, lat DOUBLE, lon DOUBLE)[] AS taught FROM (SELECT DISTINCT entity FROM steps)
@@ -44,5 +47,5 @@ learn AS (
     lambda x: {'d': s.day, 'n': x.n, 'lat': x.lat, 'lon': x.lon}))
   FROM learn AS l JOIN steps AS s ON s.entity = l.entity AND s.i = l.known + 1)
 SELECT entity, max(known) AS known, arg_max(taught, known) AS taught FROM learn GROUP BY entity`,
-		day.Microseconds(), here, there, t.impossible(), past, t.habitDays, habit("x"), raised)
+		day.Microseconds(), here, there, t.impossible(), past, t.habitDays, habit("x"), raised, networkText("network"), networkText("p_network"))
 }

@@ -51,30 +51,40 @@ func distanceSQL(lat1, lon1, lat2, lon2 string) string {
 
 // sequence are the rows with a known position, each with what is known of the
 // row before it (p_...), and km and hours from there. A familiar row is never
-// the one before.
+// the one before. Texts are as they were written: only the few rows that are
+// looked at closer are worth their one spelling (see impossible).
 func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
 	t := f.travel
 	opt := func(expr, none string) string {
 		if expr == "" {
 			return none
 		}
-		return expr
+		return "(" + expr + ")::VARCHAR"
+	}
+	familiar, radius, network := "false", "0.0::DOUBLE", "NULL::VARCHAR"
+	if t.familiar != "" {
+		familiar = "coalesce((" + t.familiar + "), false)"
+	}
+	if t.radius != "" {
+		radius = "greatest(0.0, coalesce(" + number(t.radius) + ", 0.0))"
+	}
+	if t.network != "" {
+		network = path(t.network) + "::VARCHAR"
 	}
 	cols := []string{entityText(f.entity, f.entityType) + " AS entity", `"time"`, number(path(t.lat)) + " AS lat", number(path(t.lon)) + " AS lon",
-		fold("ip", path(t.address)) + " AS ip", given(opt(t.place, "NULL")) + " AS place", given(opt(t.country, "NULL")) + " AS country",
-		opt(t.familiar, "false") + " AS familiar", "greatest(0.0, coalesce(" + number(opt(t.radius, "0")) + ", 0.0)) AS radius",
-		t.networkSQL() + " AS network", c.eventID(f.of)}
+		path(t.address) + "::VARCHAR AS ip", opt(t.place, "NULL::VARCHAR") + " AS place", opt(t.country, "NULL::VARCHAR") + " AS country",
+		familiar + " AS familiar", radius + " AS radius", network + " AS network", c.eventID(f.of)}
 	// One window function over a struct: one for each column sorts as often.
 	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}`
 	order := `(PARTITION BY entity ORDER BY "time", ip, lat, lon`
 	prev := "lag(" + before + ") OVER " + order + ")"
 	if t.familiar != "" {
-		prev = "last_value(CASE WHEN NOT coalesce(familiar, false) THEN " + before + " END IGNORE NULLS) OVER " + order + " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+		prev = "last_value(CASE WHEN NOT familiar THEN " + before + " END IGNORE NULLS) OVER " + order + " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 	}
 	return fmt.Sprintf(`SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours
 FROM (SELECT * EXCLUDE (p), p.t AS p_time, p.lat AS p_lat, p.lon AS p_lon, p.ip AS p_ip, p.place AS p_place, p.country AS p_country, p.radius AS p_radius, p.network AS p_network
-  FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE %s AND ip IS NOT NULL))`,
-		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), cond, onGlobe("lat", "lon"))
+  FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE %s AND %s IS NOT NULL))`,
+		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), cond, onGlobe("lat", "lon"), fold("ip", "ip"))
 }
 
 // onGlobe holds for a position that is one: what no one knows is written as
@@ -85,32 +95,44 @@ func onGlobe(lat, lon string) string {
 
 // impossible holds for a row of sequence whose speed from the row before is
 // impossible. Two positions under one place's name and country are one place:
-// carriers and new GeoIP editions move addresses, not people.
+// carriers and new GeoIP editions move addresses, not people. What costs least
+// is asked first, of all rows, and the rest of those that are left.
 func (t *travelForm) impossible() string {
-	return fmt.Sprintf(`p_time IS NOT NULL AND p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1)
-  AND NOT coalesce(lower(place) = lower(p_place) AND lower(country) = lower(p_country), false) AND km >= %s AND km / hours >= %s`,
-		num(t.distanceKm), num(t.speedKmh))
+	same := func(column string) string { return "lower(" + given(column) + ") = lower(" + given("p_"+column) + ")" }
+	return fmt.Sprintf(`CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1) THEN
+    CASE WHEN km >= %s AND km / hours >= %s THEN %s <> %s AND NOT coalesce(%s AND %s, false) ELSE false END
+  ELSE false END`,
+		num(t.distanceKm), num(t.speedKmh), fold("ip", "p_ip"), fold("ip", "ip"), same("place"), same("country"))
 }
 
+// jumps are the rows of sequence that are impossible, their texts in the one
+// spelling.
 func (c *Compiled) jumps(f *anomalyForm, rs []Range) string {
-	return fmt.Sprintf("SELECT *, km / hours AS kmh FROM (%s)\nWHERE %s", c.sequence(f, rs, f.travel.condition(f)), f.travel.impossible())
+	t := f.travel
+	var texts []string
+	for _, p := range []string{"", "p_"} {
+		texts = append(texts, fold("ip", p+"ip")+" AS "+p+"ip", given(p+"place")+" AS "+p+"place", given(p+"country")+" AS "+p+"country",
+			networkText(p+"network")+" AS "+p+"network")
+	}
+	return fmt.Sprintf("SELECT * REPLACE (%s), km / hours AS kmh FROM (%s)\nWHERE %s", list(texts), c.sequence(f, rs, t.condition(f)), t.impossible())
 }
 
 func (t *travelForm) condition(f *anomalyForm) string {
-	cond := notNull(f.entity, f.entityType)
+	return t.input(f) + " AND " + entityText(f.entity, f.entityType) + " IS NOT NULL"
+}
+
+// input is condition without that the entity is somebody.
+func (t *travelForm) input(f *anomalyForm) string {
+	cond := present(f.entity)
 	if t.success != "" {
 		cond += " AND (" + t.success + ")"
 	}
 	return cond
 }
 
-// networkSQL is a row's network; null where it is not known. AS 0 is nobody's.
-func (t *travelForm) networkSQL() string {
-	if t.network == "" {
-		return "NULL::VARCHAR"
-	}
-	return "nullif(" + given(path(t.network)) + ", '0')"
-}
+// networkText is a network's number; null where it is not known. AS 0 is
+// nobody's.
+func networkText(column string) string { return "nullif(" + given(column) + ", '0')" }
 
 // travelStmts raise one finding a user and day: the jumps of the days that
 // the window adds to.
@@ -123,8 +145,9 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 	today := floorTo(win.Start, day)
 	out := []Stmt{work("jumps", c.jumps(f, []Range{{today.Add(-hours(t.lookbackHours() - 24)), win.End}}))}
 	if t.network != "" {
-		mine := fmt.Sprintf("%s AND %s IN (SELECT entity FROM %s)", t.condition(f), entityText(f.entity, f.entityType), n("jumps"))
-		out = append(out, work("past", c.sequence(f, []Range{{today.Add(-t.habitReach()), today}}, mine)), work("habits", t.habitSQL(n("past"))))
+		mine := fmt.Sprintf("%s AND %s IN (SELECT entity FROM %s)", t.input(f), entityText(f.entity, f.entityType), n("jumps"))
+		past := c.sequence(f, []Range{{today.Add(-t.habitReach()), today}}, mine)
+		out = append(out, work("habits", t.habitSQL(past)))
 	}
 	q, err := c.findingSQL(s.name, r.ID, t.shape(f, t.days(n, win)))
 	if err != nil {

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -51,9 +52,10 @@ func (c *Compiled) firstSeen(s *step, r Run) (string, error) {
   SELECT *, CASE WHEN established AND NOT coalesce(last >= %[1]s - %[2]s - %[3]s, false) THEN 'own' WHEN %[4]s THEN 'peers' END AS level FROM (
     SELECT *, min(earliest) OVER e AS known, min(earliest) OVER () AS since, first - min(earliest) OVER e >= %[5]s AS established, max(last) OVER e AS prev, max(last) OVER (PARTITION BY value) AS others FROM (
       SELECT %[6]s AS entity, %[7]s AS value, min("time") AS earliest, max("time") FILTER ("time" < %[1]s) AS last, min("time") FILTER ("time" >= %[1]s) AS first, count(*) FILTER ("time" >= %[1]s) AS uses
-      FROM %[8]s WHERE %[9]s AND %[10]s GROUP BY 1, 2) WINDOW e AS (PARTITION BY entity)))
+      FROM %[8]s WHERE %[9]s GROUP BY 1, 2 HAVING %[10]s AND %[11]s) WINDOW e AS (PARTITION BY entity)))
 WHERE first IS NOT NULL AND level IS NOT NULL)`,
-		start, interval(f.lookback), pauses(win), peers, learning, entityText(f.entity, f.entityType), f.valueText(), rows, notNull(f.entity, f.entityType), notNull(f.values, ""))
+		start, interval(f.lookback), pauses(win), peers, learning, entityText(f.entity, f.entityType), f.valueText(), rows,
+		present(slices.Concat(f.entity, f.values)), isSomebody(entityText(f.entity, f.entityType)), isSomebody(f.valueText()))
 	reason := f.reason
 	if reason == "" {
 		reason = "{entity} used {value} for the first time in {lookback}"
