@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -183,6 +184,20 @@ func (f *anomalyForm) atLeastSQL() []string {
 		out = append(out, ident(b.measure)+" >= "+num(b.min))
 	}
 	return out
+}
+
+// wantedSQL holds for the rows of a baseline's work tables that may be raised;
+// empty: any.
+func (f *anomalyForm) wantedSQL(b *baselineForm) string {
+	var ands []string
+	for _, least := range f.atLeast {
+		i := slices.IndexFunc(b.measures, func(m measure) bool { return m.name == least.measure })
+		if i < 0 {
+			return ""
+		}
+		ands = append(ands, fmt.Sprintf("coalesce(m%d >= %s, false)", i, num(least.min)))
+	}
+	return strings.Join(ands, " AND ")
 }
 
 // baselineShape is what findings against a baseline have in common.

@@ -31,6 +31,9 @@ type baselineForm struct {
 	absence     bool // a bucket of the window without rows is observed
 	skipFlagged bool
 	classic     bool // centre and spread are mean and standard deviation
+	// Which rows of a run with state are compared with what is usual: a
+	// condition over m0, m1, ...; empty: all.
+	wanted string
 }
 
 type season string
@@ -191,7 +194,11 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	if f.absence {
 		observed += "\nUNION ALL BY NAME " + f.silence(agg, hist, win)
 	}
-	work("obs", "SELECT *, "+f.slots("bucket")+" FROM ("+observed+")")
+	wanted := "true"
+	if f.wanted != "" && !r.Stateless {
+		wanted = f.wanted
+	}
+	work("obs", "SELECT *, "+f.slots("bucket")+", "+wanted+" AS wanted FROM ("+observed+")")
 	work("mine", fs.mine(agg))
 	work("seen", fs.seen(agg))
 	work("hist", fs.hist(agg))
@@ -256,5 +263,9 @@ func (f *baselineForm) day(bucket string) string {
 // raised about them), and how many entities there are. It runs after the
 // statements of the run.
 func (c *Compiled) Learning(b Baseline) string {
-	return "SELECT count(DISTINCT entity) FILTER (level = 'learning') AS learning, count(DISTINCT entity) AS entities FROM " + ident(b.Step)
+	var levels []string
+	for i := range c.steps[b.Step].baseline.groups() {
+		levels = append(levels, fmt.Sprintf("level%d", i))
+	}
+	return fmt.Sprintf("SELECT count(DISTINCT entity) FILTER (least(%s) = %d) AS learning, count(DISTINCT entity) AS entities FROM %s", list(levels), len(levelNames)-1, ident(b.Step+".keys"))
 }

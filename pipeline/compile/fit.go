@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -97,15 +98,21 @@ FROM mine UNION ALL %s`, list(gone), q.t("skip"), agg, of(q.t("mine")),
 		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg, q.inHistory(), q.learning("mine"), q.t("obs"))))
 }
 
-// hist: the history that the fit may use: what the window's entities did and,
-// if any of them is still learning, what others did in the same slots; without
-// flagged windows.
+// hist: the history that the fit may use: what the window's entities did, if
+// their rows are wanted, and, if any of them is still learning, what others did
+// in the same slots; without flagged windows. How many values there are of a
+// measure without zeros is counted here, so then it is of all.
 func (q fitSQL) hist(agg string) string {
+	mine, learning := q.t("mine"), q.learning(q.t("seen"))
+	if !slices.ContainsFunc(q.groups, func(g group) bool { return !g.fill }) {
+		mine += " WHERE entity IN (SELECT entity FROM " + q.t("obs") + " WHERE wanted) OR EXISTS (FROM learners)"
+		learning += " AND o.wanted"
+	}
 	return fmt.Sprintf(`WITH learners AS (SELECT o.s0 FROM %[1]s AS o, (SELECT count(*) AS n %[2]s) AS l WHERE l.n > 0)
 SELECT *, %[3]s FROM (
   FROM %[4]s UNION ALL SELECT * FROM %[5]s WHERE %[6]s AND %[7]s IN (SELECT s0 FROM learners) AND entity NOT IN (SELECT entity FROM %[1]s)
 ) AS a WHERE NOT EXISTS (FROM %[8]s AS x WHERE x.entity = a.entity AND x.bucket = a.bucket)`,
-		q.t("obs"), q.learning(q.t("seen")), q.form.slots("bucket"), q.t("mine"), agg, q.inHistory(), q.form.slot("bucket", 0), q.t("skip"))
+		q.t("obs"), learning, q.form.slots("bucket"), mine, agg, q.inHistory(), q.form.slot("bucket", 0), q.t("skip"))
 }
 
 // calendar lists the history's buckets of the window's slots.
@@ -132,7 +139,7 @@ func (q fitSQL) peers(g group) string {
 
 // keys: each (entity, slot) of the window and, for each group, the level that
 // has enough values for it, how many there are, and the key whose fit it takes:
-// those of the same peers share one. Peers are the entities that have finished
+// those of the same peers share one, of the keys of rows that are wanted. Peers are the entities that have finished
 // learning, so the subject is never among its own peers.
 func (q fitSQL) keys() string {
 	m := q.form.minSupport
@@ -155,15 +162,15 @@ func (q fitSQL) keys() string {
   CASE level$g WHEN 0 THEN n0_$g WHEN 1 THEN n1_$g WHEN 2 THEN own$g WHEN 3 THEN p$g.np ELSE own$g END::BIGINT AS n$g`, m)
 	})
 	fits = q.each(func(group) string {
-		return "CASE WHEN level$g = 3 THEN min(id) OVER (PARTITION BY level$g, peer, s0) ELSE id END AS fit$g"
+		return "CASE WHEN level$g = 3 THEN min(id) OVER (PARTITION BY level$g, peer, s0, wanted) ELSE id END AS fit$g"
 	})
 	own := q.each(func(group) string { return "coalesce(s.own$g, 0) AS own$g" })
 	return fmt.Sprintf(`WITH %s,
-w AS (SELECT entity, s0, s1, any_value(peer) AS peer FROM %s GROUP BY entity, s0, s1),
+w AS (SELECT entity, s0, s1, any_value(peer) AS peer, bool_or(wanted) AS wanted FROM %s GROUP BY entity, s0, s1),
 k AS (SELECT w.*, s.first, %s FROM w LEFT JOIN %s AS s ON s.entity = w.entity),
 n AS (SELECT *, %s FROM k),
 %s
-SELECT *, %s FROM (SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, %s
+SELECT *, %s FROM (SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, n.wanted, %s
 FROM n %s)`,
 		q.calendar(), q.t("obs"), list(own), q.t("seen"), list(counts), strings.Join(q.each(q.peers), ",\n"), list(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
 }
@@ -176,10 +183,10 @@ func (q fitSQL) lists(g group) string {
 		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) AS v%[1]d", i))
 	}
 	one := func(level int, on string) string {
-		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.level$g = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
+		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.wanted AND k.level$g = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
 	}
 	peer := fmt.Sprintf(`SELECT k.id, %s FROM %s AS k
-JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own$g >= %d AND s.peer IS NOT DISTINCT FROM k.peer WHERE k.level$g = 3 AND k.id = k.fit$g`,
+JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own$g >= %d AND s.peer IS NOT DISTINCT FROM k.peer WHERE k.wanted AND k.level$g = 3 AND k.id = k.fit$g`,
 		list(cols), q.t("keys"), q.t("hist"), q.t("seen"), q.form.minSupport)
 	return fmt.Sprintf("SELECT id, %s FROM (\n%s\nUNION ALL %s\nUNION ALL %s\nUNION ALL %s)\nGROUP BY id",
 		list(aggs), one(0, " AND h.s0 = k.s0"), one(1, " AND h.s1 = k.s1"), one(2, ""), peer)
@@ -207,7 +214,7 @@ func (q fitSQL) stats(g group) string {
 	}
 	return fmt.Sprintf(`SELECT id, %s
 FROM (SELECT *, %s FROM (SELECT *, %s FROM (
-  SELECT k.id, k.n$g AS n, %s FROM %s AS k LEFT JOIN %s AS l ON l.id = k.id WHERE k.level$g < 4 AND k.id = k.fit$g)))`,
+  SELECT k.id, k.n$g AS n, %s FROM %s AS k LEFT JOIN %s AS l ON l.id = k.id WHERE k.wanted AND k.level$g < 4 AND k.id = k.fit$g)))`,
 		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists$g"))
 }
 
@@ -251,7 +258,7 @@ func (q fitSQL) result() string {
 	return fmt.Sprintf(`SELECT o.entity, make_timestamptz(o.bucket * %[1]d) AS bucket, make_timestamptz((o.bucket + 1) * %[1]d) AS bucket_end,
   %[2]s AS level, %[3]s AS support, %[4]s AS own,
   %[5]s
-FROM %[6]s AS o
+FROM (FROM %[6]s WHERE wanted) AS o
 JOIN %[7]s AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
 %[8]s%[9]s`, q.form.bucket.Microseconds(), level(of("least", "k.level$g")), of("greatest", "k.n$g"), of("greatest", "k.own$g"), list(cols), q.t("obs"), q.t("keys"),
 		strings.Join(fits, "\n"), q.peaks()+q.moved())
@@ -276,6 +283,6 @@ func (q fitSQL) peaks() string {
 		maxes = append(maxes, fmt.Sprintf("max(h.m%d) AS m%[1]d", i))
 	}
 	hour := func(b string) string { h := *q.form; h.season = seasonHourOfDay; return h.slot(b, 0) }
-	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND %s = %s GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
+	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND %s = %s WHERE o.wanted GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
 		list(maxes), q.t("obs"), q.t("hist"), hour("h.bucket"), hour("o.bucket"))
 }

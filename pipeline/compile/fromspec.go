@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confin
 	for _, s := range p.Steps {
 		b.step(s)
 	}
+	b.want(p)
 	if len(b.problems) == 0 {
 		b.tryStatements(p)
 	}
@@ -76,6 +78,31 @@ func (b *builder) step(s spec.Step) {
 		out.kind, out.anomaly = kindAnomaly, b.anomaly(s.Anomaly)
 	case spec.KindRisk:
 		out.kind, out.risk = kindRisk, b.risk(s.Risk)
+	}
+}
+
+// want notes of each baseline which rows anybody looks at: if its table is
+// neither written nor an input of other steps than anomalies, those that have
+// what each of these asks for at least.
+func (b *builder) want(p *spec.Pipeline) {
+	for _, s := range b.c.steps {
+		if s.kind != kindBaseline || slices.ContainsFunc(p.Write, func(w spec.Write) bool { return w.From.Value == s.name }) {
+			continue
+		}
+		var ors []string
+		for _, reader := range b.c.steps {
+			switch {
+			case !slices.Contains(reader.of, s.name):
+			case reader.kind == kindAnomaly:
+				ors = append(ors, reader.anomaly.wantedSQL(s.baseline))
+			default:
+				ors = append(ors, "")
+			}
+		}
+		if len(ors) > 0 && !slices.Contains(ors, "") {
+			slices.Sort(ors)
+			s.baseline.wanted = strings.Join(ors, " OR ")
+		}
 	}
 }
 

@@ -77,7 +77,8 @@ func (c *Compiled) sprayStmts(s *step, r Run) ([]Stmt, error) {
 	for i, o := range p.origins {
 		cols = append(cols, fmt.Sprintf("%s AS o%d", o.text(), i))
 	}
-	work("fails", fmt.Sprintf(`SELECT * FROM (SELECT %s, "time", %s FROM %s WHERE (%s)) WHERE account IS NOT NULL`, list(cols), c.eventID(f.of), rows, p.failure))
+	work("fails", fmt.Sprintf(`SELECT %s, "time", %s FROM %s WHERE (%s) AND %s`, list(cols), c.eventID(f.of), rows, p.failure, present([]string{p.account})))
+	out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "DELETE FROM " + t("fails") + " WHERE account IS NULL"})
 	work("candidates", p.candidates(t))
 	work("successes", p.successes(rows, t))
 	work("pairs", p.pairs(t, look))
@@ -113,8 +114,8 @@ func (p *sprayForm) successes(rows string, t func(string) string) string {
 		names = append(names, name)
 	}
 	return fmt.Sprintf(`SELECT %[1]s, min(first) AS first, sum(n)::BIGINT AS n FROM (
-  SELECT %[2]s, first, n FROM (SELECT %[3]s, min("time") AS first, count(*) AS n FROM %[4]s WHERE (%[5]s) GROUP BY ALL))
-WHERE account IS NOT NULL GROUP BY %[1]s`, list(names), list(texts), list(raw), rows, p.success)
+  SELECT %[2]s, first, n FROM (SELECT %[3]s, min("time") AS first, count(*) AS n FROM %[4]s WHERE (%[5]s) AND %[6]s GROUP BY ALL))
+GROUP BY %[1]s HAVING %[7]s`, list(names), list(texts), list(raw), rows, p.success, present([]string{p.account}), isSomebody("account"))
 }
 
 // each unions a SELECT over the origins; $o is the origin's column, $i its number.

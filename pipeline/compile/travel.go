@@ -49,19 +49,18 @@ func distanceSQL(lat1, lon1, lat2, lon2 string) string {
 		earthKm, lat2, lat1, lat1, lat2, lon2, lon1)
 }
 
-// sequence are the rows with a known position, each with what is known of the
-// row before it (p_...), and km and hours from there. A familiar row is never
-// the one before. Texts are as they were written: only the few rows that are
-// looked at closer are worth their one spelling (see impossible).
-func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
+// positions are the rows with a known position and address. Texts are as they
+// were written: only the few rows that are looked at closer are worth their one
+// spelling (see jumps and habitSQL).
+func (c *Compiled) positions(f *anomalyForm, rs []Range, cond string) string {
 	t := f.travel
-	opt := func(expr, none string) string {
+	opt := func(expr string) string {
 		if expr == "" {
-			return none
+			return "NULL::VARCHAR"
 		}
 		return "(" + expr + ")::VARCHAR"
 	}
-	familiar, radius, network := "false", "0.0::DOUBLE", "NULL::VARCHAR"
+	familiar, radius, network := "false", "0.0::DOUBLE", ""
 	if t.familiar != "" {
 		familiar = "coalesce((" + t.familiar + "), false)"
 	}
@@ -69,22 +68,30 @@ func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
 		radius = "greatest(0.0, coalesce(" + number(t.radius) + ", 0.0))"
 	}
 	if t.network != "" {
-		network = path(t.network) + "::VARCHAR"
+		network = path(t.network)
 	}
 	cols := []string{entityText(f.entity, f.entityType) + " AS entity", `"time"`, number(path(t.lat)) + " AS lat", number(path(t.lon)) + " AS lon",
-		path(t.address) + "::VARCHAR AS ip", opt(t.place, "NULL::VARCHAR") + " AS place", opt(t.country, "NULL::VARCHAR") + " AS country",
-		familiar + " AS familiar", radius + " AS radius", network + " AS network", c.eventID(f.of)}
+		opt(path(t.address)) + " AS ip", opt(t.place) + " AS place", opt(t.country) + " AS country",
+		familiar + " AS familiar", radius + " AS radius", opt(network) + " AS network", c.eventID(f.of)}
+	// Nearly every address begins with a digit, and then names something.
+	return fmt.Sprintf("SELECT * FROM (SELECT %s FROM %s WHERE %s) WHERE %s AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE %s IS NOT NULL END",
+		list(cols), c.raw(f.of, rs), cond, onGlobe("lat", "lon"), fold("ip", "ip"))
+}
+
+// sequence are the positions, each with what is known of the row before it
+// (p_...), and km and hours from there. A familiar row is never the one before.
+func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
 	// One window function over a struct: one for each column sorts as often.
 	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}`
 	order := `(PARTITION BY entity ORDER BY "time", ip, lat, lon`
 	prev := "lag(" + before + ") OVER " + order + ")"
-	if t.familiar != "" {
+	if f.travel.familiar != "" {
 		prev = "last_value(CASE WHEN NOT familiar THEN " + before + " END IGNORE NULLS) OVER " + order + " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 	}
 	return fmt.Sprintf(`SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours
 FROM (SELECT * EXCLUDE (p), p.t AS p_time, p.lat AS p_lat, p.lon AS p_lon, p.ip AS p_ip, p.place AS p_place, p.country AS p_country, p.radius AS p_radius, p.network AS p_network
-  FROM (SELECT *, %s AS p FROM (SELECT %s FROM %s WHERE %s) WHERE %s AND %s IS NOT NULL))`,
-		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, list(cols), c.raw(f.of, rs), cond, onGlobe("lat", "lon"), fold("ip", "ip"))
+  FROM (SELECT *, %s AS p FROM (%s)))`,
+		distanceSQL("p_lat", "p_lon", "lat", "lon"), zeroHours, prev, c.positions(f, rs, cond))
 }
 
 // onGlobe holds for a position that is one: what no one knows is written as
@@ -145,9 +152,12 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 	today := floorTo(win.Start, day)
 	out := []Stmt{work("jumps", c.jumps(f, []Range{{today.Add(-hours(t.lookbackHours() - 24)), win.End}}))}
 	if t.network != "" {
-		mine := fmt.Sprintf("%s AND %s IN (SELECT entity FROM %s)", t.input(f), entityText(f.entity, f.entityType), n("jumps"))
-		past := c.sequence(f, []Range{{today.Add(-t.habitReach()), today}}, mine)
-		out = append(out, work("habits", t.habitSQL(past)))
+		past := []Range{{today.Add(-t.habitReach()), today}}
+		in := func(table string) string {
+			return fmt.Sprintf("%s AND %s IN (SELECT entity FROM %s)", t.input(f), entityText(f.entity, f.entityType), n(table))
+		}
+		out = append(out, work("spots", spotsSQL(c.positions(f, past, in("jumps")))), work("unsettled", t.unsettledSQL(n("spots"))),
+			work("habits", t.habitSQL(n("spots"), n("unsettled"), c.sequence(f, past, in("unsettled")))))
 	}
 	q, err := c.findingSQL(s.name, r.ID, t.shape(f, t.days(n, win)))
 	if err != nil {

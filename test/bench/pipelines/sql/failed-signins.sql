@@ -1,10 +1,12 @@
 -- The same answer by hand. Like the first run it keeps what every user does in
--- every hour, so that a next run is cheap; then it looks at the few users with
--- failures enough in the hour, and at nobody else's history.
+-- every hour, successes too, for they show how long a user is known, so that a
+-- next run is cheap; then it looks at the few users with failures enough in the
+-- hour, and at nobody else's history.
 CREATE OR REPLACE TABLE state.main.hand_usual AS
-SELECT "user".name AS entity, epoch_us("time") // 3600000000 AS bucket, count(*)::DOUBLE AS n, count(DISTINCT src_endpoint.ip)::DOUBLE AS sources
+SELECT lower(trim("user".name)) AS entity, epoch_us("time") // 3600000000 AS bucket, count(*) FILTER (status = 'Failure')::DOUBLE AS n,
+  count(DISTINCT src_endpoint.ip) FILTER (status = 'Failure')::DOUBLE AS sources
 FROM lake.signin
-WHERE status = 'Failure' AND "user".name IS NOT NULL AND "time" >= $start - INTERVAL 28 DAY AND "time" < $end
+WHERE "user".name IS NOT NULL AND "time" >= $start - INTERVAL 28 DAY AND "time" < $end
 GROUP BY 1, 2;
 
 CREATE OR REPLACE TEMP TABLE answer AS
