@@ -214,6 +214,7 @@ type Pipelines struct {
 	CatchUp  time.Duration
 	MaxRuns  int
 	Budget   Budget
+	PlanTime time.Duration // of a plan, an explanation, or the tests of a pipeline; 0 is no limit
 	// AllowDamaged lets runs go on without the lake's damaged files.
 	AllowDamaged bool
 }

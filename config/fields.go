@@ -137,6 +137,7 @@ func pipelinesType() strict.Type[Pipelines] {
 		strict.F("catch_up", strict.Duration(0, 366*day), func(p *P) *time.Duration { return &p.CatchUp }, "How far back missed runs are made after downtime. Older ones: `lakeward pipeline backfill`.").Default("24h"),
 		strict.F("max_runs", strict.Int(1, 64), func(p *P) *int { return &p.MaxRuns }, "Runs at the same time, of different pipelines.").Default("1"),
 		strict.F("allow_damaged", strict.Bool(), func(p *P) *bool { return &p.AllowDamaged }, "Run without the lake's damaged files, with a warning in the log. Otherwise a run that would read one fails, and names it.").Default("false"),
+		strict.F("plan_timeout", strict.Duration(0, 7*day), func(p *P) *time.Duration { return &p.PlanTime }, "How long `pipeline plan`, `pipeline explain`, `explain` of a finding, or the tests of one pipeline take; `0s` is no limit.").Default("15m"),
 		strict.F("budget", budget, func(p *P) *Budget { return &p.Budget }, "What one run may use, unless its pipeline says otherwise. A run beyond it writes nothing and says so."),
 	)
 }

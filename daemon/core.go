@@ -93,8 +93,8 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	c.runner = pipeline.NewRunner(pipeline.Options{
 		Lake: c.lake, Engine: c.engine, Rehearsal: c.engine.pool, Publisher: o.publisher, Logger: log,
 		Sinks:        pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
-		AllowDamaged: cfg.Pipelines.AllowDamaged,
-		Budget:       pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
+		AllowDamaged: cfg.Pipelines.AllowDamaged, PlanTime: cfg.Pipelines.PlanTime,
+		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
 	})
 	c.keeper = newKeeper(c, o.hold)
 	return c, nil
@@ -207,7 +207,7 @@ func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx cont
 func (c *core) folder(keep string, changed func(*pipeline.Generation)) *pipeline.Folder {
 	return pipeline.NewFolder(pipeline.FolderOptions{
 		Dir: c.cfg.Pipelines.Dir, Keep: keep, Poll: c.cfg.Pipelines.Poll,
-		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.open), Changed: changed, Logger: c.log,
+		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.open, c.cfg.Pipelines.PlanTime), Changed: changed, Logger: c.log,
 	})
 }
 

@@ -147,8 +147,16 @@ func (c *cli) pipelineTestCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			b := newBenches(slog.New(slog.DiscardHandler))
 			defer func() { err = errors.Join(err, b.close()) }()
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
 			return c.eachFile(cmd.Context(), args, func(ctx context.Context, path string, d *pipeline.Definition) error {
-				results, err := pipeline.Test(ctx, d, nil, b.open)
+				var results []pipeline.CaseResult
+				err := pipeline.Within(ctx, cfg.Pipelines.PlanTime, "test "+d.Name, func(ctx context.Context) (err error) {
+					results, err = pipeline.Test(ctx, d, nil, b.open)
+					return err
+				})
 				if err != nil {
 					return err
 				}

@@ -207,11 +207,7 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode enc
 		// Two sources made the table at once, and its events have ids of their own.
 		return fmt.Errorf("evolve lake.%s: its event ids are in the column %s, not in %s", f.name, have, is)
 	}
-	var schema tiers.Schema
-	err := c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
-		schema, err = f.table.Evolve(ctx, p.rows.Schema())
-		return err
-	})
+	schema, err := c.evolve(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -241,6 +237,35 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode enc
 	}
 	c.tellMisfits(f.name, misfits(p.rows))
 	return nil
+}
+
+// triesEvolved is how often a table is asked for columns that it does not take.
+const triesEvolved = 5
+
+// evolve adds the columns of a part to its table. A table that does not take
+// them is asked a few times. What it refuses for ever goes to quarantine; after
+// conflicts the epoch begins again, with the columns that the table has then.
+func (c *committer) evolve(ctx context.Context, p part) (schema tiers.Schema, err error) {
+	f, tries := p.feed, 0
+	var refused error
+	err = c.again(ctx, "evolve lake."+f.name, func(ctx context.Context) (err error) {
+		schema, err = f.table.Evolve(ctx, p.rows.Schema())
+		if errors.Is(err, tiers.ErrRefused) || errors.Is(err, tiers.ErrConflict) {
+			if tries++; tries >= triesEvolved {
+				refused, err = err, nil
+			}
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return schema, err
+	case errors.Is(refused, tiers.ErrRefused):
+		return schema, refuseAll(p, refused)
+	case refused != nil:
+		return schema, fmt.Errorf("evolve lake.%s: given up after %d times, the source reads again from its marks: %w", f.name, tries, refused)
+	}
+	return schema, nil
 }
 
 // remove deletes files that no commit named; what stays is an orphan.

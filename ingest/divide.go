@@ -123,6 +123,22 @@ func (c *committer) divide(ctx context.Context, table string, v *division, cause
 	return nil, &v.found
 }
 
+// refuseAll has the events of a part go to quarantine because their table does
+// not take their columns: which of them it would take is not known.
+func refuseAll(p part, cause error) error {
+	if p.feed.name == Quarantine || p.feed.name == Skipped {
+		return fmt.Errorf("%w: columns of ingest's own bookkeeping: %w", tiers.ErrHalt, cause)
+	}
+	n := p.rows.Rows()
+	f := &found{more: n > mostRefused}
+	for row := range min(n, mostRefused) {
+		seq, id := p.rows.Event(row)
+		f.events = append(f.events, refusal{seq, id, fmt.Sprintf("the event came together with columns that lake.%s does not take; "+
+			"once that is mended, quarantine replay brings it there: %v", p.feed.name, cause)})
+	}
+	return f
+}
+
 // division finds the rows that cannot be encoded. A message stays whole, so
 // that no two files of a day have rows of it.
 type division struct {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -199,5 +200,69 @@ func TestBookkeepingThatCannotBeWrittenHalts(t *testing.T) {
 		if err := r.end(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// closedLake has tables that do not take some columns: a refuses one, and b
+// has a conflict about each new one the first few times.
+type closedLake struct {
+	tiers.Lake
+	asked map[string]int
+}
+
+func (l *closedLake) Open(ctx context.Context, name string) (tiers.Table, error) {
+	t, err := l.Lake.Open(ctx, name)
+	return closedTable{t, l}, err
+}
+
+func (l *closedLake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.Options) (tiers.Table, error) {
+	t, err := l.Lake.Create(ctx, name, s, o)
+	return closedTable{t, l}, err
+}
+
+type closedTable struct {
+	tiers.Table
+	l *closedLake
+}
+
+func (t closedTable) Evolve(ctx context.Context, want tiers.Schema) (tiers.Schema, error) {
+	_, bad := want.Lookup("bad")
+	_, torn := want.Lookup("torn")
+	switch {
+	case bad:
+		t.l.asked["bad"]++
+		return tiers.Schema{}, fmt.Errorf("%w: change columns: bad", tiers.ErrRefused)
+	case torn && t.l.asked["torn"] < 2*triesEvolved:
+		t.l.asked["torn"]++
+		return tiers.Schema{}, fmt.Errorf("%w: changed meanwhile", tiers.ErrConflict)
+	}
+	return t.Table.Evolve(ctx, want)
+}
+
+// TestColumnsThatATableRefusesAreAskedForAFewTimes: what came with them goes to
+// quarantine, and everything else goes on.
+func TestColumnsThatATableRefusesAreAskedForAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.stream.publish("events.a", "a1", `{"n":1}`)
+		w.stream.publish("events.b", "b1", `{"n":1}`)
+		w.drain(w.options(w.lake))
+		w.stream.publish("events.a", "a2", `{"bad":1}`)
+		w.stream.publish("events.b", "b2", `{"torn":1}`)
+		l := &closedLake{w.lake, map[string]int{}}
+		st := w.drain(w.options(l))
+		w.stream.publish("events.a", "a3", `{"n":3}`)
+		w.drain(w.options(l))
+		books, rest := cutTables(w.content(), Quarantine)
+		if !strings.Contains(books, "a2") || !strings.Contains(books, "columns that lake.a does not take") || strings.Count(books, "\n") != 1 {
+			t.Errorf("quarantine holds\n%s", books)
+		}
+		if len(w.rows("a")) != 2 || len(w.rows("b")) != 2 {
+			t.Errorf("the tables hold\n%s", rest)
+		}
+		if l.asked["bad"] != triesEvolved || l.asked["torn"] != 2*triesEvolved || st.Refused != 1 {
+			t.Errorf("asked %v, refused %d", l.asked, st.Refused)
+		}
+		w.verify()
 	})
 }

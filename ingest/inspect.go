@@ -149,7 +149,7 @@ func (s *Source) inspectStream(ctx context.Context, marks map[string]tiers.Mark,
 	}
 	switch {
 	case errors.Is(err, tiers.ErrHalt):
-		in.Reason = err.Error()
+		in.Reason = haltReason(err)
 		if in.State != Standby {
 			in.State = Halted
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,7 +71,7 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 		s.quarantines(f)
 	case errors.Is(err, tiers.ErrHalt):
 		s.log.Error("the source halts", "error", err)
-		s.state(Halted, err.Error())
+		s.state(Halted, haltReason(err))
 		s.halted(ctx)
 	case errors.Is(err, errAway):
 		s.log.Warn("the source stands by", "error", err)
@@ -91,6 +92,11 @@ func (s *Source) after(ctx context.Context, err error, pause time.Duration) time
 		return min(2*pause, longestPause)
 	}
 	return firstPause
+}
+
+// haltReason is why a source halts; that it does, its state says.
+func haltReason(err error) string {
+	return strings.ReplaceAll(err.Error(), tiers.ErrHalt.Error()+": ", "")
 }
 
 // stopped notes the end; a source that halted keeps its reason.

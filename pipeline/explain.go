@@ -32,7 +32,11 @@ const explainLimit = 100
 // ExplainFinding computes again, on the snapshots of its run, what led to a
 // finding. find returns the definition of a pipeline by name.
 func (r *Runner) ExplainFinding(ctx context.Context, id string, find func(name string) (*Definition, bool)) (FindingReport, error) {
-	rep, err := r.explainFinding(ctx, id, find)
+	var rep FindingReport
+	err := Within(ctx, r.o.PlanTime, "recompute it", func(ctx context.Context) (err error) {
+		rep, err = r.explainFinding(ctx, id, find)
+		return err
+	})
 	if err != nil {
 		return rep, fmt.Errorf("explain finding %s: %w", id, err)
 	}

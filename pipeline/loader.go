@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -27,10 +28,15 @@ func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, te
 	}
 }
 
-// Checker is the Check of a Folder: a case that differs is a problem.
-func Checker(clock func(name string) *schedule.Cron, bench func(context.Context) (*Bench, error)) func(context.Context, *Definition) []Problem {
+// Checker is the Check of a Folder: a case that differs is a problem, and so
+// is that the cases of a pipeline take longer than the limit (0: none).
+func Checker(clock func(name string) *schedule.Cron, bench func(context.Context) (*Bench, error), limit time.Duration) func(context.Context, *Definition) []Problem {
 	return func(ctx context.Context, d *Definition) []Problem {
-		results, err := Test(ctx, d, clock(d.Name), bench)
+		var results []CaseResult
+		err := Within(ctx, limit, "test "+d.Name, func(ctx context.Context) (err error) {
+			results, err = Test(ctx, d, clock(d.Name), bench)
+			return err
+		})
 		if err != nil {
 			return []Problem{{File: testFile(d.File), Message: err.Error()}}
 		}

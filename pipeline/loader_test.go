@@ -79,7 +79,7 @@ func TestACaseThatDiffersIsAProblem(t *testing.T) {
 	d, _ := w.toyDefinition(2)
 	d.File = "toy.yaml"
 	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")}, Expect: map[string][]Row{"unusual": {}}}}
-	ps := Checker(func(string) *schedule.Cron { return nil }, benches(t))(t.Context(), d)
+	ps := Checker(func(string) *schedule.Cron { return nil }, benches(t), 0)(t.Context(), d)
 	if len(ps) != 1 || !strings.Contains(ps[0].String(), "toy_test.yaml: case c differs") {
 		t.Error(ps)
 	}

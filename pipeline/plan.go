@@ -44,7 +44,15 @@ const topEntities = 10
 // Plan evaluates a definition at its logical times in (from, to], and the live
 // one if given, without keeping anything. Runs that share its baselines wait
 // meanwhile.
-func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
+func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (rep PlanReport, err error) {
+	err = Within(ctx, r.o.PlanTime, "plan "+d.Name, func(ctx context.Context) error {
+		rep, err = r.planned(ctx, d, live, clock, from, to)
+		return err
+	})
+	return rep, err
+}
+
+func (r *Runner) planned(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
 	rep, err := r.rehearse(ctx, d, clock, from, to)
 	if err != nil {
 		return rep, fmt.Errorf("plan %s: %w", d.Name, err)
@@ -228,7 +236,15 @@ func mergeRanges(rs []compile.Range) []compile.Range {
 }
 
 // Explain is the SQL of a run at logical time t, in order.
-func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (string, error) {
+func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (text string, err error) {
+	err = Within(ctx, r.o.PlanTime, "explain "+d.Name, func(ctx context.Context) error {
+		text, err = r.explained(ctx, d, clock, t)
+		return err
+	})
+	return text, err
+}
+
+func (r *Runner) explained(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (string, error) {
 	w, err := d.WindowAt(t, clock)
 	if err != nil {
 		return "", err

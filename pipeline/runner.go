@@ -29,6 +29,7 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 	Logger    *slog.Logger     // nil: discard
 	Budget    Budget           // for what a pipeline's own budget leaves open
+	PlanTime  time.Duration    // of a plan or an explanation; 0: no limit
 	// AllowDamaged runs pipelines without the files that are damaged, with a
 	// warning. Otherwise a run that would read one fails with a
 	// *tiers.DamageError.

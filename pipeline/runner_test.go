@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -351,5 +353,29 @@ func TestARunOfATableThatCannotBeReadIsRecordedAsFailed(t *testing.T) {
 			harm(m, nil)
 			check(t, "windows once it is restored", w.due(d, 11), "9-10 10-11")
 		})
+	}
+}
+
+func TestPlansExplanationsAndTestsHaveALimitOfTime(t *testing.T) {
+	w := newWorld(t)
+	d, _ := w.toyDefinition(1)
+	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada")}, Expect: map[string][]Row{"unusual": {}}}}
+	w.ingest("9 ada")
+	o := w.runner.o
+	o.PlanTime = time.Nanosecond
+	w.runner = NewRunner(o)
+	_, planned := w.runner.Plan(t.Context(), d, nil, nil, hour(5), hour(11))
+	_, explained := w.runner.Explain(t.Context(), d, nil, at5(10))
+	ps := Checker(func(string) *schedule.Cron { return nil }, benches(t), time.Nanosecond)(t.Context(), d)
+	if len(ps) != 1 {
+		t.Fatal(ps)
+	}
+	for what, err := range map[string]error{"plan toy": planned, "explain toy": explained, "test toy": errors.New(ps[0].Message)} {
+		if err == nil || !strings.HasPrefix(err.Error(), what+": it took longer than pipelines.plan_timeout, 1ns") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !errors.Is(planned, context.DeadlineExceeded) {
+		t.Error(planned)
 	}
 }

@@ -195,4 +195,5 @@ var (
 	ErrUnknown  = errors.New("outcome unknown")   // look up by commit id before anything else
 	ErrHalt     = errors.New("halted")            // this source stops; the daemon stays up, not ready
 	ErrAway     = errors.New("cannot be reached") // nothing is wrong with what was asked: wait and ask again
+	ErrRefused  = errors.New("refused")           // the table takes no such columns, however often it is asked
 )

@@ -154,12 +154,12 @@ func changeColumns(txn *table.Transaction, adds []addition, wider []widening) er
 	for _, a := range adds {
 		typ, err := c.typ(optional(a.field.Type))
 		if err != nil {
-			return fmt.Errorf("%s: %w", a.field.Name, err)
+			return fmt.Errorf("%w: %s: %w", tiers.ErrRefused, a.field.Name, err)
 		}
 		u.AddColumn(append(a.parent[:len(a.parent):len(a.parent)], a.field.Name), typ, a.field.Doc, false, nil)
 	}
 	if err := u.Commit(); err != nil {
-		return fmt.Errorf("change columns: %w", err)
+		return fmt.Errorf("%w: change columns: %w", tiers.ErrRefused, err)
 	}
 	return nil
 }
