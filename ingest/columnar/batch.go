@@ -61,6 +61,8 @@ type Batch struct {
 	layoutYear bool     // Options.TimeFormat has a year, if it is a layout
 	usual      []usualTime
 	below      [][][]string     // the paths of usual in parts
+	otherHalf  []uint8          // the place of the other half, if a time is in two fields; 0: the name does not tell
+	timeOther  []string         // the path of the other half of timePath
 	timePlace  map[string]uint8 // of a name in usual
 	schema     int              // its id
 	t          parquetfile.Table
@@ -105,6 +107,8 @@ type Batch struct {
 
 	source      span   // where the time stands; empty: it is a pair's, or the message's
 	sourceBelow string // and the path below
+	clockAt     timeAt // the first time of day without a date at a usual place
+	joined      span   // the key of the time of day that was added to a date
 	unread      int    // the place of what was there and is no time; noPlace: nothing was
 	received    bool   // the time is the one of publishing
 	scratch     []byte

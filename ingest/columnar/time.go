@@ -69,6 +69,7 @@ func (b *Batch) eventTime(m Meta, ingest time.Time) (micros int64, reason string
 	}
 	b.reference = published.UnixMicro()
 	b.source, b.sourceBelow, b.unread = span{}, "", noPlace
+	b.clockAt, b.joined = timeAt{}, span{}
 	at, from, reason := b.findTime()
 	if reason != "" {
 		return 0, reason
@@ -115,13 +116,21 @@ func (b *Batch) findTime() (at instant, from span, reason string) {
 		switch {
 		case v == isTime:
 			b.source = span{t.key.from + 1, t.key.to - 1}
+			if at.micros%dayMicros == 0 {
+				at = b.withClock(at, raw, t.prio)
+			}
 			return at, t.value, ""
 		case v == impossible && !usual.weak:
 			return at, span{}, "impossible time " + clip(raw)
+		case v == notTime && b.clockAt.prio == 0 && isClock(raw):
+			b.clockAt = t
 		}
 		b.notRead(t.prio)
 	}
-	return instant{}, span{}, ""
+	if b.clockAt.prio != 0 {
+		at, from = b.dateOfClock(b.clockAt.value, b.half(b.clockAt.prio))
+	}
+	return at, from, ""
 }
 
 // timeBelow reads the time at a usual path within an object.
@@ -163,6 +172,11 @@ func (b *Batch) configuredTime() (at instant, from span, reason string) {
 	switch {
 	case v == impossible:
 		return at, span{}, "impossible time " + clip(text) + " at " + b.o.TimePath
+	case v == notTime && isClock(text):
+		if at, from := b.dateOfClock(raw, b.timeHalf()); from.to > 0 {
+			return at, from, ""
+		}
+		return at, span{}, clip(text) + " at " + b.o.TimePath + " is a time of day, and no date is beside it"
 	case v == placeholder, v == isTime && at.micros == 0, string(text) == `""`, string(text) == `"-"`, string(text) == "0":
 		return at, span{}, ""
 	case v == notTime && b.o.TimeFormat == "":
@@ -170,23 +184,37 @@ func (b *Batch) configuredTime() (at instant, from span, reason string) {
 	case v == notTime:
 		return at, span{}, clip(text) + " at " + b.o.TimePath + " is not a time of the format " + b.o.TimeFormat
 	}
+	if at.micros%dayMicros == 0 {
+		if sum, ok := b.join(at, b.timeHalf()); ok {
+			at = sum
+		}
+	}
 	return at, raw, ""
 }
 
 // timeSource is what the column time_source says, valid until the next event.
 func (b *Batch) timeSource() []byte {
+	out := b.scratch[:0]
 	switch {
 	case b.received:
-		return append(b.scratch[:0], Received...)
+		return append(out, Received...)
 	case b.timePath != nil:
-		return append(b.scratch[:0], b.o.TimePath...)
+		out = append(out, b.o.TimePath...)
 	case b.source.to <= b.source.from:
-		return append(b.scratch[:0], b.usual[pairPrio].name...)
-	case b.sourceBelow == "":
+		return append(out, b.usual[pairPrio].name...)
+	case b.sourceBelow == "" && b.joined.to == 0:
 		return b.s.text(b.source)
+	default:
+		out = append(out, b.s.text(b.source)...)
 	}
-	b.scratch = append(append(append(b.scratch[:0], b.s.text(b.source)...), '.'), b.sourceBelow...)
-	return b.scratch
+	if b.sourceBelow != "" {
+		out = append(append(out, '.'), b.sourceBelow...)
+	}
+	if b.joined.to > 0 {
+		out = append(append(out, '+'), b.s.text(b.joined)...)
+	}
+	b.scratch = out
+	return out
 }
 
 func clip(raw []byte) string {
@@ -421,63 +449,6 @@ func guessUnit(v float64) (float64, bool) {
 		return 1e-3, true
 	}
 	return 0, false
-}
-
-// find returns where the value at a path stands in a valid JSON object; a key
-// may hold dots itself. Null is nothing. fold: case does not matter.
-func find(buf []byte, path []string, fold bool) span {
-	s := scanner{buf: buf}
-	if s.space() != '{' {
-		return span{}
-	}
-	s.p++
-	for {
-		if s.space() != '"' {
-			return span{}
-		}
-		name, _, _, ok := s.str()
-		if !ok {
-			return span{}
-		}
-		used := matches(name, path, fold)
-		s.colon()
-		c := s.space()
-		v, _ := s.skip()
-		switch {
-		case used == len(path) && c != 'n':
-			return v
-		case used > 0 && used < len(path) && c == '{':
-			if in := find(buf[v.from:v.to], path[used:], fold); in.to > 0 {
-				return span{v.from + in.from, v.from + in.to}
-			}
-		}
-		if s.space() != ',' {
-			return span{}
-		}
-		s.p++
-	}
-}
-
-// matches is the number of a path's parts that a key spells, 0 if none.
-func matches(name []byte, path []string, fold bool) int {
-	for i, part := range path {
-		if len(name) < len(part) {
-			return 0
-		}
-		head := name[:len(part)]
-		if string(head) != part && (!fold || !bytes.EqualFold(head, []byte(part))) {
-			return 0
-		}
-		name = name[len(part):]
-		if len(name) == 0 {
-			return i + 1
-		}
-		if name[0] != '.' {
-			return 0
-		}
-		name = name[1:]
-	}
-	return 0
 }
 
 // declared reads a value into a column whose type only a declaration gives.

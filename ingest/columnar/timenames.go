@@ -17,7 +17,7 @@ type usualTime struct {
 // The places of what is not a name of usualTimes.
 const (
 	timePrio   = 1  // the key time
-	pairPrio   = 19 // the time of a pair [time, event]
+	pairPrio   = 17 // the time of a pair [time, event]
 	maxTimeKey = 40 // bytes of the longest name
 )
 
@@ -31,11 +31,10 @@ func usualTimes() []usualTime {
 	strong := []usualTime{
 		0:        {},
 		timePrio: {name: "time"},
-		2:        {name: "timestamp"}, 3: {name: "@timestamp"}, 4: {name: "eventTime"}, 5: {name: "event_time"},
-		6: {name: "TimeGenerated"}, 7: {name: "ts"}, 8: {name: "_time"}, 9: {name: "datetime"},
-		10: {name: "createdDateTime"}, 11: {name: "activityDateTime"}, 12: {name: "CreationTime"}, 13: {name: "UtcTime"},
-		14: {name: "TimeCreated", below: systemTime}, 15: {name: "eventTimestamp"}, 16: {name: "event_timestamp"},
-		17: {name: "published"}, 18: {name: "created_at"},
+		2:        {name: "timestamp"}, 3: {name: "@timestamp"}, 4: {name: "eventTime"},
+		5: {name: "TimeGenerated"}, 6: {name: "ts"}, 7: {name: "_time"}, 8: {name: "datetime"},
+		9: {name: "createdDateTime"}, 10: {name: "activityDateTime"}, 11: {name: "CreationTime"}, 12: {name: "UtcTime"},
+		13: {name: "TimeCreated", below: systemTime}, 14: {name: "eventTimestamp"}, 15: {name: "published"}, 16: {name: "created_at"},
 		pairPrio: {name: "[0]"},
 	}
 	weak := []usualTime{
@@ -46,8 +45,8 @@ func usualTimes() []usualTime {
 		// Kubernetes: audit, then events.
 		{name: "requestReceivedTimestamp"}, {name: "stageTimestamp"}, {name: "lastTimestamp"}, {name: "firstTimestamp"},
 		{name: "metadata", below: []string{"eventCreationTime", "creationTimestamp", "original_time", "logged_time"}},
-		// AWS: Route 53 Resolver, API Gateway, Security Hub, GuardDuty, VPC flow logs.
-		{name: "query_timestamp"}, {name: "requestTimeEpoch"}, {name: "requestTime"}, {name: "CreatedAt"},
+		// AWS: Route 53 Resolver, API Gateway, GuardDuty, VPC flow logs.
+		{name: "query_timestamp"}, {name: "requestTimeEpoch"}, {name: "requestTime"},
 		{name: "service", below: []string{"eventLastSeen", "eventFirstSeen"}},
 		// Google: Workspace, Cloud audit; Cloudflare; Auth0; OpenTelemetry; journald; osquery.
 		{name: "id", below: []string{"time"}},
@@ -61,12 +60,12 @@ func usualTimes() []usualTime {
 		{name: "state", below: []string{"created_at", "status_time"}},
 		{name: "issue", below: []string{"created"}},
 		// Further spellings.
-		{name: "timestamp_ms"}, {name: "timestampMs"}, {name: "timestamp_utc"}, {name: "UTCTimestamp"}, {name: "_timestamp"},
-		{name: "log_time"}, {name: "logTime"}, {name: "log_timestamp"}, {name: "syslog_timestamp"},
-		{name: "event_date"}, {name: "eventDate"}, {name: "event_datetime"}, {name: "eventDateTime"}, {name: "date_time"},
-		{name: "occurred_at"}, {name: "occurredAt"}, {name: "messageTime"}, {name: "generatedDateTime"}, {name: "effective_at"},
+		{name: "timestamp_ms"}, {name: "timestamp_utc"}, {name: "UTCTimestamp"}, {name: "_timestamp"},
+		{name: "log_time"}, {name: "log_date"}, {name: "log_timestamp"}, {name: "syslog_timestamp"}, {name: "event_date"}, {name: "event_datetime"},
+		{name: "occurred_at"}, {name: "messageTime"}, {name: "generatedDateTime"}, {name: "effective_at"},
+		{name: "CreationDate"}, {name: "date (utc)"}, {name: "date and time"},
 		{name: "created"}, {name: "created_on"}, {name: "date_create"}, {name: "date"},
-		{name: "start_time"}, {name: "startTime"}, {name: "start"}, {name: "first_seen_time"}, {name: "p_event_time"},
+		{name: "start_time"}, {name: "start_date"}, {name: "start"}, {name: "first_seen_time"}, {name: "p_event_time"},
 	}
 	for i := range weak {
 		weak[i].weak = true
@@ -74,31 +73,42 @@ func usualTimes() []usualTime {
 	return append(strong, weak...)
 }
 
-// timePlaces finds the place of a name, in lower case, among usualTimes.
+// timePlaces finds the place of a name, as foldTimeKey has it, among usualTimes.
 func timePlaces(usual []usualTime) map[string]uint8 {
 	places := make(map[string]uint8, len(usual))
 	for i, u := range usual {
-		if low := strings.ToLower(u.name); i > 0 && i != pairPrio && places[low] == 0 {
-			places[low] = uint8(i)
+		var folded [maxTimeKey]byte
+		if key := foldTimeKey(&folded, []byte(u.name)); i > 0 && i != pairPrio && places[string(key)] == 0 {
+			places[string(key)] = uint8(i)
 		}
 	}
 	return places
 }
 
+// foldTimeKey writes a name without what people spell in several ways: case,
+// and what joins words (event_time, Event Time, event-time, eventTime).
+func foldTimeKey(into *[maxTimeKey]byte, name []byte) []byte {
+	out := into[:0]
+	for i, c := range name {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c |= 0x20
+		case i > 0 && (c == '_' || c == '-' || c == ' '):
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // timePriority is the place of a key among the usual names of an event's time,
-// from 1; 0 if it is none of them. Case does not matter.
+// from 1; 0 if it is none of them.
 func timePriority(places map[string]uint8, name []byte) uint8 {
 	if len(name) < 2 || len(name) > maxTimeKey {
 		return 0
 	}
-	var low [maxTimeKey]byte
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		low[i] = c
-	}
-	return places[string(low[:len(name)])]
+	var folded [maxTimeKey]byte
+	return places[string(foldTimeKey(&folded, name))]
 }
 
 // learnTimes prepares what finding times needs.
@@ -106,7 +116,9 @@ func (b *Batch) learnTimes() {
 	b.usual = usualTimes()
 	b.timePlace = timePlaces(b.usual)
 	b.below = make([][][]string, len(b.usual))
+	b.otherHalf, b.timeOther = make([]uint8, len(b.usual)), otherHalfOf(b.timePath)
 	for i, u := range b.usual {
+		b.otherHalf[i] = timePriority(b.timePlace, []byte(otherHalf(u.name)))
 		for _, path := range u.below {
 			b.below[i] = append(b.below[i], strings.Split(path, "."))
 		}

@@ -122,6 +122,15 @@ type worded struct {
 // of their parts: RFC 1123 and 850, ctime, Apache's log, RFC 3164, what date
 // and JavaScript print.
 func parseWords(text []byte, reference int64) (instant, verdict) {
+	w, ok := readWords(text)
+	if !ok {
+		return instant{}, notTime
+	}
+	return w.instant(reference)
+}
+
+// readWords reads the parts of a time, whatever their order.
+func readWords(text []byte) (worded, bool) {
 	if len(text) > 2 && text[0] == '[' && text[len(text)-1] == ']' {
 		text = text[1 : len(text)-1]
 	}
@@ -143,10 +152,10 @@ func parseWords(text []byte, reference int64) (instant, verdict) {
 			ok = false
 		}
 		if !ok {
-			return instant{}, notTime
+			return w, false
 		}
 	}
-	return w.instant(reference)
+	return w, true
 }
 
 // letters cuts the letters that s begins with, in lower case, four at most.
@@ -285,19 +294,23 @@ func (w *worded) numericZone() bool {
 	return ok
 }
 
-func (w *worded) instant(reference int64) (instant, verdict) {
-	if !w.yes || w.day < 1 || (!w.clock && w.year < 0) || (w.clock && w.meridiem != 0 && (w.hour < 1 || w.hour > 12)) {
-		return instant{}, notTime
-	}
-	switch hour := w.hour; {
-	case w.meridiem != 0:
-		hour %= 12
-		if w.meridiem == 'p' {
-			hour += 12
+// ofDay adds the hours to the rest of the time of day.
+func (w *worded) ofDay() bool {
+	if w.clock && w.meridiem != 0 {
+		if w.hour < 1 || w.hour > 12 {
+			return false
 		}
-		w.micros += hour * 3_600_000_000
-	default:
-		w.micros += hour * 3_600_000_000
+		if w.hour %= 12; w.meridiem == 'p' {
+			w.hour += 12
+		}
+	}
+	w.micros += w.hour * 3_600_000_000
+	return true
+}
+
+func (w *worded) instant(reference int64) (instant, verdict) {
+	if !w.yes || w.day < 1 || !w.clock && w.year < 0 || !w.ofDay() {
+		return instant{}, notTime
 	}
 	if w.year < 0 {
 		return nearestYear(w.month, w.day, w.micros-w.offset, reference)
