@@ -33,7 +33,8 @@ type core struct {
 	log       *slog.Logger
 	lake      *lake.Lake
 	engine    *engines
-	benches   *benches // for the tests of pipelines
+	confiner  compile.Confiner // the engine's
+	benches   *benches         // for the tests of pipelines
 	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
@@ -118,6 +119,7 @@ func (c *core) openEngine(ctx context.Context, readOnly bool) error {
 	}
 	c.benches = newBenches(c.log)
 	c.engine, c.analytics = openEngines(c.cfg, c.log, readOnly, c.lake, external)
+	c.confiner = compile.Remember(c.engine)
 	return nil
 }
 
@@ -190,7 +192,7 @@ func (c *core) close() error {
 
 // loader parses pipeline files for this core's engine.
 func (c *core) loader() func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
-	return pipelineLoader(c.cfg.Pipelines, c.engine)
+	return pipelineLoader(c.cfg.Pipelines, c.confiner)
 }
 
 func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {

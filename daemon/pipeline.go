@@ -115,9 +115,9 @@ func (c *cli) eachFile(ctx context.Context, args []string, f func(context.Contex
 	}
 	parser := newParser()
 	defer func() { err = errors.Join(err, parser.Close()) }()
-	failed := false
+	failed, confiner := false, compile.Remember(parser)
 	for _, path := range files {
-		d, problems, err := c.parse(ctx, path, parser)
+		d, problems, err := c.parse(ctx, path, confiner)
 		if err != nil {
 			return err
 		}

@@ -12,13 +12,14 @@ import (
 // Loader is the Load of a Folder: it parses a file and its tests. Hash, Base
 // and Tests of the options are its own to fill.
 func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
+	language := spec.NewLanguage()
 	return func(_ context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
-		p, problems := spec.Parse(file, data)
+		p, problems := language.Parse(file, data)
 		if len(problems) > 0 || p == nil {
 			return nil, FromProblems(problems)
 		}
 		own := o
-		own.Hash, own.Base, own.Tests = p.Hash(), filepath.Clean(base), nil
+		own.Hash, own.Base, own.Tests = language.Hash(p), filepath.Clean(base), nil
 		if tests != nil {
 			if own.Tests, problems = spec.ParseTests(testFile(file), tests, p); len(problems) > 0 {
 				return nil, FromProblems(problems)

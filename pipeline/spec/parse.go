@@ -9,14 +9,23 @@ import (
 	"github.com/lakeward/lakeward/config/strict"
 )
 
+// Language reads pipelines. Who reads many makes it once. It is immutable.
+type Language struct{ pipeline strict.Type[Pipeline] }
+
+// NewLanguage returns the language of pipelines.
+func NewLanguage() Language { return Language{pipelineType()} }
+
+// Parse is Language.Parse.
+func Parse(file string, data []byte) (*Pipeline, []Problem) { return NewLanguage().Parse(file, data) }
+
 // Parse reads one pipeline. It reports every mistake, in the order of their
 // positions; with any the pipeline is nil. It opens nothing and reads no clock.
-func Parse(file string, data []byte) (*Pipeline, []Problem) {
+func (g Language) Parse(file string, data []byte) (*Pipeline, []Problem) {
 	doc, ps := strict.Parse(file, data)
 	if len(ps) > 0 {
 		return nil, ps
 	}
-	p, ps := strict.Decode(doc, pipelineType())
+	p, ps := strict.Decode(doc, g.pipeline)
 	p.File = file
 	l := linter{p: &p, root: Pos{File: file, Line: 1, Column: 1}, problems: ps}
 	l.lint()
@@ -73,10 +82,13 @@ func TestDoc() strict.Doc { return testFileType().Doc() }
 // Hash identifies what the pipeline computes: 16 hexadecimal digits over its
 // canonical form with every default filled in. Layout, comments, description,
 // tests and whether it is enabled do not change it.
-func (p *Pipeline) Hash() string {
+func (p *Pipeline) Hash() string { return NewLanguage().Hash(p) }
+
+// Hash is that of the pipeline.
+func (g Language) Hash(p *Pipeline) string {
 	c := *p
 	c.Description, c.Tests, c.Enabled = "", nil, true
-	out, err := strict.Encode(pipelineType(), c)
+	out, err := strict.Encode(g.pipeline, c)
 	if err != nil { // a parsed pipeline always encodes
 		out = fmt.Appendf(nil, "%#v", c)
 	}
