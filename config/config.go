@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,13 +123,14 @@ type Table struct {
 	Columns   []Column
 	Bloom     []string
 	Lookup    []string
-	Retention Retention
+	Retention Period
+	Repeats   Period // how far back repeats are found
 }
 
-// Retention is how long rows are kept, if it is said here.
-type Retention struct {
-	Said bool
-	Age  time.Duration // 0: for ever
+// Period is a length of time, if it is said here.
+type Period struct {
+	Said   bool
+	Length time.Duration // 0: for ever or, of repeats, as far as the latest ids reach
 }
 
 // Column is a declared column.
@@ -145,6 +147,13 @@ type Ingest struct {
 	MaxDepth      int // of structs
 	MaxEventBytes int64
 	Bloom         []string
+	Repeats       Repeats
+}
+
+// Repeats says how far back repeats are found.
+type Repeats struct {
+	Window time.Duration // 0: as far as the latest ids reach
+	Memory int64         // bytes for the ids of windows; 0: a part of the budget
 }
 
 // Flush says when a batch is committed; whichever is first.
@@ -160,7 +169,7 @@ type Lake struct {
 	Catalog     string   // sqlite:FILE, or a postgres:// URL, which may hold a password
 	Lookup      []string // columns for looking up single values
 	Retention   time.Duration
-	Quarantine  Retention
+	Quarantine  Period
 	Maintenance Maintenance
 }
 
@@ -346,9 +355,28 @@ func (c Config) RetentionOf(table string) time.Duration {
 		r = t.Retention
 	}
 	if r.Said {
-		return r.Age
+		return r.Length
 	}
 	return c.Lake.Retention
+}
+
+// RepeatsOf is how far back repeats of messages of a lake table are found; 0: as
+// far as the latest ids reach.
+func (c Config) RepeatsOf(table string) time.Duration {
+	if t, ok := c.Table(table); ok && t.Repeats.Said {
+		return t.Repeats.Length
+	}
+	return c.Ingest.Repeats.Window
+}
+
+// RepeatWindows are the lengths that RepeatsOf may be, besides 0.
+func (c Config) RepeatWindows() []time.Duration {
+	all := []time.Duration{c.Ingest.Repeats.Window}
+	for _, t := range c.Tables {
+		all = append(all, t.Repeats.Length)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(d time.Duration) bool { return d == 0 })
 }
 
 // LookupColumns are the columns by whose values the rows of a lake table are

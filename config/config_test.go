@@ -184,3 +184,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestATableMayLookBackOverItsOwnWindow(t *testing.T) {
+	c := parse(t, string(read(t, "testdata/full.yml")))
+	const day = 24 * time.Hour
+	for table, want := range map[string]time.Duration{"windows": 30 * day, "signin": 0, "other": 7 * day} {
+		if got := c.RepeatsOf(table); got != want {
+			t.Errorf("repeats of lake.%s are found over %s, want %s", table, got, want)
+		}
+	}
+	if got := fmt.Sprint(c.RepeatWindows()); got != fmt.Sprint([]time.Duration{7 * day, 30 * day}) {
+		t.Errorf("windows are %s", got)
+	}
+}

@@ -60,7 +60,10 @@ func tableType() strict.Type[Table] {
 	return strict.Object(
 		strict.F("columns", strict.Keyed(columnType(), func(c *Column) *strict.At[string] { return &c.Path }, pathProblem), func(t *T) *[]Column { return &t.Columns }, "Declared columns: dotted path and type (boolean, long, double, string, binary, date, timestamptz, or `list<TYPE>`). Further columns are still inferred."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Bloom }, "Columns with a bloom filter, in place of `ingest.bloom_columns`."),
-		strict.F("retention", ownRetention(), func(t *T) *Retention { return &t.Retention }, "How long the table's rows are kept, or `forever`, in place of `lake.retention`."),
+		strict.F("retention", ownRetention(), func(t *T) *Period { return &t.Retention }, "How long the table's rows are kept, or `forever`, in place of `lake.retention`."),
+		strict.F("repeats", strict.Object(
+			strict.F("window", own(repeatsWindow(), latest), func(p *Period) *Period { return p }, "How far back message ids of the table are found, or `latest`, in place of `ingest.repeats.window`."),
+		), func(t *T) *Period { return &t.Repeats }, "Messages that are published again."),
 		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(t *T) *[]string { return &t.Lookup }, "Columns for looking up single values, in place of `lake.lookup_columns`."),
 	)
 }
@@ -77,6 +80,10 @@ func ingestType() strict.Type[Ingest] {
 		strict.F("max_tables", strict.Int(1, 100_000), func(i *I) *int { return &i.MaxTables }, "Tables of events that one source feeds; events for others go to `lake.quarantine`.").Default("5000"),
 		strict.F("max_depth", strict.Int(1, 64), func(i *I) *int { return &i.MaxDepth }, "Nesting of structs; what is deeper goes to the column `unmapped`.").Default("16"),
 		strict.F("max_event_bytes", strict.Size(1<<10, 64<<20), func(i *I) *int64 { return &i.MaxEventBytes }, "Largest event; a larger one goes to `lake.quarantine`.").Default("8MiB"),
+		strict.F("repeats", strict.Object(
+			strict.F("window", repeatsWindow(), func(r *Repeats) *time.Duration { return &r.Window }, "How long after a message was taken another with its id is dropped as its repeat. `latest`: for as long as it is among the last 900,000 to 1,800,000 ids of the source's stream. Tables may say otherwise (`tables.NAME.repeats.window`). See [repeats](#repeats).").Default(latest),
+			strict.F("memory", repeatsMemory(), func(r *Repeats) *int64 { return &r.Memory }, "Memory for the ids of windows, of all sources together; at most half of `memory.budget`, of which it is a part. `auto`: an eighth of it, or nothing if there is no window.").Default("auto"),
+		), func(i *I) *Repeats { return &i.Repeats }, "Messages that are published again, with the same message id (`Nats-Msg-Id`)."),
 		strict.F("bloom_columns", strict.List(strict.NonEmpty()), func(i *I) *[]string { return &i.Bloom }, "Columns with a bloom filter, for looking up single values, such as `src_endpoint.ip`."),
 	)
 }
@@ -91,7 +98,7 @@ func lakeType() strict.Type[Lake] {
 		strict.F("catalog", databaseURL("sqlite"), func(l *L) *string { return &l.Catalog }, "Iceberg SQL catalog: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, where tables are made if they are missing. A URL takes libpq's parameters: `sslmode` (without it TLS is used only if the server offers it), `sslrootcert`, `search_path`, several hosts with `target_session_attrs=read-write`. Without it: `catalog.db` in the warehouse."),
 		strict.F("lookup_columns", strict.List(strict.NonEmpty()), func(l *L) *[]string { return &l.Lookup }, "Text columns for looking up single values: one user, one address. Those that a table has shape the files of days that ended two days ago: rows of one value lie together, and a filter tells which part of a file can have a value, so that `WHERE user.name = 'ada'` reads little. Files that are already shaped stay as they are when this changes; `[]` leaves all in the order of time.").Default(lookupColumns),
 		strict.F("retention", retention(), func(l *L) *time.Duration { return &l.Retention }, "How long rows of events are kept, by `time`, or `forever`: a day goes as a whole, once its end is older than this. Tables may say otherwise (`tables.NAME.retention`). Tables that pipelines write, and Lakeward's own `ingest_skipped` and `ingest_removed`, are left alone.").Default("forever"),
-		strict.F("quarantine_retention", ownRetention(), func(l *L) *Retention { return &l.Quarantine }, "How long rows of `lake.quarantine` are kept, by when they were published. Without it: as `lake.retention` says. A row that is gone cannot be replayed."),
+		strict.F("quarantine_retention", ownRetention(), func(l *L) *Period { return &l.Quarantine }, "How long rows of `lake.quarantine` are kept, by when they were published. Without it: as `lake.retention` says. A row that is gone cannot be replayed."),
 		strict.F("maintenance", maintenanceType(), func(l *L) *Maintenance { return &l.Maintenance }, "How the lake is kept small and fast. By hand: `lakeward retain`, `compact`, `expire` and `orphans`."),
 	)
 }

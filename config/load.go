@@ -29,7 +29,9 @@ func Load(path string, environ []string) (Config, error) {
 	if c.Memory.Budget == 0 {
 		c.Memory.Budget = memoryBudget(os.ReadFile)
 	}
-	return c, nil
+	var err error
+	c.Memory.IDs, err = c.Memory.forIDs(c.Ingest.Repeats, len(c.RepeatWindows()))
+	return c, err
 }
 
 func readBounded(path string) ([]byte, error) {

@@ -18,7 +18,10 @@ const (
 )
 
 // Memory is what the process may use.
-type Memory struct{ Budget int64 } // bytes; never 0 after Load
+type Memory struct {
+	Budget int64 // bytes; never 0 after Load
+	IDs    int64 // of these, for the message ids of windows
+}
 
 // Shares are the parts of the budget, in bytes. Go, Runs, Queries and Outside
 // add up to the budget; the rest is of Go, where Other is what is left.
@@ -33,22 +36,24 @@ type Shares struct {
 	Stream    int64 // embedded NATS: messages on their way into the store, and the ids that it remembers
 	Merge     int64 // rows of a file that maintenance makes
 	Result    int64 // rows of queries on their way to those who asked
-	Other     int64 // catalogs, remembered message ids, caches, and room for the collector
+	IDs       int64 // message ids of windows
+	Other     int64 // catalogs, the latest message ids, caches, and room for the collector
 }
 
 // Shares divides the budget. This is the only place that does; whatever holds
 // much gets its bound from here.
 func (m Memory) Shares() Shares {
 	m.Budget = max(m.Budget, leastMemory)
-	rest := m.Budget - programPages - m.Budget/16
-	s := Shares{Go: rest * 38 / 100, Runs: rest * 32 / 100, Queries: rest * 25 / 100}
-	s.Outside = m.Budget - s.Go - s.Runs - s.Queries
+	rest := m.Budget - programPages - m.Budget/16 - m.IDs
+	s := Shares{Go: rest * 38 / 100, Runs: rest * 32 / 100, Queries: rest * 25 / 100, IDs: m.IDs}
+	s.Outside = m.Budget - s.Go - s.Runs - s.Queries - s.IDs
 	s.Batches = s.Go * 36 / 100
 	s.ReadAhead = min(s.Go*10/100, 64<<20)
 	s.Stream = min(s.Go*10/100, 512<<20)
 	s.Merge = s.Go * 15 / 100
 	s.Result = s.Go * 4 / 100
 	s.Other = s.Go - s.Batches - s.ReadAhead - s.Stream - s.Merge - s.Result
+	s.Go += s.IDs
 	return s
 }
 
@@ -65,6 +70,21 @@ func (m Memory) Enough() error {
 	return fmt.Errorf("the container's memory limit of %s is too little for a daemon: give it at least %s", mib(m.Budget), mib(leastMemory))
 }
 
+// forIDs is what the message ids of windows get: what is asked for, or an eighth
+// of the budget.
+func (m Memory) forIDs(r Repeats, windows int) (int64, error) {
+	switch {
+	case windows == 0:
+		return 0, nil
+	case r.Memory > m.Budget/2:
+		return 0, fmt.Errorf("ingest.repeats.memory is %s, more than half of memory.budget, which is %s: raise that, or make ingest.repeats.window shorter and give it less",
+			mib(r.Memory), mib(m.Budget))
+	case r.Memory > 0:
+		return r.Memory, nil
+	}
+	return m.Budget / 8, nil
+}
+
 // Part is a share of the budget by name.
 type Part struct {
 	Name  string
@@ -76,7 +96,7 @@ type Part struct {
 // Parts are the shares for people and metrics.
 func (m Memory) Parts() []Part {
 	s := m.Shares()
-	return []Part{
+	parts := []Part{
 		{"go", s.Go, "", "soft limit of the daemon's Go runtime"},
 		{"runs", s.Runs, "", "worker of pipelines, merges and the analytics tier; DuckDB spills at 55% of it"},
 		{"queries", s.Queries, "", "workers of people's statements together; DuckDB spills at 55% of it in each"},
@@ -88,6 +108,10 @@ func (m Memory) Parts() []Part {
 		{"result", s.Result, "go", "rows of answers"},
 		{"other", s.Other, "go", "catalogs, message ids, room for the collector"},
 	}
+	if s.IDs > 0 {
+		parts = append(parts, Part{"message_ids", s.IDs, "go", "message ids of ingest.repeats.window"})
+	}
+	return parts
 }
 
 // Text is the division as comments of YAML.

@@ -40,19 +40,23 @@ func TestMemoryBudgetIsTheContainersOrHalfTheHosts(t *testing.T) {
 }
 
 func TestSharesFillTheBudgetAndNoMore(t *testing.T) {
-	for _, budget := range []int64{leastMemory, 512 << 20, 1 << 30, 12 << 30, 1 << 40} {
-		s := Memory{budget}.Shares()
+	for i, budget := range []int64{leastMemory, 512 << 20, 1 << 30, 12 << 30, 1 << 40, leastMemory, 1 << 30} {
+		m := Memory{Budget: budget}
+		if i >= 5 {
+			m.IDs = budget / 8
+		}
+		s := m.Shares()
 		if sum := s.Go + s.Runs + s.Queries + s.Outside; sum != budget {
 			t.Errorf("of %d: Go %d, runs %d, queries %d and outside %d are %d", budget, s.Go, s.Runs, s.Queries, s.Outside, sum)
 		}
-		if sum := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result + s.Other; sum != s.Go {
+		if sum := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result + s.Other + s.IDs; sum != s.Go {
 			t.Errorf("of %d: Go has %d, its parts %d", budget, s.Go, sum)
 		}
 		// What is bounded by bytes must leave the collector room, or it never rests.
-		if hard := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result; hard > s.Go*4/5 {
+		if hard := s.Batches + s.ReadAhead + s.Stream + s.Merge + s.Result; hard > (s.Go-s.IDs)*4/5 {
 			t.Errorf("of %d: %d of Go's %d are spoken for", budget, hard, s.Go)
 		}
-		for _, p := range (Memory{budget}).Parts() {
+		for _, p := range m.Parts() {
 			if p.Bytes <= 0 {
 				t.Errorf("of %d: %s is %d", budget, p.Name, p.Bytes)
 			}
@@ -61,10 +65,23 @@ func TestSharesFillTheBudgetAndNoMore(t *testing.T) {
 }
 
 func TestADaemonDoesNotStartInTooLittleMemory(t *testing.T) {
-	if err := (Memory{leastMemory}).Enough(); err != nil {
+	if err := (Memory{Budget: leastMemory}).Enough(); err != nil {
 		t.Error(err)
 	}
-	if err := (Memory{64 << 20}).Enough(); err == nil {
+	if err := (Memory{Budget: 64 << 20}).Enough(); err == nil {
 		t.Error("64 MiB are enough")
+	}
+}
+
+func TestMessageIDsHaveTheirPartOfTheBudget(t *testing.T) {
+	for _, c := range []struct {
+		asked   int64
+		windows int
+		want    int64
+	}{{0, 0, 0}, {1 << 20, 0, 0}, {0, 1, 128 << 20}, {300 << 20, 2, 300 << 20}, {600 << 20, 1, -1}} {
+		got, err := Memory{Budget: 1 << 30}.forIDs(Repeats{Memory: c.asked}, c.windows)
+		if (err != nil) != (c.want < 0) || err == nil && got != c.want {
+			t.Errorf("%d asked for and %d windows: %d, %v; want %d", c.asked, c.windows, got, err, c.want)
+		}
 	}
 }

@@ -143,52 +143,66 @@ func parseType(s string, depth int) (tiers.Type, bool) {
 }
 
 const (
-	forever          = "forever"
-	retentionPattern = `^(forever|([0-9]+(ms|s|m|h|d))+)$`
+	forever = "forever"
+	latest  = "latest"
 )
 
 // retention is a duration of a day or more, or forever: zero.
-func retention() strict.Type[time.Duration] {
-	d := strict.Duration(day, 36500*day)
-	schema := strict.Schema{"type": "string", "pattern": retentionPattern}
-	return strict.Plain("duration, or forever", schema, func(s string, out *time.Duration) (string, string) {
-		if s == forever {
+func retention() strict.Type[time.Duration] { return durationOr(forever, day, 36500*day) }
+
+// ownRetention is a retention that may be left unsaid.
+func ownRetention() strict.Type[Period] { return own(retention(), forever) }
+
+// repeatsWindow is how far back repeats are found, or latest: zero.
+func repeatsWindow() strict.Type[time.Duration] { return durationOr(latest, time.Minute, 3660*day) }
+
+// durationOr is a duration, or a word for zero.
+func durationOr(word string, least, most time.Duration) strict.Type[time.Duration] {
+	d := strict.Duration(least, most)
+	return strict.Plain("duration, or "+word, periodSchema(word), func(s string, out *time.Duration) (string, string) {
+		if s == word {
 			*out = 0
 			return "", ""
 		}
 		v, what, remedy := strict.ParseText(d, s)
 		*out = v
 		return what, remedy
-	}, func(v *time.Duration) string {
-		if *v == 0 {
-			return forever
+	}, func(v *time.Duration) string { return periodText(*v, word) })
+}
+
+func periodSchema(word string) strict.Schema {
+	return strict.Schema{"type": "string", "pattern": `^(` + word + `|([0-9]+(ms|s|m|h|d))+)$`}
+}
+
+func periodText(d time.Duration, word string) string {
+	if d == 0 {
+		return word
+	}
+	return strict.FormatDuration(d)
+}
+
+// own is a duration, or a word for zero, that may be left unsaid.
+func own(inner strict.Type[time.Duration], word string) strict.Type[Period] {
+	return strict.Plain("duration, or "+word, periodSchema(word), func(s string, out *Period) (string, string) {
+		v, what, remedy := strict.ParseText(inner, s)
+		*out = Period{Said: what == "", Length: v}
+		return what, remedy
+	}, func(p *Period) string {
+		if !p.Said {
+			return ""
 		}
-		return strict.FormatDuration(*v)
+		return periodText(p.Length, word)
 	})
 }
 
-// ownRetention is a retention that may be left unsaid.
-func ownRetention() strict.Type[Retention] {
-	inner := retention()
-	schema := strict.Schema{"type": "string", "pattern": retentionPattern}
-	return strict.Plain("duration, or forever", schema, func(s string, out *Retention) (string, string) {
-		v, what, remedy := strict.ParseText(inner, s)
-		*out = Retention{Said: what == "", Age: v}
-		return what, remedy
-	}, func(r *Retention) string {
-		switch {
-		case !r.Said:
-			return ""
-		case r.Age == 0:
-			return forever
-		}
-		return strict.FormatDuration(r.Age)
-	})
-}
+// repeatsMemory is a size, or auto: zero.
+func repeatsMemory() strict.Type[int64] { return sizeOrAuto(1 << 20) }
 
 // autoSize is a size, or auto: zero until Load resolves it.
-func autoSize() strict.Type[int64] {
-	size := strict.Size(leastMemory, most)
+func autoSize() strict.Type[int64] { return sizeOrAuto(leastMemory) }
+
+func sizeOrAuto(least int64) strict.Type[int64] {
+	size := strict.Size(least, most)
 	schema := strict.Schema{"type": "string", "pattern": `^(auto|[0-9]+ ?([KMGT]iB|[kMGT]?B))$`}
 	return strict.Plain("size, or auto", schema, func(s string, out *int64) (string, string) {
 		if s == "auto" {

@@ -66,9 +66,10 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		MaxTables: in.MaxTables,
 		Limits:    ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
 		Tables: func(table string) ingest.TableOptions {
-			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table)}
+			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table), Repeats: k.cfg.RepeatsOf(table)}
 		},
-		OpenFile: opener(k), Catalog: k.lake.CheckCatalog,
+		WindowBytes: k.cfg.Memory.IDs / int64(len(k.cfg.Sources)*max(len(k.cfg.RepeatWindows()), 1)),
+		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
 		Lease: k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
 		Grace: sourcesGrace(k.cfg.Shutdown.Grace), Settle: settle(k.cfg.NATS), Logger: k.log,
 	}), nil

@@ -28,6 +28,9 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 		if x.State == ingest.Standby {
 			st.Standby = append(st.Standby, fmt.Sprintf("source %s: %s", x.Name, x.Reason))
 		}
+		if why := shortOfIDs(is); why != "" {
+			st.Degraded = append(st.Degraded, why)
+		}
 		if why := notReady(is, time.Now()); why != "" {
 			st.Reasons = append(st.Reasons, why)
 		}
@@ -59,6 +62,16 @@ func (a *app) status(ctx context.Context) (serve.Status, error) {
 	sayUnread(&st, err)
 	st.Ready = len(st.Reasons) == 0
 	return st, nil
+}
+
+// shortOfIDs says that a source finds repeats over less than their window;
+// empty: it does not.
+func shortOfIDs(s ingest.Status) string {
+	if s.IDs.Window == 0 {
+		return ""
+	}
+	return fmt.Sprintf("source %s finds repeats over the last %s only, not over their window of %s: the message ids do not fit into memory; "+
+		"raise ingest.repeats.memory or memory.budget, or make the window shorter", s.Name, s.IDs.Reach, s.IDs.Window)
 }
 
 // failingFor is how long a source may fail before the daemon is not ready: what

@@ -52,3 +52,13 @@ func TestAHistoryThatMemoryDoesNotReachForLeavesTheDaemonReady(t *testing.T) {
 		}
 	}
 }
+
+func TestASourceThatForgetsIDsEarlySaysSo(t *testing.T) {
+	if why := shortOfIDs(ingest.Status{Name: "events"}); why != "" {
+		t.Error(why)
+	}
+	s := ingest.Status{Name: "events", IDs: ingest.MessageIDs{Window: 7 * 24 * time.Hour, Reach: 3 * time.Hour}}
+	if why := shortOfIDs(s); !strings.Contains(why, "3h0m0s only, not over their window of 168h0m0s") {
+		t.Error(why)
+	}
+}

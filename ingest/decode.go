@@ -21,9 +21,10 @@ type decoder struct {
 	out  chan<- sealed
 	name map[string]route // by subject
 
-	tables   int       // of events, with those that are still to be created
-	capped   time.Time // when it was last logged that there are too many
-	recent   *recent
+	tables   int               // of events, with those that are still to be created
+	capped   time.Time         // when it was last logged that there are too many
+	ids      *known            // nil: no message with an id has come
+	short    time.Time         // when it was last logged that the ids of a window do not fit
 	removals map[string]string // id of each table's last removal when the ids were read
 	chunks   uint64            // that came
 
@@ -189,6 +190,7 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) (err error) {
 			}
 		}
 	}
+	d.sayIDs(now)
 	last, at := d.last, d.lastAt
 	d.s.note(func(st *Status) { st.Last, st.lastAt = last, at })
 	return nil
@@ -320,7 +322,7 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 	}
 	stored, err := d.events(r.feed, m, now)
 	if stored && len(m.ID) > 0 {
-		d.recent.add(id.of, id.slot, positionOf(d.e.resets, m.Seq))
+		d.ids.add(r.feed, id, positionOf(d.e.resets, m.Seq), now)
 	}
 	return err
 }

@@ -6,20 +6,37 @@ import (
 	"math/bits"
 )
 
-// recent remembers the message ids of late and where their messages are, as
-// 16-byte fingerprints in two generations. When the young one is full it becomes the old one, and what
+// recent remembers the message ids of late and where their messages are, in two
+// generations. When the young one is full it becomes the old one, and what
 // was old is forgotten; so between half and all of the capacity is remembered.
 // Memory grows with what is in it. Not safe for concurrent use.
 type recent struct {
 	most       int // of one generation
-	seeds      [2]maphash.Seed
-	table      string // the last one
-	tableHash  uint64
 	young, old generation
 }
 
-// fingerprint is of a table and a message id.
+// fingerprint is of a table and a message id. Nobody who does not know the seeds
+// can choose ids that have the same.
 type fingerprint [2]uint64
+
+// printer makes fingerprints. Not safe for concurrent use.
+type printer struct {
+	seeds     [2]maphash.Seed
+	table     string // the last one
+	tableHash uint64
+}
+
+func newPrinter() *printer {
+	return &printer{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+// of is the fingerprint of an id in a table.
+func (p *printer) of(table string, id []byte) fingerprint {
+	if table != p.table {
+		p.table, p.tableHash = table, maphash.String(p.seeds[0], table)
+	}
+	return fingerprint{maphash.Bytes(p.seeds[0], id), maphash.Bytes(p.seeds[1], id) ^ p.tableHash}
+}
 
 // position is a message's: how often its source had been reset, and the
 // sequence. Later messages have greater ones.
@@ -37,7 +54,7 @@ func (p position) seq() uint64    { return uint64(p) & (1<<seqBits - 1) }
 // processor's cache.
 type generation struct {
 	tags   []uint8       // 0: the slot is empty; the first eight again after the last
-	slots  []fingerprint // a power of two, or none
+	slots  []fingerprint // a multiple of eight, or none
 	places []position    // of the messages, by slot
 	n      int
 }
@@ -48,15 +65,7 @@ const firstSlots = 1 << 10
 
 // newRecent remembers up to capacity ids.
 func newRecent(capacity int) *recent {
-	return &recent{most: max(capacity/2, 1), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
-}
-
-// of is the fingerprint of an id in a table.
-func (r *recent) of(table string, id []byte) fingerprint {
-	if table != r.table {
-		r.table, r.tableHash = table, maphash.String(r.seeds[0], table)
-	}
-	return fingerprint{maphash.Bytes(r.seeds[0], id), maphash.Bytes(r.seeds[1], id) ^ r.tableHash}
+	return &recent{most: max(capacity/2, 1)}
 }
 
 // lookUp reports whether f is known, and where its message is. If not, slot is
@@ -100,21 +109,30 @@ func (g *generation) find(f fingerprint) (slot uint64, there bool) {
 	if len(g.slots) == 0 {
 		return 0, false
 	}
-	mask, tags := uint64(len(g.slots)-1), tagOnes*uint64(f.tag())
-	for i := f[0] & mask; ; i = (i + 8) & mask {
+	n, tags := uint64(len(g.slots)), tagOnes*uint64(f.tag())
+	i, _ := bits.Mul64(f[0], n)
+	for ; ; i = within8(i+8, n) {
 		w := binary.LittleEndian.Uint64(g.tags[i:])
 		// The lowest bit that is set is exact. One above it may be wrong: behind the
 		// first empty slot it does not count, and before it slots are compared.
 		empty, same := (w-tagOnes)&^w&tagHighs, w^tags
 		for same = (same - tagOnes) &^ same & tagHighs & (empty&-empty - 1); same != 0; same &= same - 1 {
-			if k := (i + uint64(bits.TrailingZeros64(same))/8) & mask; g.slots[k] == f {
+			if k := within8(i+uint64(bits.TrailingZeros64(same))/8, n); g.slots[k] == f {
 				return k, true
 			}
 		}
 		if empty != 0 {
-			return (i + uint64(bits.TrailingZeros64(empty))/8) & mask, false
+			return within8(i+uint64(bits.TrailingZeros64(empty))/8, n), false
 		}
 	}
+}
+
+// within8 is the slot at most eight beyond the last, from the start again.
+func within8(i, n uint64) uint64 {
+	if i >= n {
+		return i - n
+	}
+	return i
 }
 
 func (g *generation) put(i uint64, f fingerprint, at position) {
@@ -123,10 +141,14 @@ func (g *generation) put(i uint64, f fingerprint, at position) {
 	}
 }
 
+func newGeneration(slots int) generation {
+	return generation{tags: make([]uint8, slots+8), slots: make([]fingerprint, slots), places: make([]position, slots)}
+}
+
 func (g *generation) grow() {
 	old := *g
-	n := max(2*len(old.slots), firstSlots)
-	g.tags, g.slots, g.places = make([]uint8, n+8), make([]fingerprint, n), make([]position, n)
+	*g = newGeneration(max(2*len(old.slots), firstSlots))
+	g.n = old.n
 	for k, f := range old.slots {
 		if old.tags[k] != 0 {
 			i, _ := g.find(f)

@@ -9,13 +9,13 @@ import (
 // TestRecentIDsAreKnownAndOthersAreNot compares with two plain sets.
 func TestRecentIDsAreKnownAndOthersAreNot(t *testing.T) {
 	const capacity = 5000
-	r := newRecent(capacity)
+	r, prints := newRecent(capacity), newPrinter()
 	young, old := map[string]position{}, map[string]position{}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 60_000 {
 		id := fmt.Sprint(random.IntN(90_000))
-		f := r.of("a", []byte(id))
-		if _, _, known := r.lookUp(r.of("b", []byte(id))); known {
+		f := prints.of("a", []byte(id))
+		if _, _, known := r.lookUp(prints.of("b", []byte(id))); known {
 			t.Fatalf("step %d: id %s is known in a table that never had it", i, id)
 		}
 		slot, at, known := r.lookUp(f)
@@ -41,15 +41,15 @@ func TestRecentIDsAreKnownAndOthersAreNot(t *testing.T) {
 }
 
 func BenchmarkUnknownID(b *testing.B) {
-	r := newRecent(1_800_000)
+	r, prints := newRecent(1_800_000), newPrinter()
 	for i := range 1_700_000 {
-		f := r.of("a", fmt.Append(nil, "id-", i))
+		f := prints.of("a", fmt.Append(nil, "id-", i))
 		slot, _, _ := r.lookUp(f)
 		r.add(f, slot, positionOf(0, uint64(i)))
 	}
 	id := make([]byte, 0, 32)
 	for i := 0; b.Loop(); i++ {
-		if _, _, known := r.lookUp(r.of("a", fmt.Append(id, "no-", i))); known {
+		if _, _, known := r.lookUp(prints.of("a", fmt.Append(id, "no-", i))); known {
 			b.Fatal("it is known")
 		}
 	}

@@ -17,19 +17,20 @@ import (
 )
 
 // remember rebuilds the memory of message ids from what the tables hold, once
-// the first message with an id comes: streams without ids pay nothing. It takes
-// the messages of this source's stream, the latest first, until there are as
-// many as are promised.
-func (d *decoder) remember(ctx context.Context) (*recent, error) {
-	r := newRecent(d.s.o.Recent)
-	g := &gatherer{e: d.e, r: r, most: r.most}
+// the first message with an id comes, which was published at that time: streams
+// without ids pay nothing. It takes the messages of this source's stream: those
+// of tables with a window that were taken within it, and of the others the
+// latest, until there are as many as are promised.
+func (d *decoder) remember(ctx context.Context, published time.Time) (*known, error) {
+	k, began := d.s.newKnown(), time.Now()
+	g := &gatherer{e: d.e, ids: k, most: k.recent.most, clock: second(published)}
 	files, err := g.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		if g.enough(f.SeqMax) {
-			break
+		if g.enough(f) {
+			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -45,19 +46,24 @@ func (d *decoder) remember(ctx context.Context) (*recent, error) {
 	}
 	g.settle()
 	for _, m := range slices.Backward(g.found) {
-		if slot, _, known := r.lookUp(m.id); !known {
-			r.add(m.id, slot, m.at)
+		if slot, _, there := k.recent.lookUp(m.id); !there {
+			k.recent.add(m.id, slot, m.at)
 		}
 	}
 	d.removals = g.removals
-	return r, nil
+	if st := k.status(); st.Known > 0 {
+		d.s.log.Info("message ids were read from the tables", "ids", st.Known, "bytes", st.Bytes,
+			"took", time.Since(began).Round(time.Millisecond))
+	}
+	return k, nil
 }
 
 // gatherer finds the latest messages that have an id.
 type gatherer struct {
 	e        *epoch
-	r        *recent
-	most     int // messages that are wanted
+	ids      *known
+	clock    uint32 // second of the stream: windows end there
+	most     int    // messages that are wanted of tables without a window
 	found    []placed
 	floor    position          // none before it is wanted
 	sorted   int               // so many of found are settled
@@ -73,7 +79,8 @@ type placed struct {
 
 type tableFile struct {
 	tiers.DataFile
-	table string
+	table  string
+	window *window // nil: the table has none
 }
 
 // list lists the files that may have messages of the source, those with the
@@ -107,11 +114,15 @@ func (g *gatherer) list(ctx context.Context) ([]tableFile, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
+		w := g.ids.window(g.e.s.o.Tables(name).Repeats)
+		if w != nil {
+			w.clock = g.clock
+		}
 		for _, f := range files {
 			if f.SeqMax == 0 { // not known
 				f.SeqMax = 1<<seqBits - 1
 			}
-			out = append(out, tableFile{f, name})
+			out = append(out, tableFile{f, name, w})
 		}
 	}
 	slices.SortFunc(out, func(a, b tableFile) int {
@@ -120,14 +131,17 @@ func (g *gatherer) list(ctx context.Context) ([]tableFile, error) {
 	return out, nil
 }
 
-// enough reports whether a file whose sequences end at last, and those after
-// it, cannot have a message that is wanted.
-func (g *gatherer) enough(last uint64) bool {
+// enough reports whether neither a file nor those after it, as far as they are
+// of tables that look back as far, have a message that is wanted.
+func (g *gatherer) enough(f tableFile) bool {
+	if f.window != nil {
+		return !f.Ingested.IsZero() && second(f.Ingested) < f.window.oldest()
+	}
 	if len(g.found) < g.most {
 		return false
 	}
 	g.settle()
-	return len(g.found) >= g.most && g.found[g.most-1].at > positionOf(g.e.resets, last)
+	return len(g.found) >= g.most && g.found[g.most-1].at > positionOf(g.e.resets, f.SeqMax)
 }
 
 // settle brings what was found in order, the latest first, each message once,
@@ -145,12 +159,20 @@ func (g *gatherer) settle() {
 	g.sorted = len(g.found)
 }
 
-// add takes a message that has an event in the table.
-func (g *gatherer) add(table, id string, at position) {
-	if at < g.floor || id == "" {
+// add takes a message that has an event in the file's table, which was taken
+// at that second.
+func (g *gatherer) add(f tableFile, id string, at position, taken uint32) {
+	if id == "" {
 		return
 	}
-	m := placed{g.r.of(table, []byte(id)), at}
+	if f.window != nil {
+		f.window.add(g.ids.of(f.table, []byte(id)), at, taken)
+		return
+	}
+	if at < g.floor {
+		return
+	}
+	m := placed{g.ids.of(f.table, []byte(id)), at}
 	if n := len(g.found); n > 0 && g.found[n-1] == m { // the next event of one message
 		return
 	}
@@ -175,15 +197,21 @@ func (g *gatherer) file(ctx context.Context, f tableFile) error {
 		return g.old(ctx, f, resets)
 	}
 	tag := streamTag(g.e.info.Name, g.e.info.Created, resets)
-	return g.rows(f, func(seq uint64, eventID string) {
+	return g.rows(f, func(seq uint64, eventID string, taken uint32) {
 		id, _ := columnar.ParseEventID(eventID, tag)
-		g.add(f.table, id, positionOf(resets, seq))
+		g.add(f, id, positionOf(resets, seq), taken)
 	})
 }
 
-func (g *gatherer) rows(f tableFile, each func(seq uint64, eventID string)) error {
-	return g.e.s.o.readColumns(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(v []value) {
-		each(uint64(v[0].long), v[1].text)
+func (g *gatherer) rows(f tableFile, each func(seq uint64, eventID string, taken uint32)) error {
+	columns := []string{tiers.ColStreamSeq, tiers.ColEventID}
+	if f.window == nil {
+		return g.e.s.o.readColumns(f.Path, columns, func(v []value) { each(uint64(v[0].long), v[1].text, 0) })
+	}
+	return g.e.s.o.readColumns(f.Path, append(columns, tiers.ColIngestTime), func(v []value) {
+		if taken := second(time.UnixMicro(v[2].long)); taken >= f.window.oldest() {
+			each(uint64(v[0].long), v[1].text, taken)
+		}
 	})
 }
 
@@ -215,20 +243,22 @@ func (g *gatherer) old(ctx context.Context, f tableFile, resets uint64) error {
 		return err
 	}
 	made := streamTag(g.e.info.Name, g.e.info.Created, resets) + "-"
-	events := map[uint64][]string{}
+	events, last := map[uint64][]string{}, map[uint64]uint32{}
 	flush := func() {
 		for seq, ids := range events {
 			at := positionOf(resets, seq)
 			for _, id := range oldIDs(ids, g.rejected[at]) {
-				g.add(f.table, id, at)
+				g.add(f, id, at, last[seq])
 			}
 		}
 		clear(events)
+		clear(last)
 	}
-	err := g.rows(f, func(seq uint64, eventID string) {
-		if strings.HasPrefix(eventID, made) || positionOf(resets, seq) < g.floor {
+	err := g.rows(f, func(seq uint64, eventID string, taken uint32) {
+		if strings.HasPrefix(eventID, made) || f.window == nil && positionOf(resets, seq) < g.floor {
 			return
 		}
+		last[seq] = max(last[seq], taken)
 		if events[seq] = append(events[seq], eventID); len(events) >= parquetfile.RowGroup {
 			flush()
 		}
@@ -268,11 +298,11 @@ func (g *gatherer) replayed(ctx context.Context, f tableFile) error {
 	if err := g.loadRejected(ctx); err != nil {
 		return err
 	}
-	return g.rows(f, func(seq uint64, eventID string) {
+	return g.rows(f, func(seq uint64, eventID string, taken uint32) {
 		for resets := range g.e.resets + 1 {
 			at := positionOf(resets, seq)
 			if id := g.rejected[at]; id != "" && (eventID == id || oldEvent(eventID, id)) {
-				g.add(f.table, id, at)
+				g.add(f, id, at, taken)
 			}
 		}
 	})

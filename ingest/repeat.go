@@ -14,7 +14,7 @@ import (
 // lookedUp is what is known of a message's id.
 type lookedUp struct {
 	of    fingerprint
-	slot  uint64 // for add, if it is not known
+	slot  uint64 // for add to recent, if it is not known
 	at    position
 	known bool // a message with the id is in the table, at that position
 }
@@ -22,25 +22,22 @@ type lookedUp struct {
 // lookUp looks for a message's id among those of its table. A message of which
 // a removal has left nothing is not known: the same can be taken again.
 func (d *decoder) lookUp(ctx context.Context, f *feed, m *Message, now time.Time) (l lookedUp, err error) {
-	if d.recent == nil {
-		if d.recent, err = d.remember(ctx); err != nil {
+	if d.ids == nil {
+		if d.ids, err = d.remember(ctx, m.Published); err != nil {
 			return l, err
 		}
 	}
-	l.of = d.recent.of(f.name, m.ID)
-	if l.slot, l.at, l.known = d.recent.lookUp(l.of); !l.known {
+	if l = d.ids.lookUp(f, m); !l.known {
 		return l, nil
 	}
 	gone, err := d.gone(ctx, f, l.at)
 	if !gone || err != nil {
 		return l, err
 	}
-	if err := d.again(ctx, now); err != nil {
+	if err := d.again(ctx, m, now); err != nil {
 		return l, err
 	}
-	l.of = d.recent.of(f.name, m.ID)
-	l.slot, l.at, l.known = d.recent.lookUp(l.of)
-	return l, nil
+	return d.ids.lookUp(f, m), nil
 }
 
 // gone reports whether the table has lost the message at a position to a
@@ -89,7 +86,7 @@ func (d *decoder) removed(ctx context.Context, f *feed) (map[uint64][]tiers.SeqR
 
 // again reads the ids from the tables again, once everything that was taken is
 // committed to them.
-func (d *decoder) again(ctx context.Context, now time.Time) (err error) {
+func (d *decoder) again(ctx context.Context, m *Message, now time.Time) (err error) {
 	d.s.log.Info("events were removed: message ids are read from the tables again")
 	done := make(chan error, 1)
 	if err := d.seal(ctx, fromQuiet, done); err != nil {
@@ -102,12 +99,26 @@ func (d *decoder) again(ctx context.Context, now time.Time) (err error) {
 		err = context.Cause(ctx)
 	}
 	if err == nil {
-		d.recent, err = d.remember(ctx)
+		d.ids = nil // its memory is needed
+		d.ids, err = d.remember(ctx, m.Published)
 	}
 	for _, f := range d.e.feeds {
 		f.asked, f.removed = 0, nil
 	}
 	return err
+}
+
+// sayIDs notes the ids that are in memory, and says, at most once a minute, that
+// those of a window do not fit.
+func (d *decoder) sayIDs(now time.Time) {
+	st := d.ids.status()
+	d.s.note(func(s *Status) { s.IDs = st })
+	if st.Window > 0 && now.Sub(d.short) >= time.Minute {
+		d.short = now
+		d.s.log.Warn("repeats are found over less than their window: its message ids do not fit into memory; "+
+			"raise ingest.repeats.memory or memory.budget, or make the window shorter",
+			"window", st.Window, "found_over", st.Reach, "ids", st.Known, "bytes", st.Bytes)
+	}
 }
 
 // repeat records a message whose id is known in the table, and which message

@@ -50,6 +50,9 @@ type Options struct {
 	MaxTables int                             // beyond it, new names go to quarantine; default 5,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
 	Recent    int                             // message ids that are remembered, and at least half of it; default 1,800,000
+	// WindowBytes bounds the memory of the message ids of each length of
+	// TableOptions.Repeats that there is; default 256 MiB.
+	WindowBytes int64
 	// Settle is how old a batch's newest message must be before the batch is
 	// committed. A stream that syncs at intervals may lose its last messages
 	// with the power; the lake must not be ahead of it then. Twice the interval.
@@ -89,6 +92,8 @@ type Limits struct {
 type TableOptions struct {
 	Declared tiers.Schema
 	Bloom    []string // dotted paths of columns with a bloom filter
+	// Repeats is how far back a message id is found; 0: as far as Options.Recent says.
+	Repeats time.Duration
 }
 
 // The states of a source.
@@ -124,6 +129,7 @@ type Status struct {
 	Last        uint64    // last sequence that was read
 	LastCommit  time.Time
 	Fenced      uint64 // times that another writer was first, so that what was read was read again
+	IDs         MessageIDs
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
 
 	// TimeMisses are events committed with the time of publishing, by the path at
@@ -170,6 +176,7 @@ func New(o Options) *Source {
 	fill(&o.Flush.Age, 5*time.Second)
 	fill(&o.MaxTables, 5000)
 	fill(&o.Recent, 1_800_000)
+	fill(&o.WindowBytes, 256<<20)
 	fill(&o.Grace, 30*time.Second)
 	o.Flush.Bytes = min(o.Flush.Bytes, mostBytes)
 	if o.Memory == nil {
