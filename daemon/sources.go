@@ -187,6 +187,9 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool
 	var text strings.Builder
 	var all []ingest.VerifyReport
 	ok := true
+	if err := k.lake.CheckManifests(ctx); err != nil {
+		return serve.Report{}, fmt.Errorf("verify the lake: %w", err)
+	}
 	for _, s := range k.cfg.Sources {
 		stream, err := openStream(ctx, k.cfg, conn, s)
 		if err != nil {

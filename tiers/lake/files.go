@@ -94,6 +94,15 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 	if files, ok := l.cache.get(k); ok {
 		return files, nil
 	}
+	files, err := l.readManifest(m, ids)
+	if err == nil {
+		l.cache.put(k, files)
+	}
+	return files, err
+}
+
+// readManifest is manifest from the file itself.
+func (l *Lake) readManifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) {
 	files := make([]listed, 0, max(0, min(m.AddedDataFiles()+m.ExistingDataFiles(), maxCachedFiles)))
 	in := &watchedIO{fileIO: l.io}
 	err := decoded(func() error {
@@ -112,7 +121,6 @@ func (l *Lake) manifest(m iceberg.ManifestFile, ids boundIDs) ([]listed, error) 
 	if err != nil {
 		return nil, broken("manifest", m.FilePath(), in.failed, err)
 	}
-	l.cache.put(k, files)
 	return files, nil
 }
 
