@@ -19,6 +19,7 @@ const (
 	colMessageID = "message_id"    // that the publisher gave
 	colIndex     = "message_index" // of the event in its message; -1: the whole message
 	colBytes     = "bytes"         // quarantine: the event as it came
+	colHeaders   = "headers"       // quarantine: of the message, as the protocol has them, in its first row
 	colTable     = "table_name"    // ingest_skipped: that holds it already
 	colFirst     = "first_seq"     // ingest_skipped: where a gap begins; it ends at stream_seq
 	colOfStream  = "of_stream"     // ingest_skipped: identity of the stream of the message that is repeated
@@ -45,6 +46,7 @@ type entry struct {
 	table     string
 	reason    string
 	bytes     []byte
+	header    []byte
 	ofStream  string // of a repeat: identity of the stream of the message that it repeats
 	ofSeq     uint64
 }
@@ -60,7 +62,9 @@ func bookSchema(table string) tiers.Schema {
 		tiers.Field{Name: colIndex, Type: long, Doc: "which event of the message; -1 is the whole message"},
 	)}
 	if table == Quarantine {
-		s.Fields = append(s.Fields, tiers.Field{Name: colBytes, Type: tiers.Type{Kind: tiers.KindBinary}, Doc: "the event as it came"})
+		binary := tiers.Type{Kind: tiers.KindBinary}
+		s.Fields = append(s.Fields, tiers.Field{Name: colBytes, Type: binary, Doc: "the event as it came"},
+			tiers.Field{Name: colHeaders, Type: binary, Doc: "headers of the message as they came, in its first row"})
 	} else {
 		s.Fields = append(s.Fields,
 			tiers.Field{Name: colTable, Type: str, Doc: "table that holds the event already"},
@@ -85,7 +89,7 @@ var _ rows = (*bookRows)(nil)
 
 func (b *bookRows) add(e entry) {
 	b.entries = append(b.entries, e)
-	b.bytes += 200 + int64(len(e.bytes)+len(e.reason)+len(e.subject)+2*len(e.id)+len(e.ofStream))
+	b.bytes += 200 + int64(len(e.bytes)+len(e.header)+len(e.reason)+len(e.subject)+2*len(e.id)+len(e.ofStream))
 }
 
 func (b *bookRows) Rows() int            { return len(b.entries) }
@@ -143,6 +147,9 @@ func (b *bookRows) set(t *parquetfile.Table, i int, e entry) {
 	t.Column(colIndex).SetInt(i, int64(e.index))
 	if b.table == Quarantine {
 		t.Column(colBytes).SetBytes(i, e.bytes)
+		if len(e.header) > 0 {
+			t.Column(colHeaders).SetBytes(i, e.header)
+		}
 		return
 	}
 	str(colTable, e.table)

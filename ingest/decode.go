@@ -28,19 +28,20 @@ type decoder struct {
 	removals map[string]string // id of each table's last removal when the ids were read
 	chunks   uint64            // that came
 
-	from    place // the batch covers (from, last]
-	last    uint64
-	lastAt  time.Time // when the stream got it; zero: not known
-	began   time.Time
-	newest  time.Time // publishing of the last message
-	rows    int
-	filling []*feed
-	index   int   // in its message, of the event that is being decoded
-	growth  int64 // that the batches may have grown by since they were last measured
-	step    int64 // of growth, after which they are measured
-	bytes   uint64
-	gaps    uint64
-	repeats uint64
+	from     place // the batch covers (from, last]
+	last     uint64
+	lastAt   time.Time // when the stream got it; zero: not known
+	began    time.Time
+	newest   time.Time // publishing of the last message
+	rows     int
+	filling  []*feed
+	index    int    // in its message, of the event that is being decoded
+	rejected uint64 // sequence of the last message of which something went to quarantine
+	growth   int64  // that the batches may have grown by since they were last measured
+	step     int64  // of growth, after which they are measured
+	bytes    uint64
+	gaps     uint64
+	repeats  uint64
 }
 
 // route is where a subject's messages go.
@@ -462,10 +463,14 @@ func (d *decoder) reject(m *Message, index int, data []byte, reason string, now 
 	if d.e.has(Quarantine, m.Seq, index) {
 		return
 	}
-	d.book(Quarantine, now).add(entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
-		messageID: string(m.ID), reason: reason, bytes: bytes.Clone(data)}) // the memory is the reader's
+	e := entry{seq: m.Seq, index: index, id: d.id(m, index), at: m.Published, subject: m.Subject,
+		messageID: string(m.ID), reason: reason, bytes: bytes.Clone(data)} // the memory is the reader's
+	if d.rejected != m.Seq { // a message of many broken events has its headers once
+		d.rejected, e.header = m.Seq, bytes.Clone(columnar.KeptHeader(m.Header))
+	}
+	d.book(Quarantine, now).add(e)
 	d.rows++
-	d.growth += int64(len(data)) + entryBytes
+	d.growth += int64(len(data)+len(e.header)) + entryBytes
 }
 
 // jump sees to sequences that are missing before m: a gap, unless the stream

@@ -30,6 +30,7 @@ type Rejected struct {
 	EventID   string    `json:"event_id"`             // that the event has, or would have, in its table
 	Reason    string    `json:"reason"`
 	Bytes     []byte    `json:"bytes"`
+	Headers   string    `json:"headers,omitempty"` // of the message, in its first row
 	// Replayed is the table that has it by now; empty: none.
 	Replayed string `json:"replayed,omitempty"`
 
@@ -59,6 +60,7 @@ func (r Rejected) String() string {
 	line("ingested", r.Ingested.Format(time.RFC3339Nano))
 	line("message id", r.MessageID)
 	line("event id", r.EventID)
+	line("headers", strings.Join(strings.Fields(r.Headers), " "))
 	if r.Replayed != "" {
 		line("replayed", "lake."+r.Replayed+" has it")
 	}
@@ -209,7 +211,7 @@ func (b Books) files(ctx context.Context, name string) (tiers.Table, []tiers.Dat
 }
 
 var rejectedColumns = []string{colSource, colSubject, tiers.ColStreamSeq, colIndex, tiers.ColTime, tiers.ColIngestTime,
-	colMessageID, tiers.ColEventID, colReason, colBytes}
+	colMessageID, tiers.ColEventID, colReason, colHeaders, colBytes}
 
 func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done map[string]string, do func(Rejected)) error {
 	columns := rejectedColumns
@@ -223,14 +225,14 @@ func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done ma
 	err = b.readColumns(file.Path, columns, func(v []value) {
 		r := Rejected{stream: seqs.Stream, Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long), Index: int(v[3].long),
 			Published: time.UnixMicro(v[4].long).UTC(), Ingested: time.UnixMicro(v[5].long).UTC(),
-			MessageID: v[6].text, EventID: v[7].text, Reason: v[8].text}
+			MessageID: v[6].text, EventID: v[7].text, Reason: v[8].text, Headers: v[9].text}
 		r.ID = rejectedID(r.Source, r.Seq, r.Index, v[4].long)
 		if !f.takes(&r) {
 			return
 		}
 		r.Replayed = done[r.ID]
 		if bytes {
-			r.Bytes = []byte(v[9].text)
+			r.Bytes = []byte(v[10].text)
 		}
 		do(r)
 	})
@@ -238,6 +240,31 @@ func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done ma
 		return fmt.Errorf("read lake.%s: %w", Quarantine, err)
 	}
 	return nil
+}
+
+// messageOf is a message of which something is in quarantine.
+type messageOf struct {
+	stream string // its identity
+	seq    uint64
+}
+
+// headers are those of the messages in quarantine that have any.
+func (b Books) headers(files []tiers.DataFile) (map[messageOf][]byte, error) {
+	out := map[messageOf][]byte{}
+	for _, f := range files {
+		seqs, err := parquetfile.SeqsOf(b.OpenFile(f.Path))
+		if err == nil {
+			err = b.readColumns(f.Path, []string{tiers.ColStreamSeq, colHeaders}, func(v []value) {
+				if v[1].text != "" {
+					out[messageOf{seqs.Stream, uint64(v[0].long)}] = []byte(v[1].text)
+				}
+			})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read headers in lake.%s: %w", Quarantine, err)
+		}
+	}
+	return out, nil
 }
 
 // ledger is where each row that was replayed went, by its id.

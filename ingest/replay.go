@@ -107,6 +107,7 @@ type replay struct {
 	key   string
 	feeds map[string]*feed // by table; their marks are those of replays
 	done  map[string]string
+	heads map[messageOf][]byte // headers of messages in quarantine, if they become columns
 	known map[eventOf]position // messages that tables have, of those asked for
 	fed   int                  // tables of the source
 	w     *parquetfile.Writer
@@ -161,6 +162,11 @@ func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayRepor
 	_, files, err := p.books.quarantine(ctx)
 	if err != nil {
 		return p.r, err
+	}
+	if slices.ContainsFunc(p.s.o.Metadata, columnar.IsHeader) {
+		if p.heads, err = p.books.headers(files); err != nil {
+			return p.r, err
+		}
 	}
 	for _, f := range files {
 		var todo []Rejected
@@ -426,7 +432,8 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 // decode adds the events of a row to the batch, all or none; the reason says
 // why none.
 func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason string, err error) {
-	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published, Subject: p.s.keptSubject(r.Subject)}
+	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published, Subject: p.s.keptSubject(r.Subject),
+		Header: p.heads[messageOf{r.stream, r.Seq}]}
 	if r.Index >= 0 {
 		return p.event(batch, m, r.Bytes)
 	}

@@ -123,10 +123,16 @@ func (b *Batch) defaultSubject() bool {
 	return b.subject.Kind == tiers.KindString
 }
 
+// IsHeader tells a name of Options.Metadata that is a header's.
+func IsHeader(name string) bool { return strings.HasPrefix(name, MetaHeaders+".") }
+
+// KeptHeader is what is looked at of a message's header.
+func KeptHeader(header []byte) []byte { return header[:min(len(header), maxHeaders)] }
+
 // headerValue is the first value of a header by name, whatever its case: at
 // most maxHeaderValue bytes, in UTF-8.
 func headerValue(headers []byte, name string) (value []byte, ok bool) {
-	headers = headers[:min(len(headers), maxHeaders)]
+	headers = KeptHeader(headers)
 	for len(headers) > 0 {
 		var line []byte
 		line, headers, _ = bytes.Cut(headers, []byte("\r\n"))
