@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -176,7 +173,10 @@ func (c *cli) adoptCommand() *cobra.Command {
 			if incomplete {
 				sc.Args[argIncomplete] = "true"
 			}
-			return c.withWriter(cmd.Context(), func(b serve.Backend) error { return c.adopt(cmd.Context(), b, sc, dry, yes, asJSON) })
+			return c.withWriter(cmd.Context(), func(b serve.Backend) error {
+				return c.ask(cmd.Context(), b, deed{cmd: sc, question: "Register this in the catalog?", planned: plannedAdoption,
+					dry: dry, yes: yes, asJSON: asJSON})
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be registered, change nothing")
@@ -186,36 +186,8 @@ func (c *cli) adoptCommand() *cobra.Command {
 	return cmd
 }
 
-// adopt shows the plan, asks, and does it.
-func (c *cli) adopt(ctx context.Context, b serve.Backend, cmd serve.Command, dry, yes, asJSON bool) error {
-	plan := cmd
-	plan.Args = maps.Clone(cmd.Args)
-	plan.Args[argDryRun] = "true"
-	if dry {
-		return c.do(ctx, b, plan, asJSON)
-	}
-	rep, err := b.Do(ctx, plan)
-	if err != nil {
-		return err
-	}
+func plannedAdoption(data json.RawMessage) (bool, error) {
 	var a adoption
-	if err := json.Unmarshal(rep.Data, &a); err != nil {
-		return fmt.Errorf("read plan: %w", err)
-	}
-	if a.nothing() {
-		return c.do(ctx, b, plan, asJSON)
-	}
-	var to io.Writer = c.Out
-	if asJSON {
-		to = c.Err
-	}
-	if _, err := fmt.Fprintln(to, strings.TrimRight(rep.Text, "\n")); err != nil {
-		return fmt.Errorf("print plan: %w", err)
-	}
-	if !yes {
-		if err := c.confirm("Register this in the catalog?"); err != nil {
-			return err
-		}
-	}
-	return c.do(ctx, b, cmd, asJSON)
+	err := json.Unmarshal(data, &a)
+	return !a.nothing(), err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -36,13 +35,14 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 		tell = func(text string) { b.log.Warn(text) }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: least(q.MaxRows, b.cfg.Query.MaxRows), MaxBytes: b.cfg.Query.MaxBytes, Timeout: least(q.Timeout, b.cfg.Query.Timeout),
+	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: query.Least(q.MaxRows, b.cfg.Query.MaxRows),
+		MaxBytes: b.cfg.Query.MaxBytes, Timeout: query.Least(q.Timeout, b.cfg.Query.Timeout),
 		OnDamage: func(files []tiers.Damage) { warn(files, tell) }})
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	stop := reportProgress(s, q.OnProgress)
+	stop := query.Report(s, progressEvery, q.OnProgress)
 	rows, err := s.Query(ctx, q.SQL)
 	if err != nil {
 		stop()
@@ -60,14 +60,6 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 		return nil, err
 	}
 	return out, nil
-}
-
-// least is the smaller of two bounds, of which 0 is none.
-func least[T int64 | time.Duration](a, b T) T {
-	if a <= 0 || (b > 0 && b < a) {
-		return b
-	}
-	return a
 }
 
 func (b *backend) closeSession(s query.Session) {

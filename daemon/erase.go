@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -138,7 +137,10 @@ func (c *cli) eraseCommand() *cobra.Command {
 			}
 			sc := serve.Command{Noun: "lake", Verb: "erase", Name: strings.TrimPrefix(table, "lake."),
 				Args: map[string]string{argWhere: where, argReason: reason, argBy: whoAmI()}}
-			return c.withWriter(cmd.Context(), func(b serve.Backend) error { return c.erase(cmd.Context(), b, sc, dry, yes, asJSON) })
+			return c.withWriter(cmd.Context(), func(b serve.Backend) error {
+				return c.ask(cmd.Context(), b, deed{cmd: sc, question: "Erase these rows of lake." + sc.Name + " for good?",
+					dry: dry, yes: yes, asJSON: asJSON})
+			})
 		},
 	}
 	cmd.Flags().StringVar(&table, "table", "", "lake table `TABLE` to erase from")
@@ -148,31 +150,4 @@ func (c *cli) eraseCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// erase shows what would go, asks, and does it.
-func (c *cli) erase(ctx context.Context, b serve.Backend, cmd serve.Command, dry, yes, asJSON bool) error {
-	plan := cmd
-	plan.Args = maps.Clone(cmd.Args)
-	plan.Args[argDryRun] = "true"
-	if dry {
-		return c.do(ctx, b, plan, asJSON)
-	}
-	rep, err := b.Do(ctx, plan)
-	if err != nil {
-		return err
-	}
-	var to io.Writer = c.Out
-	if asJSON {
-		to = c.Err
-	}
-	if _, err := fmt.Fprint(to, rep.Text); err != nil {
-		return fmt.Errorf("print plan: %w", err)
-	}
-	if !yes {
-		if err := c.confirm("Erase these rows of lake." + cmd.Name + " for good?"); err != nil {
-			return err
-		}
-	}
-	return c.do(ctx, b, cmd, asJSON)
 }

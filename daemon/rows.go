@@ -1,43 +1,14 @@
 package daemon
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
-
-	"github.com/lakeward/lakeward/query"
 )
 
 // progressEvery is how often a running query says how far it is.
 const progressEvery = 250 * time.Millisecond
-
-// reportProgress tells report how far the session's query is, until the
-// returned function is called, which waits for the last report to end.
-func reportProgress(s query.Session, report func(query.Progress)) (stop func()) {
-	if report == nil {
-		return func() {}
-	}
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				report(s.Progress())
-			}
-		}
-	})
-	return sync.OnceFunc(func() {
-		close(done)
-		wg.Wait()
-	})
-}
 
 // sessionRows is a result that ends its session when it is released. Its first
 // batch is there already, so that what takes time has happened and an error of

@@ -1,13 +1,8 @@
 package daemon
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"os/user"
 	"strconv"
@@ -57,7 +52,8 @@ func (c *cli) sourceResetCommand(asJSON *bool) *cobra.Command {
 				return err
 			}
 			return c.withWriter(cmd.Context(), func(b serve.Backend) error {
-				return c.reset(cmd.Context(), b, serve.Command{Noun: "source", Verb: "reset", Name: args[0], Args: set}, f.yes, *asJSON)
+				return c.ask(cmd.Context(), b, deed{cmd: serve.Command{Noun: "source", Verb: "reset", Name: args[0], Args: set},
+					question: "Reset source " + args[0] + "?", planned: plannedReset(set), yes: f.yes, asJSON: *asJSON})
 			})
 		},
 	}
@@ -113,53 +109,15 @@ func whoAmI() string {
 	return name + "@" + host
 }
 
-// reset shows the plan, asks, and does just that: the sequence and the stream
-// of the plan are what is asked for.
-func (c *cli) reset(ctx context.Context, b serve.Backend, cmd serve.Command, yes, asJSON bool) error {
-	dry := cmd
-	dry.Args = maps.Clone(cmd.Args)
-	dry.Args[argDryRun] = "true"
-	rep, err := b.Do(ctx, dry)
-	if err != nil {
-		return err
-	}
-	var p ingest.ResetPlan
-	if err := json.Unmarshal(rep.Data, &p); err != nil {
-		return fmt.Errorf("read plan: %w", err)
-	}
-	plan := c.Out
-	if asJSON {
-		plan = c.Err
-	}
-	if _, err := fmt.Fprint(plan, rep.Text); err != nil {
-		return fmt.Errorf("print plan: %w", err)
-	}
-	if !yes {
-		if err := c.confirm("Reset source " + cmd.Name + "?"); err != nil {
-			return err
+// plannedReset has done just what the plan says: its sequence and its stream
+// are what is asked for.
+func plannedReset(args map[string]string) func(json.RawMessage) (bool, error) {
+	return func(data json.RawMessage) (bool, error) {
+		var p ingest.ResetPlan
+		if err := json.Unmarshal(data, &p); err != nil {
+			return false, err
 		}
+		args[argSeq], args[argCreated] = strconv.FormatUint(p.New.Seq+1, 10), p.New.Created.Format(time.RFC3339Nano)
+		return true, nil
 	}
-	cmd.Args[argSeq], cmd.Args[argCreated] = strconv.FormatUint(p.New.Seq+1, 10), p.New.Created.Format(time.RFC3339Nano)
-	return c.do(ctx, b, cmd, asJSON)
-}
-
-// confirm asks on a terminal; anything but yes is a no.
-func (c *cli) confirm(question string) error {
-	in, ok := c.In.(*os.File)
-	if ok {
-		st, err := in.Stat()
-		ok = err == nil && st.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
-		return fmt.Errorf("%w: nothing was changed; add --yes to do it", errUsage)
-	}
-	fmt.Fprint(c.Err, question+" [y/N] ")
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(line)); a != "y" && a != "yes" {
-		return errors.New("nothing was changed; answer y, or add --yes")
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -79,6 +80,14 @@ type Options struct {
 	OnDamage func([]tiers.Damage)
 }
 
+// Least is the smaller of two bounds, of which 0 is none.
+func Least[T int64 | time.Duration](a, b T) T {
+	if a <= 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}
+
 // Checker finds the files of a table that cannot be trusted. Every file goes
 // through it before the engine opens it.
 type Checker interface {
@@ -90,6 +99,33 @@ type Progress struct {
 	Fraction float64 // 0 to 1, or -1 if unknown
 	Rows     int64   // processed
 	Elapsed  time.Duration
+}
+
+// Report tells report how far the session's query is, time and again, until the
+// returned function is called, which waits for the last report to end. A nil
+// report is told nothing.
+func Report(s Session, every time.Duration, report func(Progress)) (stop func()) {
+	if report == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				report(s.Progress())
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(done)
+		wg.Wait()
+	})
 }
 
 // Usage is what an engine holds at one moment, in bytes.

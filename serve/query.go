@@ -70,7 +70,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	began := s.opts.Now()
 	e := Entry{Action: "query", SQL: q.SQL}
-	q.Timeout = shorter(q.Timeout, s.opts.Timeout)
+	q.Timeout = query.Least(q.Timeout, s.opts.Timeout)
 	out, err := newPaced(w, q.Timeout, s.opts.Stall)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, err)
@@ -108,7 +108,7 @@ func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, e
 		return nil, nil, err
 	}
 	began := time.Now()
-	leave, err := s.admit.enter(ctx, shorter(q.Timeout, waitMost))
+	leave, err := s.admit.enter(ctx, query.Least(q.Timeout, waitMost))
 	if err != nil {
 		cancel()
 		return nil, nil, err
@@ -122,14 +122,6 @@ func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, e
 		return nil, nil, err
 	}
 	return answer, end, nil
-}
-
-// shorter is the shorter of two times, of which 0 is no bound.
-func shorter(a, b time.Duration) time.Duration {
-	if a <= 0 || (b > 0 && b < a) {
-		return b
-	}
-	return a
 }
 
 type rowWriter func(http.ResponseWriter, array.RecordReader) error

@@ -335,23 +335,9 @@ func (s *server) progress() (stop func()) {
 	if s.session == nil {
 		return func() {}
 	}
-	session, done := s.session, make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				if s.ch.sendJSON(kindProgress, session.Progress()) != nil {
-					return
-				}
-			}
-		}
+	return query.Report(s.session, progressEvery, func(p query.Progress) {
+		_ = s.ch.sendJSON(kindProgress, p) // if the channel has ended, the statement hears of it
 	})
-	return func() { close(done); wg.Wait() }
 }
 
 func (s *server) load(ctx context.Context, req request) (int64, error) {
