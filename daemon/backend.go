@@ -37,7 +37,7 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 	ctx, cancel := context.WithCancel(ctx)
 	s, err := b.engine.Open(ctx, v, query.Options{MaxRows: query.Least(q.MaxRows, b.cfg.Query.MaxRows),
 		MaxBytes: b.cfg.Query.MaxBytes, Timeout: query.Least(q.Timeout, b.cfg.Query.Timeout),
-		OnDamage: func(files []tiers.Damage) { warn(files, tell) }})
+		OnDamage: func(files []tiers.Damage) { warn(files, tell) }, OnTables: q.OnTables})
 	if err != nil {
 		cancel()
 		return nil, err

@@ -112,9 +112,6 @@ func (e *engines) LenientSelect(sql string) (string, []string, error) {
 	return e.pool.LenientSelect(sql)
 }
 
-// TablesOf lists the tables that a statement names.
-func (e *engines) TablesOf(sql string) []string { return e.pool.TablesOf(sql) }
-
 // Close ends the workers: the databases once every session is closed.
 func (e *engines) Close() error { return errors.Join(e.pool.Close(), e.owner.Close()) }
 

@@ -28,7 +28,7 @@ func (a *app) listen(ctx context.Context) error {
 	a.http, err = serve.Listen(ctx, serve.Options{
 		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens), MaxRequests: h.MaxRequests, MaxConns: h.MaxConns,
 		MaxRunning: a.cfg.Query.MaxRunning, MaxWaiting: a.cfg.Query.MaxWaiting, Timeout: a.cfg.Query.Timeout,
-		Backend: a.backend, Gatherer: reg, Audit: a.audit, TablesOf: a.engine.TablesOf, Logger: a.log,
+		Backend: a.backend, Gatherer: reg, Audit: a.audit, Logger: a.log,
 	})
 	return err
 }

@@ -78,6 +78,10 @@ type Options struct {
 	// are not what was committed, before the table is read. If it is nil, the
 	// session fails with a *tiers.DamageError instead.
 	OnDamage func([]tiers.Damage)
+	// OnTables is told which tables with a tier a statement names or reads, in
+	// lower case, before Query returns; in sessions that are not trusted. The
+	// text of a statement that cannot be parsed names none.
+	OnTables func(names []string)
 }
 
 // Least is the smaller of two bounds, of which 0 is none.
@@ -222,7 +226,3 @@ type Conn interface {
 	Loader
 	Close() error
 }
-
-// TablesOf lists the tables with a tier that a statement names, in lower case
-// and sorted; none if it is not one SELECT.
-type TablesOf func(sql string) []string

@@ -42,6 +42,8 @@ type Query struct {
 	OnProgress func(query.Progress) `json:"-"`
 	// OnWarning is told what the answer lacks, before Query returns.
 	OnWarning func(string) `json:"-"`
+	// OnTables is told what the query names or reads: see query.Options.
+	OnTables func(names []string) `json:"-"`
 }
 
 // Table is one line of the list of tables.

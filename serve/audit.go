@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,6 +28,18 @@ type Entry struct {
 	Millis  int64             `json:"duration_ms"`
 	Outcome Outcome           `json:"outcome"`
 	Error   string            `json:"error,omitempty"`
+}
+
+// mostTables is how many tables one entry names.
+const mostTables = 200
+
+// name adds tables that are not among the entry's yet.
+func (e *Entry) name(tables []string) {
+	for _, t := range tables {
+		if at, known := slices.BinarySearch(e.Tables, t); !known && len(e.Tables) < mostTables {
+			e.Tables = slices.Insert(e.Tables, at, shortened(t))
+		}
+	}
 }
 
 // Outcome is how something ended.

@@ -70,6 +70,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	began := s.opts.Now()
 	e := Entry{Action: "query", SQL: q.SQL}
+	q.OnTables = e.name
 	q.Timeout = query.Least(q.Timeout, s.opts.Timeout)
 	out, err := newPaced(w, q.Timeout, s.opts.Stall)
 	if err != nil {

@@ -22,9 +22,6 @@ func (s *Server) record(ctx context.Context, began time.Time, e Entry, err error
 	e.Millis = s.opts.Now().Sub(began).Milliseconds()
 	e.Args = maps.Clone(e.Args)
 	maps.DeleteFunc(e.Args, func(_, v string) bool { return v == "" })
-	if e.SQL != "" && s.opts.TablesOf != nil {
-		e.Tables = s.opts.TablesOf(e.SQL)
-	}
 	switch {
 	case e.Outcome != "": // known already
 	case err == nil:

@@ -53,10 +53,9 @@ type Options struct {
 	Timeout    time.Duration
 	Backend    Backend
 	Gatherer   prometheus.Gatherer
-	Audit      *Audit                    // nil: nothing is recorded; the caller closes it after the server
-	TablesOf   func(sql string) []string // for the audit log; may be nil
-	GuessDelay time.Duration             // of the answer to one wrong token too many; 0: 1s
-	Stall      time.Duration             // for the client to take a part of a long answer; 0: 30s
+	Audit      *Audit        // nil: nothing is recorded; the caller closes it after the server
+	GuessDelay time.Duration // of the answer to one wrong token too many; 0: 1s
+	Stall      time.Duration // for the client to take a part of a long answer; 0: 30s
 	Logger     *slog.Logger
 	Now        func() time.Time // nil: time.Now
 }

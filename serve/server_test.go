@@ -37,7 +37,7 @@ const (
 type engine struct{ *duckdb.Engine }
 
 func (e engine) Query(ctx context.Context, q serve.Query) (array.RecordReader, error) {
-	s, err := e.Open(ctx, query.View{}, query.Options{MaxRows: q.MaxRows})
+	s, err := e.Open(ctx, query.View{}, query.Options{MaxRows: q.MaxRows, OnTables: q.OnTables})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func start(t *testing.T, change func(*serve.Options)) *secured {
 	sum := sha256.Sum256([]byte(adminToken))
 	o := serve.Options{
 		Listen: "127.0.0.1:0", Cert: x.cert, Key: key, Backend: engine{e}, Gatherer: prometheus.NewRegistry(), Audit: audit,
-		TablesOf: e.TablesOf, Logger: log, Now: x.clock.Now,
+		Logger: log, Now: x.clock.Now,
 		Tokens: []serve.Token{
 			{Name: "reader", Role: serve.RoleRead, Secret: readToken},
 			{Name: "writer", Role: serve.RoleWrite, File: x.tokenFile},

@@ -184,10 +184,12 @@ func (p *Parser) ConfineSelect(sql string, inputs []string) error {
 // reads is what a statement reads.
 type reads struct {
 	tables []string // in lower case, as SCHEMA.NAME or NAME
+	named  []string // those with a tier, also if the statement is refused
 	tree   map[string]any
 }
 
-// confineSelect also returns what the statement reads.
+// confineSelect also returns what the statement reads, and of one that is
+// refused what it names.
 func (p *Parser) confineSelect(sql string, inputs []string) (reads, error) {
 	node, err := p.parse(sql)
 	if err != nil {
@@ -197,10 +199,12 @@ func (p *Parser) confineSelect(sql string, inputs []string) (reads, error) {
 	for _, in := range inputs {
 		w.inputs[strings.ToLower(in)] = true
 	}
+	r := reads{named: tablesOf(node)}
 	if err := w.walk(node, nil); err != nil {
-		return reads{}, err
+		return r, err
 	}
-	return reads{slices.Sorted(maps.Keys(w.used)), node}, nil
+	r.tables, r.tree = slices.Sorted(maps.Keys(w.used)), node
+	return r, nil
 }
 
 // walker visits a syntax tree and refuses what it does not know.

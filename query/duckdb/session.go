@@ -184,6 +184,9 @@ func (s *Session) limits() limits {
 func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error) {
 	if !s.opts.Trusted {
 		reads, err := s.parser.confineSelect(sql, s.inputs)
+		if s.opts.OnTables != nil && len(reads.named) > 0 {
+			s.opts.OnTables(reads.named)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -6,13 +6,9 @@ import (
 	"strings"
 )
 
-// TablesOf are the tables with a tier that a statement names, in lower case
-// and sorted; none if it is not one SELECT.
-func (p *Parser) TablesOf(sql string) []string {
-	node, err := p.parse(sql)
-	if err != nil {
-		return nil
-	}
+// tablesOf are the tables with a tier that a statement names, in lower case
+// and sorted.
+func tablesOf(node map[string]any) []string {
 	found := map[string]bool{}
 	collectTables(node, found)
 	return slices.Sorted(maps.Keys(found))
@@ -39,6 +35,3 @@ func collectTables(v any, found map[string]bool) {
 		}
 	}
 }
-
-// TablesOf is Parser.TablesOf.
-func (e *Engine) TablesOf(sql string) []string { return e.parser.TablesOf(sql) }

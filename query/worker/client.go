@@ -29,7 +29,8 @@ type client struct {
 	ch      *channel
 	timeout time.Duration // of a statement; 0: none
 	asked   func(context.Context, question) error
-	answer  error // the last error that was answered with
+	named   func(tables []string) // by a query; nil: nobody asks
+	answer  error                 // the last error that was answered with
 	reader  *reader
 	number  uint64
 
@@ -214,6 +215,9 @@ func (c *client) Query(ctx context.Context, sql string, args ...any) (array.Reco
 		return nil, err
 	}
 	rep, err := c.reply(ctx)
+	if c.named != nil && len(rep.Names) > 0 {
+		c.named(rep.Names)
+	}
 	if err != nil {
 		c.finish()
 		return nil, err

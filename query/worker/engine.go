@@ -160,12 +160,3 @@ func (e *Engine) LenientSelect(sql string) (string, []string, error) {
 	r, err := e.asks(context.Background(), request{Op: opWhole, SQL: sql})
 	return r.SQL, r.Names, err
 }
-
-// TablesOf lists the tables that a statement names.
-func (e *Engine) TablesOf(sql string) []string {
-	r, err := e.asks(context.Background(), request{Op: opTables, SQL: sql})
-	if err != nil {
-		return nil
-	}
-	return r.Names
-}

@@ -24,7 +24,6 @@ const (
 	opTrim    = "trim"
 	opConfine = "confine"
 	opSelect  = "select"  // confine a SELECT
-	opTables  = "tables"  // that a SELECT names
 	opLenient = "lenient" // form of an expression
 	opWhole   = "lenient select"
 )
@@ -60,7 +59,7 @@ type view struct {
 type reply struct {
 	Number int64      `json:"n,omitempty"` // of rows, or of an engine
 	Schema []byte     `json:"schema,omitempty"`
-	Names  []string   `json:"names,omitempty"`
+	Names  []string   `json:"names,omitempty"` // of tables that a query names, of misfits, or of the table that follows
 	SQL    string     `json:"sql,omitempty"`
 	Spill  int64      `json:"spill,omitempty"`
 	Error  *wireError `json:"error,omitempty"`

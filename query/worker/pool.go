@@ -242,12 +242,6 @@ func (p *Pool) LenientSelect(sql string) (out string, counts []string, err error
 	return out, counts, err
 }
 
-// TablesOf lists the tables that a statement names.
-func (p *Pool) TablesOf(sql string) (names []string) {
-	_ = p.ask(sql, func(e *Engine) error { names = e.TablesOf(sql); return nil }) // none, then
-	return names
-}
-
 // Usage is what the workers hold.
 func (p *Pool) Usage() query.Usage {
 	p.mu.Lock()

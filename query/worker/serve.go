@@ -55,6 +55,7 @@ type server struct {
 	engine  int64 // opened by this channel
 	session query.Session
 	conn    query.Conn
+	names   []string // of tables that the statement names
 }
 
 // statements are what a session and a connection share.
@@ -217,9 +218,6 @@ func (s *server) ask(ctx context.Context, req request) (r reply, err error) {
 	case opWhole:
 		r.SQL, r.Names, err = e.LenientSelect(req.SQL)
 		return r, err
-	case opTables:
-		r.Names = e.TablesOf(req.SQL)
-		return r, nil
 	}
 	return r, fmt.Errorf("%w: request %q", errFrame, req.Op)
 }
@@ -270,7 +268,8 @@ func (s *server) open(ctx context.Context, req request) error {
 		}
 		v.Analytics = append(v.Analytics, value)
 	}
-	s.session, err = e.Open(ctx, v, query.Options{Trusted: req.View.Trusted, MaxRows: req.View.MaxRows, MaxBytes: req.View.MaxBytes, Timeout: req.View.Timeout})
+	s.session, err = e.Open(ctx, v, query.Options{Trusted: req.View.Trusted, MaxRows: req.View.MaxRows, MaxBytes: req.View.MaxBytes, Timeout: req.View.Timeout,
+		OnTables: func(names []string) { s.names = names }})
 	return err
 }
 
@@ -306,20 +305,21 @@ func (s *server) end() error {
 // query replies once the statement has begun to give rows, then sends them.
 func (s *server) query(ctx context.Context, req request) error {
 	defer s.progress()()
+	s.names = nil
 	c, args, err := s.statement(req)
 	var rows array.RecordReader
 	if err == nil {
 		rows, err = c.Query(ctx, req.SQL, args...)
 	}
 	if err != nil {
-		return s.ch.sendJSON(kindReply, reply{Error: toWire(err)})
+		return s.ch.sendJSON(kindReply, reply{Names: s.names, Error: toWire(err)})
 	}
 	defer rows.Release()
 	schema, err := schemaBytes(rows.Schema())
 	if err != nil {
 		return s.ch.sendJSON(kindReply, reply{Error: toWire(err)})
 	}
-	if err := s.ch.sendJSON(kindReply, reply{Schema: schema}); err != nil {
+	if err := s.ch.sendJSON(kindReply, reply{Names: s.names, Schema: schema}); err != nil {
 		return err
 	}
 	err = newRowWriter(s.ch, rows.Schema(), ctx.Err).all(rows)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -35,7 +36,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 		return nil, err
 	}
 	s := &session{client: c, e: e, view: v, o: o}
-	c.timeout, c.asked = o.Timeout, s.asked
+	c.timeout, c.asked, c.named = o.Timeout, s.asked, o.OnTables
 	wants, err := wantsOf(v.Analytics)
 	if err != nil {
 		c.ch.close()
@@ -65,6 +66,9 @@ func (s *session) Close() error {
 func (s *session) asked(ctx context.Context, q question) error {
 	if q.Table == "" {
 		return s.read(ctx, q.Read)
+	}
+	if s.named != nil { // whatever the worker says of the statement
+		s.named([]string{"lake." + strings.ToLower(q.Table)})
 	}
 	t, err := s.table(ctx, q.Table)
 	a := answer{Schema: t.Schema, Snapshot: t.Snapshot, Error: toWire(err)}
@@ -115,6 +119,9 @@ func (s *session) read(ctx context.Context, wants []want) error {
 			return fmt.Errorf("%w: %w", errFrame, err)
 		}
 		list = append(list, v)
+		if s.named != nil {
+			s.named([]string{"analytics." + strings.ToLower(v.Table)})
+		}
 	}
 	err := errors.New("there is no other analytics tier")
 	if s.e.o.Remote != nil {
