@@ -34,18 +34,43 @@ type channel struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	queue  []frame
-	held   int   // bytes of rows in queue
-	unsure int   // bytes of rows that were sent and not consumed
-	err    error // why nothing more comes
+	held   int    // bytes of rows in queue
+	other  int    // frames in queue that are no rows
+	unsure int    // bytes of rows that were sent and not consumed
+	owed   uint64 // bytes of rows that were sent and for which no credit came, ever
+	err    error  // why nothing more comes
 	note   func(frame)
+	notes  int
+	born   time.Time
+	most   bounds
 	ended  chan struct{}
 }
+
+// bounds are what a side accepts of the other. The daemon takes a worker for
+// somebody else's program: a text that it evaluates may have made it one.
+type bounds struct {
+	rows    int // bytes of a frame of rows
+	said    int // bytes of another frame
+	waiting int // other frames that nobody has asked for yet
+}
+
+// ofDaemon is what a worker accepts: views may be long.
+func ofDaemon() bounds { return bounds{rows: mostFrame, said: mostFrame, waiting: 1 << 16} }
+
+// ofWorker is what the daemon accepts.
+func ofWorker() bounds { return bounds{rows: mostFrame, said: mostSaid, waiting: 16} }
+
+// Of what cannot wait for next, so many are taken at once, and then one each.
+const (
+	notesAtOnce = 1000
+	noteEvery   = 50 * time.Millisecond
+)
 
 // newChannel owns conn. note is told of what cannot wait for next: of progress,
 // of cancelling, and of what ends a request. It must not wait, or use the channel
 // about the latter.
-func newChannel(conn net.Conn, note func(frame)) *channel {
-	c := &channel{conn: conn, w: bufio.NewWriterSize(conn, 64<<10), note: note, ended: make(chan struct{})}
+func newChannel(conn net.Conn, most bounds, note func(frame)) *channel {
+	c := &channel{conn: conn, w: bufio.NewWriterSize(conn, 64<<10), most: most, note: note, born: time.Now(), ended: make(chan struct{})}
 	c.cond = sync.NewCond(&c.mu)
 	return c
 }
@@ -57,7 +82,7 @@ func (c *channel) read() {
 	defer close(c.ended)
 	r := bufio.NewReaderSize(c.conn, 64<<10)
 	for {
-		f, err := readFrame(r)
+		f, err := readFrame(r, c.mostOf)
 		if err == nil {
 			err = c.take(f)
 		}
@@ -68,20 +93,46 @@ func (c *channel) read() {
 	}
 }
 
+// mostOf is how many bytes a frame may have.
+func (c *channel) mostOf(k kind) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k == kindRows {
+		return c.most.rows
+	}
+	return c.most.said
+}
+
+// bound bounds the frames of rows that are still to come.
+func (c *channel) bound(rows int) {
+	c.mu.Lock()
+	c.most.rows = min(c.most.rows, rows)
+	c.mu.Unlock()
+}
+
+// credit takes note of rows that were consumed.
+func (c *channel) credit(data []byte) error {
+	n, k := binary.Uvarint(data)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k <= 0 || n == 0 || n > c.owed {
+		return fmt.Errorf("%w: credit", errFrame)
+	}
+	c.owed -= n
+	c.unsure = max(0, c.unsure-int(n))
+	c.cond.Broadcast()
+	return nil
+}
+
 // take sorts a frame that has come.
 func (c *channel) take(f frame) error {
 	switch f.kind {
 	case kindCredit:
-		n, k := binary.Uvarint(f.data)
-		if k <= 0 {
-			return fmt.Errorf("%w: credit", errFrame)
-		}
-		c.mu.Lock()
-		c.unsure = max(0, c.unsure-int(min(n, window*2)))
-		c.cond.Broadcast()
-		c.mu.Unlock()
-		return nil
+		return c.credit(f.data)
 	case kindCancel, kindProgress:
+		if c.notes++; c.notes > notesAtOnce+int(time.Since(c.born)/noteEvery) {
+			return fmt.Errorf("%w: more of kind %d than there is time for", errFrame, f.kind)
+		}
 		c.note(f)
 		return nil
 	}
@@ -92,7 +143,7 @@ func (c *channel) take(f frame) error {
 			return fmt.Errorf("%w: more rows than were asked for", errFrame)
 		}
 		c.held += len(f.data)
-	} else if len(c.queue) > 1<<16 {
+	} else if c.other++; c.other > c.most.waiting {
 		return fmt.Errorf("%w: too many", errFrame)
 	}
 	if f.kind == kindReply || f.kind == kindEnd {
@@ -132,8 +183,20 @@ func (c *channel) next() (frame, error) {
 	}
 	if f.kind == kindRows {
 		c.held -= len(f.data)
+	} else {
+		c.other--
 	}
 	return f, nil
+}
+
+// silent is an error if something waits that nobody has asked for.
+func (c *channel) silent() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) > 0 {
+		return fmt.Errorf("%w: kind %d before anything was asked", errFrame, c.queue[0].kind)
+	}
+	return nil
 }
 
 // room waits until rows may be sent, and counts them as sent. It is an error if
@@ -151,6 +214,7 @@ func (c *channel) room(n int, done func() error) error {
 		c.cond.Wait()
 	}
 	c.unsure += n
+	c.owed += uint64(n)
 	return nil
 }
 

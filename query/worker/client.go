@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/lakeward/lakeward/query"
 )
@@ -25,14 +24,16 @@ const (
 // client is the daemon's end of a channel. It makes one request at a time; only
 // progress may be asked for meanwhile.
 type client struct {
-	p       *Process
-	ch      *channel
-	timeout time.Duration // of a statement; 0: none
-	asked   func(context.Context, question) error
-	named   func(tables []string) // by a query; nil: nobody asks
-	answer  error                 // the last error that was answered with
-	reader  *reader
-	number  uint64
+	p                 *Process
+	ch                *channel
+	timeout           time.Duration // of a statement; 0: none
+	asked             func(context.Context, question) error
+	named             func(tables []string) // by a query; nil: nobody asks
+	maxRows, maxBytes int64                 // of a result; 0: no limit
+	questions         int                   // that one request may lead to
+	answer            error                 // the last error that was answered with
+	reader            *reader
+	number            uint64
 
 	mu       sync.Mutex
 	progress query.Progress
@@ -61,7 +62,7 @@ func (p *Process) client() (*client, error) {
 		return nil, err
 	}
 	c := &client{p: p}
-	c.ch = newChannel(conn, c.noted)
+	c.ch = newChannel(conn, ofWorker(), c.noted)
 	c.ch.start()
 	return c, nil
 }
@@ -110,6 +111,9 @@ func (c *client) begin(ctx context.Context, r request, within time.Duration) err
 	if c.reader != nil {
 		return errors.New("a result is still being read on this connection; release it first")
 	}
+	if err := c.ch.silent(); err != nil {
+		return c.lost(err)
+	}
 	c.number++
 	r.Number = c.number
 	n := c.number
@@ -133,12 +137,11 @@ func tooLong(within time.Duration) *EndedError {
 	return &EndedError{Reason: fmt.Sprintf("it went on for more than %s after its time of %s was over, in a function that cannot be interrupted", graceful, within), limit: query.ErrTimeout}
 }
 
-// interrupt asks the worker to end a request, and ends the worker if it does not.
+// interrupt asks the worker to end a request, and ends the worker if it does not,
+// or does not even read that.
 func (c *client) interrupt(w *watch, n uint64) {
-	c.ch.wake() // who sends rows
-	if c.ch.sendNumber(kindCancel, n) != nil {
-		return // it has ended
-	}
+	c.ch.wake()                                           // who sends rows
+	defer func() { _ = c.ch.sendNumber(kindCancel, n) }() // it may have ended
 	t := time.AfterFunc(graceful, func() {
 		c.p.kill(&EndedError{Reason: fmt.Sprintf("it went on for more than %s after it was told to end, in a function that cannot be interrupted", graceful)})
 	})
@@ -162,7 +165,7 @@ func (c *client) lost(err error) error {
 // reply waits for the reply, and answers what the worker asks before.
 func (c *client) reply(ctx context.Context) (reply, error) {
 	c.answer = nil
-	for {
+	for asked := 0; ; {
 		f, err := c.ch.next()
 		if err != nil {
 			return reply{}, c.of(ctx, c.lost(err))
@@ -170,14 +173,15 @@ func (c *client) reply(ctx context.Context) (reply, error) {
 		switch f.kind {
 		case kindReply:
 			var r reply
-			if err := decode(f, &r); err != nil {
-				return r, c.lost(err)
+			if err := c.decode(f, &r, c.number); err != nil {
+				return reply{}, c.lost(err)
 			}
 			return r, c.of(ctx, fromWire(r.Error, c.answer))
 		case kindAsk:
 			var q question
-			if err := decode(f, &q); err != nil || c.asked == nil {
-				return reply{}, c.lost(errors.Join(fmt.Errorf("%w: a question", errFrame), err))
+			asked++
+			if err := decode(f, &q); err != nil || c.asked == nil || asked > c.questions {
+				return reply{}, c.lost(errors.Join(fmt.Errorf("%w: question %d", errFrame, asked), err))
 			}
 			if err := c.asked(ctx, q); err != nil {
 				return reply{}, c.of(ctx, c.lost(err))
@@ -186,6 +190,17 @@ func (c *client) reply(ctx context.Context) (reply, error) {
 			return reply{}, c.lost(fmt.Errorf("%w: %d where a reply was expected", errFrame, f.kind))
 		}
 	}
+}
+
+// decode decodes a reply, which must be that of the request.
+func (c *client) decode(f frame, r *reply, number uint64) error {
+	if err := decode(f, r); err != nil {
+		return err
+	}
+	if r.Of != number {
+		return fmt.Errorf("%w: a reply to request %d instead of %d", errFrame, r.Of, number)
+	}
+	return nil
 }
 
 // of is the error of a request whose context may have ended it.
@@ -224,11 +239,11 @@ func (c *client) Query(ctx context.Context, sql string, args ...any) (array.Reco
 	}
 	r := &reader{c: c, ctx: ctx, number: c.number}
 	r.refs.Store(1)
-	c.reader = r
-	if r.rows, err = ipc.NewReaderFromMessageReader(&messages{left: rep.Schema, next: r.frame}); err != nil {
-		r.finish()
-		return nil, c.lost(fmt.Errorf("%w: schema: %w", errFrame, err))
+	if r.rows, r.fields, err = resultOf(rep.Columns, r.frame); err != nil {
+		defer c.finish()
+		return nil, c.of(ctx, c.lost(err))
 	}
+	c.reader = r
 	return r, nil
 }
 

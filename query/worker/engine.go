@@ -100,7 +100,7 @@ func (e *Engine) Connect(ctx context.Context) (query.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.do(ctx, request{Op: opConn, Engine: e.number}, 0); err != nil {
+	if _, err := c.do(ctx, request{Op: opConn, Engine: e.number}, openingTakes); err != nil {
 		c.ch.close()
 		return nil, err
 	}

@@ -57,10 +57,17 @@ type remoteError struct {
 func (e *remoteError) Error() string   { return e.text }
 func (e *remoteError) Unwrap() []error { return e.errs }
 
+// mostText is how much of an error's text the other process may say.
+const mostText = 64 << 10 // bytes
+
 // fromWire gives the error back. asked is the one that this side answered with.
 func fromWire(w *wireError, asked error) error {
 	if w == nil {
 		return nil
+	}
+	w.Text, w.Classes = w.Text[:min(len(w.Text), mostText)], w.Classes[:min(len(w.Classes), len(classes))]
+	if w.Parse != nil {
+		w.Parse.Message = w.Parse.Message[:min(len(w.Parse.Message), mostText)]
 	}
 	if w.Parse != nil && w.Parse.Error() == w.Text {
 		return w.Parse

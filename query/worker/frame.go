@@ -28,9 +28,10 @@ const (
 )
 
 const (
-	frameHead = 5       // kind and length
-	mostFrame = 1 << 30 // bytes: one row may be as long
-	readAhead = 1 << 20 // bytes that are allocated because of a length alone
+	frameHead = 5         // kind and length
+	mostFrame = 256 << 20 // bytes: one row may be as long
+	mostSaid  = 4 << 20   // bytes of what a worker says that is no rows
+	readAhead = 1 << 20   // bytes that are allocated because of a length alone
 )
 
 var errFrame = errors.New("malformed frame")
@@ -42,13 +43,13 @@ type frame struct {
 
 // readFrame reads one frame, whose data is the caller's. io.EOF is the end
 // between two frames.
-func readFrame(r *bufio.Reader) (frame, error) {
+func readFrame(r *bufio.Reader, most func(kind) int) (frame, error) {
 	var head [frameHead]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return frame{}, err
 	}
 	f, n := frame{kind: kind(head[0])}, int(binary.BigEndian.Uint32(head[1:]))
-	if f.kind == 0 || f.kind >= kinds || n > mostFrame {
+	if f.kind == 0 || f.kind >= kinds || n > most(f.kind) {
 		return frame{}, fmt.Errorf("%w: kind %d of %d bytes", errFrame, f.kind, n)
 	}
 	f.data = make([]byte, min(n, readAhead))

@@ -8,11 +8,14 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
@@ -24,7 +27,7 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := bufio.NewReader(bytes.NewReader(b))
 		for {
-			got, err := readFrame(r)
+			got, err := readFrame(r, func(kind) int { return mostFrame })
 			if err != nil {
 				return
 			}
@@ -52,26 +55,98 @@ func FuzzFiles(f *testing.F) {
 	})
 }
 
-func FuzzRows(f *testing.F) {
-	schema, err := schemaBytes(arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}, {Name: "t", Type: arrow.BinaryTypes.String}}, nil))
+// honest are the frames by which a worker answers a query.
+func honest(t testing.TB, rec arrow.RecordBatch) []byte {
+	t.Helper()
+	columns, err := columnsOf(rec.Schema())
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		sent := false
-		r, err := ipc.NewReaderFromMessageReader(&messages{left: schema, next: func() ([]byte, error) {
-			if sent {
-				return nil, io.EOF
+	ours, theirs := net.Pipe()
+	var out bytes.Buffer
+	copied := make(chan error)
+	go func() {
+		_, err := io.Copy(&out, ours)
+		copied <- err
+	}()
+	ch := newChannel(theirs, ofDaemon(), func(frame) {})
+	rows, err := array.NewRecordReader(rec.Schema(), []arrow.RecordBatch{rec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Release()
+	err = errors.Join(ch.sendJSON(kindReply, reply{Of: 1, Columns: columns}),
+		newRowWriter(ch, rec.Schema(), func() error { return nil }).all(rows), ch.sendJSON(kindEnd, reply{Of: 1}), theirs.Close())
+	if err = errors.Join(err, <-copied); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// everyType has a column of each type that an engine gives, with a null.
+func everyType(t testing.TB) arrow.RecordBatch {
+	t.Helper()
+	var fields []arrow.Field
+	for name, typ := range scalars() {
+		fields = append(fields, arrow.Field{Name: name, Type: typ, Nullable: true})
+	}
+	slices.SortFunc(fields, func(a, b arrow.Field) int { return strings.Compare(a.Name, b.Name) })
+	text := arrow.Field{Name: "t", Type: arrow.BinaryTypes.String, Nullable: true}
+	nested := arrow.StructOf(text, arrow.Field{Name: "l", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64), Nullable: true})
+	fields = append(fields, arrow.Field{Name: "decimal", Type: &arrow.Decimal128Type{Precision: 38, Scale: 2}, Nullable: true},
+		arrow.Field{Name: "list", Type: arrow.ListOfField(arrow.Field{Name: "element", Type: nested, Nullable: true}), Nullable: true},
+		arrow.Field{Name: "map", Type: arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64), Nullable: true})
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+	defer b.Release()
+	for i := range fields {
+		b.Field(i).AppendEmptyValue()
+		b.Field(i).AppendNull()
+		b.Field(i).AppendEmptyValue()
+	}
+	return b.NewRecordBatch()
+}
+
+// FuzzAnswers decodes what a worker answers a query with, and looks at every
+// value that it gives.
+func FuzzAnswers(f *testing.F) {
+	f.Add(honest(f, everyType(f)))
+	schema := arrow.NewSchema([]arrow.Field{{Name: "t", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	b.Field(0).(*array.StringBuilder).AppendValues([]string{"a", "bb", ""}, []bool{true, true, false})
+	f.Add(honest(f, b.NewRecordBatch()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		most := ofWorker()
+		in := bufio.NewReader(bytes.NewReader(b))
+		next := func() (frame, error) {
+			return readFrame(in, func(k kind) int { return map[bool]int{true: most.rows, false: most.said}[k == kindRows] })
+		}
+		first, err := next()
+		var rep reply
+		if err != nil || decode(first, &rep) != nil {
+			return
+		}
+		_ = fromWire(rep.Error, nil)
+		rows, _, err := resultOf(rep.Columns, func() ([]byte, error) {
+			f, err := next()
+			if err == nil && f.kind != kindRows {
+				err = io.EOF
 			}
-			sent = true
-			return b, nil
-		}})
+			return f.data, err
+		})
 		if err != nil {
 			return
 		}
-		defer r.Release()
-		for r.Next() {
+		defer rows.Release()
+		for rows.Next() {
+			rec := rows.RecordBatch()
+			if checkRows(rec) != nil {
+				return
+			}
+			for _, c := range rec.Columns() {
+				for i := range c.Len() {
+					_ = c.ValueStr(i)
+				}
+			}
 		}
 	})
 }
@@ -95,10 +170,10 @@ func TestAWorkerThatAnswersSomethingElseIsEnded(t *testing.T) {
 			defer p.Stop()
 			ours, theirs := net.Pipe()
 			c := &client{p: p}
-			c.ch = newChannel(ours, c.noted)
+			c.ch = newChannel(ours, ofWorker(), c.noted)
 			c.ch.start()
 			go func() {
-				_, _ = readFrame(bufio.NewReader(theirs))
+				_, _ = readFrame(bufio.NewReader(theirs), func(kind) int { return mostFrame })
 				_, _ = theirs.Write(answer)
 				_ = theirs.Close()
 			}()

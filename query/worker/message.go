@@ -57,12 +57,14 @@ type view struct {
 
 // reply ends a request, or a stream of rows.
 type reply struct {
-	Number int64      `json:"n,omitempty"` // of rows, or of an engine
-	Schema []byte     `json:"schema,omitempty"`
-	Names  []string   `json:"names,omitempty"` // of tables that a query names, of misfits, or of the table that follows
-	SQL    string     `json:"sql,omitempty"`
-	Spill  int64      `json:"spill,omitempty"`
-	Error  *wireError `json:"error,omitempty"`
+	Of      uint64       `json:"of,omitempty"`      // the request's number
+	Number  int64        `json:"n,omitempty"`       // of rows, or of an engine
+	Columns []wireColumn `json:"columns,omitempty"` // of the rows that a worker sends
+	Schema  []byte       `json:"schema,omitempty"`  // of the rows that the daemon sends
+	Names   []string     `json:"names,omitempty"`   // of tables that a query names, of misfits, or of the table that follows
+	SQL     string       `json:"sql,omitempty"`
+	Spill   int64        `json:"spill,omitempty"`
+	Error   *wireError   `json:"error,omitempty"`
 }
 
 // question is what the worker asks while it does what a request says.

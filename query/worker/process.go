@@ -42,7 +42,9 @@ type Process struct {
 	log     *slog.Logger
 	began   time.Time
 
-	mu     sync.Mutex // of control, and of reason
+	dialing sync.Mutex // held while control is written to
+
+	mu     sync.Mutex // of reason
 	reason *EndedError
 	failed *EndedError // once it has ended
 	said   tail        // on standard error
@@ -208,9 +210,12 @@ func (p *Process) dial() (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to an engine worker: %w", err)
 	}
-	p.mu.Lock()
-	_, _, err = p.control.WriteMsgUnix([]byte{0}, syscall.UnixRights(int(theirs.Fd())), nil)
-	p.mu.Unlock()
+	p.dialing.Lock()
+	err = p.control.SetWriteDeadline(time.Now().Add(reapedWithin)) // for one that takes none
+	if err == nil {
+		_, _, err = p.control.WriteMsgUnix([]byte{0}, syscall.UnixRights(int(theirs.Fd())), nil)
+	}
+	p.dialing.Unlock()
 	if err != nil {
 		return nil, errors.Join(p.ended(), conn.Close())
 	}
@@ -272,13 +277,13 @@ type tail struct {
 	buf bytes.Buffer
 }
 
-const mostSaid = 4 << 10
+const mostKept = 4 << 10
 
 // Write implements io.Writer.
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.buf.Write(b[:min(len(b), max(0, mostSaid-t.buf.Len()))])
+	t.buf.Write(b[:min(len(b), max(0, mostKept-t.buf.Len()))])
 	return len(b), nil
 }
 

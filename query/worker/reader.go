@@ -16,6 +16,9 @@ type reader struct {
 	ctx      context.Context
 	number   uint64 // of the request
 	rows     *ipc.Reader
+	fields   int   // of the result, nested ones included
+	count    int64 // of rows
+	bytes    int64 // of rows, less what the form adds
 	refs     atomic.Int64
 	consumed uint64 // bytes that the worker does not know of yet
 	ended    bool
@@ -41,12 +44,30 @@ func (r *reader) Next() bool {
 		return false
 	}
 	if r.rows.Next() {
+		if err := r.check(); err != nil {
+			r.err = r.c.lost(err)
+			return false
+		}
 		return true
 	}
 	if err := r.rows.Err(); err != nil && r.err == nil {
 		r.err = r.c.lost(fmt.Errorf("%w: rows: %w", errFrame, err))
 	}
 	return false
+}
+
+// check looks at rows before anybody believes them, and holds the limits of the
+// statement, which the worker should have held.
+func (r *reader) check() error {
+	rec := r.rows.RecordBatch()
+	r.count += rec.NumRows()
+	if r.c.maxRows > 0 && r.count > r.c.maxRows {
+		return fmt.Errorf("%w: %d rows where %d are allowed", errFrame, r.count, r.c.maxRows)
+	}
+	if r.c.maxBytes > 0 && r.bytes > r.c.maxBytes {
+		return fmt.Errorf("%w: rows of %d bytes where %d are allowed", errFrame, r.bytes, r.c.maxBytes)
+	}
+	return checkRows(rec)
 }
 
 // frame is the next message of the stream.
@@ -67,10 +88,11 @@ func (r *reader) frame() ([]byte, error) {
 	switch f.kind {
 	case kindRows:
 		r.consumed += uint64(len(f.data))
+		r.bytes += max(0, int64(len(f.data)-formBytes*(r.fields+2)))
 		return f.data, nil
 	case kindEnd:
 		var rep reply
-		if err := decode(f, &rep); err != nil {
+		if err := r.c.decode(f, &rep, r.number); err != nil {
 			return nil, r.end(r.c.lost(err))
 		}
 		return nil, r.end(fromWire(rep.Error, nil))

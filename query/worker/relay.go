@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // relay logs what a worker logs, which is a line of JSON each.
@@ -13,11 +14,28 @@ type relay struct {
 	log  *slog.Logger
 	name string
 
-	mu   sync.Mutex
-	left []byte
+	mu    sync.Mutex
+	left  []byte
+	lines int
+	since time.Time // the first of these lines
 }
 
-const mostLine = 64 << 10
+const (
+	mostLine  = 64 << 10 // bytes
+	mostLines = 500      // within a minute; what is more is left out
+)
+
+// may counts a line, and reports whether it is to be logged.
+func (r *relay) may() bool {
+	if now := time.Now(); now.Sub(r.since) > time.Minute {
+		r.lines, r.since = 0, now
+	}
+	r.lines++
+	if r.lines == mostLines {
+		r.log.Warn("an engine worker logs too much; the rest of this minute is left out", "worker", r.name)
+	}
+	return r.lines < mostLines
+}
 
 // Write implements io.Writer.
 func (r *relay) Write(b []byte) (int, error) {
@@ -30,7 +48,9 @@ func (r *relay) Write(b []byte) (int, error) {
 			break
 		}
 		r.left = rest
-		r.line(line)
+		if r.may() {
+			r.line(line)
+		}
 	}
 	if len(r.left) > mostLine {
 		r.left = nil

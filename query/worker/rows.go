@@ -61,7 +61,7 @@ func (w *rowWriter) Close() error { return nil }
 // all sends the rows of a reader, which it does not release.
 func (w *rowWriter) all(rows array.RecordReader) error {
 	for rows.Next() {
-		if err := w.out.Write(rows.RecordBatch()); err != nil {
+		if err := w.write(rows.RecordBatch()); err != nil {
 			return err
 		}
 	}
@@ -69,6 +69,33 @@ func (w *rowWriter) all(rows array.RecordReader) error {
 		return err
 	}
 	return w.out.Close()
+}
+
+// write sends a long record in parts.
+func (w *rowWriter) write(rec arrow.RecordBatch) error {
+	n := rec.NumRows()
+	parts := min(n, 1+recordBytes(rec)/longRecord)
+	if parts < 2 {
+		return w.out.Write(rec)
+	}
+	for i := range parts {
+		part := rec.NewSlice(i*n/parts, (i+1)*n/parts)
+		err := w.out.Write(part)
+		part.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const longRecord = 64 << 20 // bytes
+
+func recordBytes(rec arrow.RecordBatch) (n int64) {
+	for _, c := range rec.Columns() {
+		n += int64(c.Data().SizeInBytes())
+	}
+	return n
 }
 
 const endOfStream = 8 // bytes
@@ -85,9 +112,11 @@ func schemaBytes(s *arrow.Schema) ([]byte, error) {
 // messages gives the messages of a stream's frames to an ipc.Reader. Their
 // lengths are compared with the frame's before anything believes them.
 type messages struct {
-	next func() ([]byte, error) // io.EOF: no more
-	left []byte
-	last *ipc.Message
+	next  func() ([]byte, error) // io.EOF: no more
+	plain bool                   // what comes after the schema must be plain rows
+	begun bool                   // the schema has been read
+	left  []byte
+	last  *ipc.Message
 }
 
 // Message implements ipc.MessageReader.
@@ -107,6 +136,12 @@ func (m *messages) Message() (msg *ipc.Message, err error) {
 		return nil, err
 	}
 	m.left = rest
+	if m.plain && m.begun {
+		if err := plainRows(meta); err != nil {
+			return nil, err
+		}
+	}
+	m.begun = true
 	if m.last != nil {
 		m.last.Release()
 	}

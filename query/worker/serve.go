@@ -67,7 +67,7 @@ type statements interface {
 // serve serves a channel until it ends, and owns it.
 func (h *host) serve(conn net.Conn) {
 	s := &server{h: h}
-	s.ch = newChannel(conn, s.noted)
+	s.ch = newChannel(conn, ofDaemon(), s.noted)
 	s.ch.start()
 	s.run()
 }
@@ -164,7 +164,7 @@ func (s *server) answer(req request) error {
 		return s.query(ctx, req)
 	}
 	r, err := s.do(ctx, req)
-	r.Error = toWire(err)
+	r.Of, r.Error = req.Number, toWire(err)
 	return s.ch.sendJSON(kindReply, r)
 }
 
@@ -304,7 +304,8 @@ func (s *server) end() error {
 
 // query replies once the statement has begun to give rows, then sends them.
 func (s *server) query(ctx context.Context, req request) error {
-	defer s.progress()()
+	stop := s.progress()
+	defer stop()
 	s.names = nil
 	c, args, err := s.statement(req)
 	var rows array.RecordReader
@@ -312,21 +313,22 @@ func (s *server) query(ctx context.Context, req request) error {
 		rows, err = c.Query(ctx, req.SQL, args...)
 	}
 	if err != nil {
-		return s.ch.sendJSON(kindReply, reply{Names: s.names, Error: toWire(err)})
+		return s.ch.sendJSON(kindReply, reply{Of: req.Number, Names: s.names, Error: toWire(err)})
 	}
 	defer rows.Release()
-	schema, err := schemaBytes(rows.Schema())
+	columns, err := columnsOf(rows.Schema())
 	if err != nil {
-		return s.ch.sendJSON(kindReply, reply{Error: toWire(err)})
+		return s.ch.sendJSON(kindReply, reply{Of: req.Number, Names: s.names, Error: toWire(err)})
 	}
-	if err := s.ch.sendJSON(kindReply, reply{Names: s.names, Schema: schema}); err != nil {
+	if err := s.ch.sendJSON(kindReply, reply{Of: req.Number, Names: s.names, Columns: columns}); err != nil {
 		return err
 	}
 	err = newRowWriter(s.ch, rows.Schema(), ctx.Err).all(rows)
 	if err != nil && over(err) {
 		return err
 	}
-	return s.ch.sendJSON(kindEnd, reply{Error: toWire(err)})
+	stop() // nothing comes after the end
+	return s.ch.sendJSON(kindEnd, reply{Of: req.Number, Error: toWire(err)})
 }
 
 // progress says how far the session's statement is, until the function that it

@@ -19,6 +19,11 @@ var (
 	_ query.Loader  = (*session)(nil)
 )
 
+const (
+	moreQuestions = 16       // of one request, beside one for each table of the view
+	formMost      = 32 << 20 // bytes of a frame beside the values
+)
+
 // session is a query.Session in a worker. What it needs of the lake and of the
 // remote tier it asks for, and is answered here.
 type session struct {
@@ -37,6 +42,10 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	}
 	s := &session{client: c, e: e, view: v, o: o}
 	c.timeout, c.asked, c.named = o.Timeout, s.asked, o.OnTables
+	c.maxRows, c.maxBytes, c.questions = o.MaxRows, o.MaxBytes, len(v.Tables)+moreQuestions
+	if o.MaxBytes > 0 {
+		c.ch.bound(int(min(o.MaxBytes, mostFrame)) + formMost)
+	}
 	wants, err := wantsOf(v.Analytics)
 	if err != nil {
 		c.ch.close()
@@ -46,7 +55,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	for _, t := range v.Tables {
 		out.Tables = append(out.Tables, t.Name)
 	}
-	if _, err := c.do(ctx, request{Op: opSession, Engine: e.number, View: out}, 0); err != nil {
+	if _, err := c.do(ctx, request{Op: opSession, Engine: e.number, View: out}, o.Timeout); err != nil {
 		c.ch.close()
 		return nil, err
 	}
