@@ -214,7 +214,8 @@ type Confiner interface {
 }
 
 // Loader is implemented by trusted sessions: Load creates the temporary table
-// and fills it. It returns the number of rows. The caller releases rows.
+// and fills it. It returns the number of rows; if it fails there is no table.
+// The caller releases rows.
 type Loader interface {
 	Load(ctx context.Context, table string, rows array.RecordReader) (int64, error)
 }

@@ -32,9 +32,20 @@ func parseError(sql, msg string) error {
 		return e
 	}
 	if at := strings.IndexByte(caret, '^'); at >= 0 {
-		e.Column = max(1, at-len("LINE ")-len(num)-len(":"))
+		e.Column = 1 + bytesOf(strings.TrimPrefix(text, " "), at-len("LINE : ")-len(num))
 	}
 	return e
+}
+
+// bytesOf is how many bytes so many characters have.
+func bytesOf(text string, chars int) int {
+	for i := range text {
+		if chars <= 0 {
+			return i
+		}
+		chars--
+	}
+	return len(text) + max(0, chars)
 }
 
 func shortenedColumn(sql string, line int, text, caret string) int {
@@ -49,7 +60,7 @@ func shortenedColumn(sql string, line int, text, caret string) int {
 	if from < 0 || at < lead {
 		return 0
 	}
-	return from + at - lead + 1
+	return from + bytesOf(part, at-lead) + 1
 }
 
 // positioned gives the line and column of a byte offset.

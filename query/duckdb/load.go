@@ -13,7 +13,8 @@ import (
 )
 
 // Load creates the temporary table and fills it with rows, whose types it
-// takes. It returns the number of rows. The caller releases rows.
+// takes. It returns the number of rows. If it fails there is no table. The caller
+// releases rows.
 func (c *Conn) Load(ctx context.Context, table string, rows array.RecordReader) (int64, error) {
 	return c.load(ctx, place{"temp", "main", table}, rows)
 }
@@ -49,7 +50,8 @@ func (c *Conn) load(ctx context.Context, to place, rows array.RecordReader) (int
 	}
 	var n int64
 	if err := c.appendAll(ctx, to, rows, &n); err != nil {
-		return n, fmt.Errorf("load %s: %w", table, err)
+		_, _ = c.Exec(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS "+to.String()) // in a transaction, its end does it
+		return 0, fmt.Errorf("load %s: %w", table, err)
 	}
 	return n, nil
 }
