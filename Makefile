@@ -111,7 +111,7 @@ bench-poison: ## EVENTS (default 500000) messages, one in a hundred broken: kept
 	EVENTS=$(EVENTS) REPEATS=$(REPEATS) go run ./test/load poison
 
 .PHONY: redelivery
-redelivery: ## EVENTS (default 50000) published ten times over, shuffled, with RESTARTS (12) of the daemon: stored once
+redelivery: ## EVENTS (default 50000) published ten times over, shuffled, with RESTARTS (12) of the daemon, then to two streams: stored once
 	EVENTS=$(EVENTS) RESTARTS=$(RESTARTS) go run ./test/load redelivery
 
 .PHONY: soak

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,9 @@ func (d disturbed) all() int { return d.kills + d.stops + d.consumers }
 // redelivery publishes EVENTS events ten times over, shuffled, each with its
 // message id, to a NATS server that does not notice. RESTARTS times meanwhile
 // the daemon is killed, stopped, or has its consumer taken away, so that
-// JetStream delivers the same sequences again too.
-func redelivery(ctx context.Context, dir, bin string) (err error) {
+// JetStream delivers the same sequences again too. Then it does the same with
+// two streams, with a window of time for ids and without.
+func redelivery(ctx context.Context, dir, bin string) error {
 	events, err := size("EVENTS", 50_000)
 	if err != nil {
 		return err
@@ -41,8 +43,24 @@ func redelivery(ctx context.Context, dir, bin string) (err error) {
 	if err != nil {
 		return err
 	}
-	d, err := daemonproc.New(daemonproc.Options{Bin: bin, Dir: dir, External: true, Env: []string{
-		"LAKEWARD_INGEST_FLUSH_AGE=500ms", "LAKEWARD_INGEST_FLUSH_ROWS=20000"}}) // commits are under way all the time
+	options := func(name string) daemonproc.Options { // commits are under way all the time
+		return daemonproc.Options{Bin: bin, Dir: filepath.Join(dir, name), External: true, Env: []string{
+			"LAKEWARD_INGEST_FLUSH_AGE=500ms", "LAKEWARD_INGEST_FLUSH_ROWS=20000"}}
+	}
+	if err := oneStream(ctx, options("one"), events, restarts); err != nil {
+		return err
+	}
+	if err := twoStreams(ctx, options("two"), "redelivery_streams", "latest", events, restarts); err != nil {
+		return fmt.Errorf("two streams: %w", err)
+	}
+	if err := twoStreams(ctx, options("window"), "redelivery_window", "1h", events, restarts); err != nil {
+		return fmt.Errorf("two streams and a window: %w", err)
+	}
+	return nil
+}
+
+func oneStream(ctx context.Context, o daemonproc.Options, events, restarts int) (err error) {
+	d, err := daemonproc.New(o)
 	if err != nil {
 		return err
 	}
@@ -186,6 +204,9 @@ type verified struct {
 	Skipped  uint64 `json:"skipped"`
 	Lost     []span `json:"lost"`
 	Repeated []span `json:"repeated"`
+	Repeats  struct {
+		Found uint64 `json:"found"`
+	} `json:"repeats"`
 }
 
 type span struct{ First, Last uint64 }
@@ -200,15 +221,26 @@ func count(spans []span) (n uint64) {
 	return n
 }
 
-// verify runs `lakeward verify`. What it finds wrong is an error of its own.
+// verify runs `lakeward verify` of the only source. What it finds wrong is an
+// error of its own.
 func verify(ctx context.Context, d *daemonproc.Daemon) (verified, error) {
-	out, err := d.Lakeward(ctx, "verify", "--json")
+	all, err := verifyAll(ctx, d)
+	if len(all) != 1 {
+		return verified{}, errors.Join(fmt.Errorf("lakeward verify tells of %d sources", len(all)), err)
+	}
+	return all[0], err
+}
+
+func verifyAll(ctx context.Context, d *daemonproc.Daemon, flags ...string) ([]verified, error) {
+	out, err := d.Lakeward(ctx, append([]string{"verify", "--json"}, flags...)...)
 	var all []verified
-	if jerr := json.NewDecoder(strings.NewReader(out)).Decode(&all); jerr != nil || len(all) != 1 {
-		return verified{}, fmt.Errorf("answer of lakeward verify is %.500q: %w", out, errors.Join(jerr, err))
+	if jerr := json.NewDecoder(strings.NewReader(out)).Decode(&all); jerr != nil {
+		return nil, fmt.Errorf("answer of lakeward verify is %.500q: %w", out, errors.Join(jerr, err))
 	}
 	if err != nil {
-		return all[0], fmt.Errorf("lakeward verify: %d lost, %d repeated: %w", all[0].lost(), all[0].repeated(), err)
+		for _, v := range all {
+			err = fmt.Errorf("lakeward verify: %d lost, %d repeated: %w", v.lost(), v.repeated(), err)
+		}
 	}
-	return all[0], nil
+	return all, err
 }
