@@ -388,8 +388,12 @@ func (c Config) LookupColumns(table string) []string {
 	return c.Lake.Lookup
 }
 
+// DatabaseDir has the databases of pipelines, and nothing else: the process that
+// evaluates their SQL may change what is in it.
+func (c Config) DatabaseDir() string { return filepath.Join(c.DataDir, "databases") }
+
 // StateFile is where pipelines keep their baselines.
-func (c Config) StateFile() string { return filepath.Join(c.DataDir, "state.duckdb") }
+func (c Config) StateFile() string { return filepath.Join(c.DatabaseDir(), "state.duckdb") }
 
 // AuditFile is where queries and changes are recorded.
 func (c Config) AuditFile() string { return filepath.Join(c.DataDir, "audit.log") }
@@ -407,7 +411,7 @@ func (c *Config) place() {
 	fill(&c.NATS.Embedded.StoreDir, filepath.Join(c.DataDir, "nats"))
 	fill(&c.Lake.Warehouse, filepath.Join(c.DataDir, "lake"))
 	fill(&c.Lake.Catalog, "sqlite:"+filepath.Join(c.Lake.Warehouse, "catalog.db"))
-	fill(&c.Analytics.URL, "duckdb:"+filepath.Join(c.DataDir, "analytics.duckdb"))
+	fill(&c.Analytics.URL, "duckdb:"+filepath.Join(c.DatabaseDir(), "analytics.duckdb"))
 	if len(c.Sources) == 0 {
 		c.Sources = []Source{{Name: "events", Stream: "EVENTS", Subject: "events.>", Format: FormatAuto}}
 	}

@@ -87,7 +87,7 @@ func TestEveryMistakeHasPositionAndRemedy(t *testing.T) {
 func TestEverythingHasADefault(t *testing.T) {
 	c := parse(t, "")
 	golden(t, "testdata/defaults.golden", []byte(printed(t, c)))
-	if c.StateFile() != "data/state.duckdb" || c.Lake.CatalogAt() != "data/lake/catalog.db" || c.Analytics.File() != "data/analytics.duckdb" {
+	if c.StateFile() != "data/databases/state.duckdb" || c.Lake.CatalogAt() != "data/lake/catalog.db" || c.Analytics.File() != "data/databases/analytics.duckdb" {
 		t.Errorf("paths are %s, %s, %s", c.StateFile(), c.Lake.CatalogAt(), c.Analytics.File())
 	}
 	if loaded, err := config.Load("", nil); err != nil || loaded.Memory.Budget < 256<<20 {

@@ -123,7 +123,7 @@ func maintenanceType() strict.Type[Maintenance] {
 func analyticsType() strict.Type[Analytics] {
 	type A = Analytics
 	return strict.Object(
-		strict.F("url", databaseURL("duckdb"), func(a *A) *string { return &a.URL }, "Database: `duckdb:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, whose schema `analytics` then holds the tables. A URL takes libpq's parameters, as that of `lake.catalog` does. Without it: `analytics.duckdb` in `data_dir`."),
+		strict.F("url", databaseURL("duckdb"), func(a *A) *string { return &a.URL }, "Database: `duckdb:FILE`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, whose schema `analytics` then holds the tables. A URL takes libpq's parameters, as that of `lake.catalog` does. Without it: `databases/analytics.duckdb` in `data_dir`. Give a file elsewhere a folder of its own: the process that evaluates pipelines may change what is in it."),
 		strict.F("retention", retention(), func(a *A) *time.Duration { return &a.Retention }, "How long rows are kept, by `time`, or `forever`.").Default("forever"),
 		strict.F("read_limit", strict.Size(1<<20, 1<<40), func(a *A) *int64 { return &a.ReadLimit }, "How much of analytics tables one statement of a person may copy into its worker; one that needs more is refused, with what to do.").Default("256MiB"),
 	)

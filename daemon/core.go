@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
-	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -73,7 +70,7 @@ type coreOptions struct {
 func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOptions) (_ *core, err error) {
 	shares := cfg.Memory.Shares()
 	debug.SetMemoryLimit(shares.Go)
-	if err := makeDirs(cfg); err != nil {
+	if err := makeDirs(cfg, log); err != nil {
 		return nil, err
 	}
 	c := &core{cfg: cfg, log: log, batches: ingest.NewMemory(shares.Batches)}
@@ -145,27 +142,6 @@ func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly
 		return nil, fmt.Errorf("open the lake: %w", err)
 	}
 	return l, nil
-}
-
-func makeDirs(cfg config.Config) error {
-	dirs := []string{cfg.DataDir, cfg.Lake.Warehouse}
-	if !cfg.Analytics.External() {
-		dirs = append(dirs, filepath.Dir(cfg.Analytics.File()))
-	}
-	for _, dir := range dirs {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return fmt.Errorf("make directory of the data: %w", err)
-		}
-	}
-	for _, db := range []string{cfg.StateFile(), cfg.Analytics.File()} { // those of older versions
-		if db == "" {
-			continue
-		}
-		if err := safefile.KeepPrivate(db); err != nil {
-			return fmt.Errorf("keep a database private: %w", err)
-		}
-	}
-	return nil
 }
 
 // close ends the engine after the tier that is in it, and before those that it

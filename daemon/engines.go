@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,15 +77,6 @@ func newParser() *worker.Pool {
 }
 
 const parserMemory = 256 << 20 // bytes
-
-// databaseDirs are where the owner's databases are, with what is beside them.
-func databaseDirs(cfg config.Config) []string {
-	dirs := []string{filepath.Dir(cfg.StateFile())}
-	if f := cfg.Analytics.File(); f != "" {
-		dirs = append(dirs, filepath.Dir(f))
-	}
-	return dirs
-}
 
 // Open implements query.Engine.
 func (e *engines) Open(ctx context.Context, v query.View, o query.Options) (query.Session, error) {

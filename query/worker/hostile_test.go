@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -159,6 +160,9 @@ func forgeries() map[string]func(*forger, request) {
 		"long-error": says(func(r request) reply {
 			return reply{Of: r.Number, Error: &wireError{Text: strings.Repeat("x", 2<<20), Classes: slices.Repeat([]string{"rows"}, 1e5)}}
 		}),
+		"touches": func(f *forger, req request) {
+			f.json(kindReply, reply{Of: req.Number, Error: &wireError{Text: touch(req.SQL)}})
+		},
 		"two-replies": func(f *forger, req request) { f.columns(req, 1); f.columns(req, 1) },
 		"end-only":    func(f *forger, req request) { f.json(kindEnd, reply{Of: req.Number}) },
 		"half-a-frame": func(f *forger, req request) {
@@ -208,7 +212,29 @@ func forgeries() map[string]func(*forger, request) {
 	return all
 }
 
-func openForged(t *testing.T, what string) query.Session {
+// touch does what a native program can do to a path, and says what worked.
+func touch(path string) string {
+	var done []string
+	for _, try := range []struct {
+		deed string
+		err  error
+	}{
+		{"make", os.WriteFile(path+"-new", nil, 0o600)}, {"link", os.Symlink("/etc", path+"-link")}, {"mkdir", os.Mkdir(path+"-dir", 0o700)},
+		{"write", os.WriteFile(path, []byte("x"), 0o600)}, {"truncate", os.Truncate(path, 0)}, {"rename", os.Rename(path, path+"-old")},
+		{"remove", os.Remove(path)}, {"list", second(os.ReadDir(filepath.Dir(path)))}, {"read", second(os.ReadFile(path))},
+		{"run", exec.Command("/bin/true").Run()}, {"connect", second(net.Dial("tcp", "127.0.0.1:1"))},
+	} {
+		if try.err == nil || strings.Contains(try.err.Error(), "refused") {
+			done = append(done, try.deed)
+		}
+	}
+	return "done: " + strings.Join(done, " ")
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// forgedExe is a program that is a worker which was taken over.
+func forgedExe(t *testing.T, what string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -218,7 +244,12 @@ func openForged(t *testing.T, what string) query.Session {
 	if err := os.Symlink(self, link); err != nil {
 		t.Fatal(err)
 	}
-	p := NewPool(Options{Config: Config{Name: "pool", Exe: link}, Engine: EngineOptions{MemoryLimit: 64 << 20}})
+	return link
+}
+
+func openForged(t *testing.T, what string) query.Session {
+	t.Helper()
+	p := NewPool(Options{Config: Config{Name: "pool", Exe: forgedExe(t, what)}, Engine: EngineOptions{MemoryLimit: 64 << 20}})
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Error(err)
