@@ -38,7 +38,7 @@ demo: ## a month of events with planted attacks, and what is found in them
 	go run . demo --once
 
 .PHONY: chaos
-chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), while events are published
+chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), and its workers, half in a promotion, while events are published and pipelines run
 	KILLS=$(KILLS) go run ./test/chaos
 
 .PHONY: standby

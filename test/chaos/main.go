@@ -5,7 +5,10 @@
 //
 //	KILLS=100 go run ./test/chaos
 //
-// Engine workers are killed in between, and the daemon goes on.
+// Engine workers are killed in between, and the daemon goes on. Pipelines run
+// all the time, and the worker that keeps their results is killed at the system
+// calls by which it does (see promotion.go); what they have found is compared with
+// what they find when nothing is killed.
 //
 // Half of the kills come at random moments, half at a step: the system call by
 // which something becomes durable, visible or gone (see steps.go; it needs
@@ -85,7 +88,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	total := result{steps: map[string]int{}}
+	total := result{steps: map[string]int{}, promotions: map[string]int{}}
 	for i, external := range []bool{false, true} {
 		kills := o.kills / 2
 		if i == 0 {
@@ -101,15 +104,17 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills, r.events, r.bad, r.lost, r.repeated)
 		total.add(r)
 	}
-	printSteps(total.steps)
+	printSteps("the daemon", total.steps)
+	printSteps("the worker of the databases", total.promotions)
 	if o.steps && len(total.steps) == 0 {
 		fmt.Println("NOT RUN: no kill met a step")
 	}
-	fmt.Printf("figure: chaos_steps %d count\nfigure: chaos_step_kills %d count\n", len(total.steps), total.stepKills())
-	fmt.Printf("figure: chaos_worker_kills %d count\n", total.workers)
+	fmt.Printf("figure: chaos_steps %d count\nfigure: chaos_step_kills %d count\n", len(total.steps), sum(total.steps))
+	fmt.Printf("figure: chaos_worker_kills %d count\nfigure: chaos_promotion_kills %d count\n", total.workers, sum(total.promotions))
+	fmt.Printf("figure: chaos_findings_lost %d rows\nfigure: chaos_findings_repeated %d rows\n", total.findingsLost, total.findingsRepeated)
 	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
-	if total.lost != 0 || total.repeated != 0 {
-		return fmt.Errorf("events were lost or repeated (see %s)", dir)
+	if total.lost+total.findingsLost != 0 || total.repeated+total.findingsRepeated != 0 {
+		return fmt.Errorf("events or findings were lost or repeated (see %s)", dir)
 	}
 	if o.keep {
 		return nil
@@ -119,13 +124,16 @@ func run(ctx context.Context) (err error) {
 
 type result struct {
 	kills, events, bad, lost, repeated int
+	findingsLost, findingsRepeated     int
 	workers                            int            // of the engine that were killed, beside the kills
+	promotions                         map[string]int // those that were killed at a step of a promotion
 	ready                              time.Duration  // the longest from start to ready
 	steps                              map[string]int // kills by step
 }
 
-func (r *result) stepKills() (n int) {
-	for _, k := range r.steps {
+// sum is how often something was killed at any step.
+func sum(steps map[string]int) (n int) {
+	for _, k := range steps {
 		n += k
 	}
 	return n
@@ -138,9 +146,14 @@ func (r *result) add(o result) {
 	r.bad += o.bad
 	r.lost += o.lost
 	r.repeated += o.repeated
+	r.findingsLost += o.findingsLost
+	r.findingsRepeated += o.findingsRepeated
 	r.ready = max(r.ready, o.ready)
 	for s, n := range o.steps {
 		r.steps[s] += n
+	}
+	for s, n := range o.promotions {
+		r.promotions[s] += n
 	}
 }
 
@@ -158,8 +171,11 @@ type trial struct {
 	daemon *daemonproc.Daemon
 }
 
+// hoursForEach is how many windows there are for each kill.
+const hoursForEach = 4
+
 func (t *trial) run(ctx context.Context) (r result, err error) {
-	r.steps = map[string]int{}
+	r.steps, r.promotions = map[string]int{}, map[string]int{}
 	if err := t.prepare(); err != nil {
 		return r, err
 	}
@@ -179,6 +195,16 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 	if err := t.daemon.Ready(ctx, d); err != nil {
 		return r, err
 	}
+	hours := quietHours + hoursForEach*t.kills
+	last, err := publishSignins(ctx, t.daemon.NATS, hours)
+	if err != nil {
+		return r, err
+	}
+	if err := t.drained(ctx, last); err != nil {
+		return r, err
+	}
+	runs := startPromoter(ctx, t.daemon.Client(), hours)
+	defer runs.stop()
 	p, err := startPublisher(ctx, t.daemon.NATS, t.rate)
 	if err != nil {
 		return r, err
@@ -206,6 +232,9 @@ func (t *trial) run(ctx context.Context) (r result, err error) {
 		return r, err
 	}
 	r.events, r.bad = pub.good+pub.bad, pub.bad
+	if err := t.compare(ctx, runs, &r); err != nil {
+		return r, err
+	}
 	return t.count(ctx, d, r, pub)
 }
 

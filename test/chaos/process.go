@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/lakeward/lakeward/test/daemonproc"
@@ -12,6 +13,9 @@ const stillWithin = 3 * time.Minute // without progress, the daemon does not cat
 // prepare configures the daemon. Batches are small, so that kills meet every
 // part of a commit.
 func (t *trial) prepare() (err error) {
+	if err := writePipelines(filepath.Join(t.dir, "pipelines")); err != nil {
+		return err
+	}
 	t.daemon, err = daemonproc.New(daemonproc.Options{Bin: t.bin, Dir: t.dir, External: t.external, Env: []string{
 		"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_INGEST_FLUSH_ROWS=500",
 		"LAKEWARD_NATS_EMBEDDED_KEEP=1000",

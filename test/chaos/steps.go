@@ -118,6 +118,8 @@ func thing(path string) string {
 		return "table metadata"
 	case strings.HasPrefix(base, "orphans.json"):
 		return "list of orphans"
+	case strings.HasPrefix(base, "state.duckdb"):
+		return "baselines and history"
 	case strings.Contains(base, ".duckdb"):
 		return "analytics"
 	case strings.Contains(path, "/lake/"):
@@ -131,10 +133,10 @@ func thing(path string) string {
 	}
 }
 
-// printSteps prints how often the daemon was killed at each step.
-func printSteps(steps map[string]int) {
+// printSteps prints how often something was killed at each step.
+func printSteps(what string, steps map[string]int) {
 	for _, s := range slices.Sorted(maps.Keys(steps)) {
-		fmt.Printf("  killed %4d times at: %s\n", steps[s], s)
+		fmt.Printf("  %s was killed %4d times at: %s\n", what, steps[s], s)
 	}
 }
 
@@ -145,6 +147,14 @@ func (t *trial) killSomehow(ctx context.Context, d *daemonproc.Process, r *resul
 		pause(ctx, time.Duration(t.rand.Int64N(int64(400*time.Millisecond))))
 		if t.killWorker(d) {
 			r.workers++
+		}
+	}
+	if t.steps && t.rand.IntN(2) == 0 {
+		switch step, err := t.killPromotion(ctx, d); {
+		case err != nil && ctx.Err() == nil:
+			fmt.Printf("NOT RUN: a kill in a promotion: %v\n", err)
+		case step != "":
+			r.promotions[step]++
 		}
 	}
 	if !t.steps || t.rand.IntN(2) == 0 {
