@@ -249,12 +249,12 @@ func (s *Source) standBy(ctx context.Context) {
 func (s *Source) epoch(ctx context.Context) error {
 	e, err := s.begin(ctx)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	defer e.memory.close()
 	reader, err := s.o.Stream.Read(ctx, s.o.Filter, e.start+1)
 	if err != nil {
-		return fmt.Errorf("read stream: %w", err)
+		return unlessEnded(ctx, fmt.Errorf("read stream: %w", err))
 	}
 	s.state(Running, "")
 	// work outlives ctx by the grace period, so that what was read is committed.
@@ -292,6 +292,15 @@ func (s *Source) epoch(ctx context.Context) error {
 	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()
 	return errors.Join(err, reader.Close())
+}
+
+// unlessEnded is an error of a step before anything was read; none if ctx ended
+// meanwhile, since then there is nothing that was not committed.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // fetch reads ahead. That its context ends is no error.

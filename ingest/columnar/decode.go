@@ -292,7 +292,7 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 		if k.role == caseKey {
 			b.note(tiers.MisfitCase, k.to)
 		}
-		r = b.into(k, slot, s.buf[from], from)
+		r = b.into(k, slot, s.space(), from)
 	}
 	b.path = b.path[:len(b.path)-1]
 	if r == fits {
