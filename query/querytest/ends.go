@@ -103,6 +103,16 @@ func testTimeout(c engineCase) {
 
 func testEarlyRelease(c engineCase) {
 	s := c.people(query.Options{})
+	for i := range 1500 { // more often than anybody reads to the end
+		r, err := s.Query(c.Context(), "SELECT i FROM range(3) t(i)")
+		if err != nil {
+			c.Fatalf("statement %d: %v", i, err)
+		}
+		if !r.Next() {
+			c.Errorf("no rows: %v", r.Err())
+		}
+		r.Release()
+	}
 	for range 3 {
 		r, err := s.Query(c.Context(), "SELECT repeat('x', 1000) FROM range(100000000) t(i)")
 		if err != nil {

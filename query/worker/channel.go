@@ -52,19 +52,16 @@ type bounds struct {
 	rows    int // bytes of a frame of rows
 	said    int // bytes of another frame
 	waiting int // other frames that nobody has asked for yet
+	notes   int // that cannot wait for next, at once, and then one each noteEvery; 0: any number
 }
 
 // ofDaemon is what a worker accepts: views may be long.
 func ofDaemon() bounds { return bounds{rows: mostFrame, said: mostFrame, waiting: 1 << 16} }
 
 // ofWorker is what the daemon accepts.
-func ofWorker() bounds { return bounds{rows: mostFrame, said: mostSaid, waiting: 16} }
+func ofWorker() bounds { return bounds{rows: mostFrame, said: mostSaid, waiting: 16, notes: 1000} }
 
-// Of what cannot wait for next, so many are taken at once, and then one each.
-const (
-	notesAtOnce = 1000
-	noteEvery   = 50 * time.Millisecond
-)
+const noteEvery = 50 * time.Millisecond
 
 // newChannel owns conn. note is told of what cannot wait for next: of progress,
 // of cancelling, and of what ends a request. It must not wait, or use the channel
@@ -130,7 +127,7 @@ func (c *channel) take(f frame) error {
 	case kindCredit:
 		return c.credit(f.data)
 	case kindCancel, kindProgress:
-		if c.notes++; c.notes > notesAtOnce+int(time.Since(c.born)/noteEvery) {
+		if c.notes++; c.most.notes > 0 && c.notes > c.most.notes+int(time.Since(c.born)/noteEvery) {
 			return fmt.Errorf("%w: more of kind %d than there is time for", errFrame, f.kind)
 		}
 		c.note(f)
