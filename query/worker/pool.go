@@ -145,8 +145,10 @@ func (p *Pool) drop(w *pooled) {
 	p.mu.Unlock()
 }
 
-// Open implements query.Engine. It waits for a place.
+// Open implements query.Engine. It waits for a place, which is of the time that a
+// statement has.
 func (p *Pool) Open(ctx context.Context, v query.View, o query.Options) (query.Session, error) {
+	began := time.Now()
 	if o.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("%w: no worker was free", query.ErrBusy))
@@ -161,6 +163,9 @@ func (p *Pool) Open(ctx context.Context, v query.View, o query.Options) (query.S
 	if err != nil {
 		<-p.places
 		return nil, err
+	}
+	if o.Timeout > 0 {
+		o.Timeout = max(o.Timeout-time.Since(began), time.Millisecond)
 	}
 	s, err := w.e.Open(ctx, v, o)
 	if err != nil {
