@@ -19,7 +19,8 @@ var ErrTooManyRuns = errors.New("too many runs")
 // Backfill runs the windows of the logical times in (from, to] that this
 // version of each pipeline has not finished. Definitions are taken in time
 // order, and at one time in the order given: put upstreams first (see Order).
-// It stops at the first error. done is called after each run.
+// Finished windows that look back on what has changed by it are run again. It stops
+// at the first error. done is called after each run.
 func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[string]*schedule.Cron, from, to time.Time, done func(Result)) error {
 	type item struct {
 		d  *Definition
@@ -59,6 +60,25 @@ func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[stri
 			done(res)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return r.runReopened(ctx, ds, done)
+}
+
+// runReopened runs the finished windows again that look back on what the
+// backfill has flagged.
+func (r *Runner) runReopened(ctx context.Context, ds []*Definition, done func(Result)) error {
+	for _, d := range ds {
+		wait, err := r.reopened(ctx, d)
+		if err != nil {
+			return err
+		}
+		var todo []again
+		for _, rec := range wait {
+			todo = append(todo, again{rec, whyFlags})
+		}
+		if _, _, err := r.runAgain(ctx, d, todo, nil, MaxBackfill, TriggerBackfill, done); err != nil {
 			return err
 		}
 	}

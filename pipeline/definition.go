@@ -57,6 +57,9 @@ type Program interface {
 	Learning(compile.Baseline) string
 	// Misfits counts, by step, the rows whose values do not convert; empty: none can be.
 	Misfits(compile.Run) string
+	// Reflagged are the buckets that the run has flagged and its window had not
+	// before, or had; empty: none can be.
+	Reflagged(compile.Run) string
 	FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool)
 }
 

@@ -14,39 +14,73 @@ import (
 )
 
 // Late lists the windows within the definition's lateness that have been run,
-// and into which rows have come since. Oldest first. Only the rows' own times
-// count: a file that spans a window but holds nothing in it re-opens nothing.
+// and into which rows have come since, or into what they look back on. Oldest
+// first. Only the rows' own times count: a file that spans a window but holds
+// nothing in it re-opens nothing.
 func (r *Runner) Late(ctx context.Context, d *Definition, now time.Time) ([]Record, error) {
-	if d.Lateness <= 0 {
-		return nil, nil
-	}
 	p, err := pin(ctx, r.o.Lake, d.Reads, nil)
 	if err != nil {
 		return nil, err
 	}
-	return r.late(ctx, d, p, now)
+	late, err := r.late(ctx, d, p, now)
+	var out []Record
+	for _, a := range late {
+		out = append(out, a.Record)
+	}
+	return out, err
 }
 
-func (r *Runner) late(ctx context.Context, d *Definition, p *pins, now time.Time) ([]Record, error) {
+func (r *Runner) late(ctx context.Context, d *Definition, p *pins, now time.Time) ([]again, error) {
 	if d.Lateness <= 0 || r.unchanged(d, p) {
 		return nil, nil
 	}
-	runs, err := r.History(ctx, HistoryFilter{Pipeline: d.Name, Since: now.Add(-d.Lateness)})
+	since := now.Add(-d.Lateness)
+	runs, err := r.History(ctx, HistoryFilter{Pipeline: d.Name, Since: since})
 	if err != nil {
 		return nil, err
 	}
-	var out []Record
+	back := lookback(d, p)
+	var out []again
 	for _, rec := range latest(runs, d.Hash) {
-		changed, err := r.changed(ctx, p, d, rec)
+		why := whyRows
+		changed, err := r.changed(ctx, p, d, rec, func(string) compile.Range { return rec.Window })
+		if err == nil && !changed {
+			why = whyPast
+			changed, err = r.changed(ctx, p, d, rec, func(table string) compile.Range {
+				w := back(rec.Window, table)
+				if w.Start.Before(since) {
+					w.Start = since
+				}
+				return w
+			})
+		}
 		if err != nil {
 			return nil, fmt.Errorf("look for late rows of %s in [%s, %s): %w", d.Name, stamp(rec.Window.Start), stamp(rec.Window.End), err)
 		}
 		if changed {
-			out = append(out, rec)
+			out = append(out, again{rec, why})
 		}
 	}
-	slices.SortFunc(out, func(a, b Record) int { return a.Window.Start.Compare(b.Window.Start) })
+	slices.SortFunc(out, func(a, b again) int { return a.Window.Start.Compare(b.Window.Start) })
 	return out, nil
+}
+
+// lookback says how far a window reaches back in a table, to its own end: rows
+// of context, which have no bounds, re-open nothing.
+func lookback(d *Definition, p *pins) func(w compile.Range, table string) compile.Range {
+	program, _, err := d.Compile(p.schema)
+	if err != nil { // the run says why
+		return func(w compile.Range, _ string) compile.Range { return w }
+	}
+	return func(w compile.Range, table string) compile.Range {
+		out := w
+		for _, need := range program.Needs(compile.Run{ID: "look back", Window: w, Stateless: true})["lake."+table] {
+			if !need.Start.IsZero() && need.Start.Before(out.Start) {
+				out.Start = need.Start
+			}
+		}
+		return out
+	}
 }
 
 // latest keeps the newest finished run of each window. runs are newest first.
@@ -63,8 +97,8 @@ func latest(runs []Record, hash string) []Record {
 	return out
 }
 
-// changed reports whether rows of the window were added after the run.
-func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record) (bool, error) {
+// changed reports whether rows of a range were added after the run.
+func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record, of func(table string) compile.Range) (bool, error) {
 	for _, t := range d.Reads {
 		name := strings.TrimPrefix(t, "lake.")
 		if p.tables[name] == nil {
@@ -80,7 +114,8 @@ func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record
 		if !ok { // the run's snapshot has expired: whether rows came is not known, so look at the window again
 			return true, nil
 		}
-		n, err := r.rowsIn(ctx, p, name, overlapping(files, rec.Window), rec.Window)
+		w := of(name)
+		n, err := r.rowsIn(ctx, p, name, overlapping(files, w), w)
 		if err != nil || n > 0 {
 			return n > 0, err
 		}
@@ -100,27 +135,36 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 	return count(ctx, s, "lake."+quote(table)+` WHERE "time" >= ? AND "time" < ?`, w.Start, w.End)
 }
 
-// RunDue runs one logical time of a pipeline: first the windows that late rows
-// have re-opened, then the window itself. clock is the schedule of a pipeline
-// that runs after others.
+// RunDue runs one logical time of a pipeline: first the windows that late rows,
+// or what an earlier window now flags, have re-opened, then the window itself.
+// Of those that only look back on what changed it runs at most as many as are
+// made up for after downtime, and leaves the others to the next logical time.
+// clock is the schedule of a pipeline that runs after others.
 func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time) ([]Result, error) {
 	p, err := pin(ctx, r.o.Lake, d.Reads, nil) // one for all: what comes meanwhile is late at the next run
 	if err != nil {
 		return r.runDamaged(ctx, d, clock, at, err)
 	}
-	late, err := r.late(ctx, d, p, at)
+	todo, err := r.late(ctx, d, p, at)
 	if err != nil {
 		return r.runDamaged(ctx, d, clock, at, err)
 	}
-	var out []Result
-	for _, rec := range late {
-		res, err := r.Run(ctx, d, rec.Window, RunOptions{At: rec.At, Trigger: TriggerLate, pins: p})
-		out = append(out, res)
-		if err != nil {
-			return out, err
+	wait, err := r.reopened(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range wait {
+		if !slices.ContainsFunc(todo, func(a again) bool { return a.RunKey == rec.RunKey }) {
+			todo = append(todo, again{rec, whyFlags})
 		}
 	}
-	r.dealtWith(d, p)
+	out, left, err := r.runAgain(ctx, d, todo, p, max(1, d.CatchUp), TriggerLate, nil)
+	if err != nil {
+		return out, err
+	}
+	if left == 0 {
+		r.dealtWith(d, p)
+	}
 	w, err := d.WindowAt(at, clock)
 	if errors.Is(err, ErrNoWindow) {
 		return out, nil
@@ -128,7 +172,7 @@ func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron
 	if err != nil {
 		return out, err
 	}
-	if slices.ContainsFunc(late, func(rec Record) bool { return rec.Window == w }) {
+	if slices.ContainsFunc(out, func(res Result) bool { return res.Window == w }) {
 		return out, nil
 	}
 	res, err := r.Run(ctx, d, w, RunOptions{At: at, Trigger: TriggerSchedule, pins: p})

@@ -32,6 +32,9 @@ func (e *execution) promote(ctx context.Context, s query.Session) error {
 			return err
 		}
 	}
+	if err := e.settleFlags(ctx, s); err != nil {
+		return err
+	}
 	if _, err := s.Exec(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("keep the baselines' state: %w", err)
 	}
@@ -114,18 +117,27 @@ func (e *execution) write(ctx context.Context, s query.Session, outs []Output) e
 	if err != nil {
 		return err
 	}
+	later, err := e.laterKeys(ctx, s, outs)
+	if err != nil {
+		return err
+	}
+	selected := rowsOf(outs)
+	if len(later) > 0 {
+		selected = withoutKeys(outs, later)
+		e.say(fmt.Sprintf("%d rows of %s.%s are left to later windows, which have written them", len(later), out.Tier, out.Table))
+	}
 	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID, Start: e.window.Start, End: e.window.End}
 	if local, ok := sink.(tiers.LocalSink); ok && e.stateless() {
 		relation := out.From
-		if len(outs) > 1 {
+		if len(outs) > 1 || len(later) > 0 {
 			relation = together
-			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+quote(relation)+" AS "+rowsOf(outs)); err != nil {
+			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+quote(relation)+" AS "+selected); err != nil {
 				return fmt.Errorf("put together what is written to %s.%s: %w", out.Tier, out.Table, err)
 			}
 		}
 		_, err = local.WriteFrom(ctx, s, relation, w)
 	} else {
-		rows, rerr := s.Query(ctx, rowsOf(outs))
+		rows, rerr := s.Query(ctx, selected)
 		if rerr != nil {
 			return fmt.Errorf("read what is written to %s.%s: %w", out.Tier, out.Table, rerr)
 		}

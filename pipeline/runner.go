@@ -67,7 +67,8 @@ type RunOptions struct {
 	Snapshots map[string]int64
 	Collect   []string // steps whose rows the result holds, at most CollectLimit each
 
-	pins *pins // already taken, for the same tables; nil: take them
+	pins *pins  // already taken, for the same tables; nil: take them
+	why  string // a finished window is run again; for the note
 }
 
 // CollectLimit bounds the rows that a result holds for each collected step.
@@ -85,6 +86,8 @@ type Result struct {
 	Record
 	Rows      map[string][]Row `json:"rows,omitempty"` // collected steps
 	Published int              `json:"published"`
+
+	reopens []Record // finished windows that are to be run again
 }
 
 // Run evaluates the pipeline over one window. A failure is in the history (but
@@ -138,6 +141,8 @@ type execution struct {
 	program  Program
 	bases    []compile.Baseline
 	coverage map[string]coverage // by key: what the state will hold
+
+	reflagged bool // the window flags something else than before
 }
 
 // bounded runs within the budget of time.
@@ -274,6 +279,9 @@ func (e *execution) plan(ctx context.Context) (compile.Run, error) {
 	if _, err := s.Exec(ctx, metaDDL); err != nil {
 		return run, fmt.Errorf("make the table of baselines' states: %w", err)
 	}
+	if _, err := s.Exec(ctx, reopenedDDL); err != nil {
+		return run, fmt.Errorf("make the table of windows to run again: %w", err)
+	}
 	for _, b := range e.bases {
 		if run.Refresh[b.Step], err = e.refreshBaseline(ctx, s, b); err != nil {
 			return run, err
@@ -311,6 +319,10 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 	if err := e.note(ctx, s, run); err != nil {
 		return err
 	}
+	var err error
+	if e.reflagged, err = e.flagsChanged(ctx, s, run); err != nil {
+		return err
+	}
 	for _, step := range e.o.Collect {
 		rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+quote(step))
 		if err != nil {
@@ -335,6 +347,9 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 // lake lacks their columns, and how many rows have values that do not convert.
 func (e *execution) note(ctx context.Context, s query.Session, run compile.Run) error {
 	var notes []string
+	if e.o.why != "" {
+		notes = append(notes, e.o.why)
+	}
 	for _, b := range e.bases {
 		rows, err := queryRows(ctx, s, 1, e.program.Learning(b))
 		if err != nil {
@@ -357,7 +372,7 @@ func (e *execution) note(ctx context.Context, s query.Session, run compile.Run) 
 			return fmt.Errorf("count the rows that do not convert: %w", err)
 		}
 		for _, r := range rows {
-			notes = append(notes, fmt.Sprintf("%s: %d rows have a value that does not convert, taken as null", text(r, "step"), integer(r, "n")))
+			notes = append(notes, fmt.Sprintf("%s: %d rows have a value that does not convert or overflows, taken as null", text(r, "step"), integer(r, "n")))
 		}
 	}
 	e.res.Note = strings.Join(notes, "; ")

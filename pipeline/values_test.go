@@ -89,7 +89,7 @@ write:
 	if got := found(res.Rows["odd"]); got != "ann 40900" {
 		t.Errorf("found %s", got)
 	}
-	if want := "big: 1 rows have a value that does not convert, taken as null; sums: 1 rows have a value that does not convert, taken as null"; res.Note != want {
+	if want := "big: 1 rows have a value that does not convert or overflows, taken as null; sums: 1 rows have a value that does not convert or overflows, taken as null"; res.Note != want {
 		t.Errorf("note: %s", res.Note)
 	}
 }
@@ -126,5 +126,48 @@ write:
 				t.Errorf("%s: %s", step, ev)
 			}
 		}
+	}
+}
+
+func TestArithmeticThatOverflowsIsNullAndCounted(t *testing.T) {
+	const text = `
+name: sums
+schedule: "0 * * * *"
+settle: 0s
+steps:
+  rows: {read: lake.t, where: "v * 4 <> 7 OR v IS NOT NULL", select: [time, who, v, d, s, "-v AS m", "v * v + 1 AS q", "abs(v - 1) AS a", "time + to_days(v) AS later", "v % 0 AS none"]}
+  more: {sql: "SELECT time, who, v + v AS twice, list_transform([v], x -> x * 2) AS l FROM rows", inputs: [rows]}
+  groups: {sql: "SELECT v + 1 AS k, count(*) AS n FROM rows GROUP BY v + 1 ORDER BY v + 1", inputs: [rows]}
+  usual: {baseline: {of: rows, entity: who, season: none, where: "v + v IS NOT NULL OR d * 2 > 0 OR true", measures: {v: "sum(v * 8)", d: "max(d * d)", s: "sum(s::BIGINT * 2)"}}}
+  odd: {anomaly: {of: usual, method: robust_z, measures: v}}
+write:
+  - {from: odd, to: analytics.findings}
+`
+	const small, large = "-9223372036854775808", "9223372036854775807"
+	var b strings.Builder
+	for h := range 12 {
+		for i, v := range []string{fmt.Sprint(5 + h%3), small, large, "3", "null"} {
+			if i > 0 && h < 11 {
+				continue
+			}
+			if i == 3 {
+				v = "900"
+			}
+			fmt.Fprintf(&b, "{\"time\":\"2026-11-24T%02d:%02d:00Z\",\"who\":\"ann\",\"v\":%s,\"d\":%s,\"s\":%q}\n", h, 5+i, v, []string{"1.5", "1e300", "-1e300", "2.5", "0.1"}[i], []string{"1", "NaN", large, "x", "1e9"}[i])
+		}
+	}
+	res := evaluated(t, text, "2026-11-24T12:00:00Z", map[string]string{"t": b.String()}, "odd", "rows", "more", "groups")
+	if got := found(res.Rows["odd"]); got != "ann 7256" { // 8 * (7 + 900): the others are none
+		t.Errorf("found %s", got)
+	}
+	if n := len(res.Rows["rows"]); n != 4 {
+		t.Errorf("%d rows", n)
+	}
+	if n := len(res.Rows["groups"]); n != 4 { // 8, 901, the smallest, and what has none
+		t.Errorf("groups %v", res.Rows["groups"])
+	}
+	const says = " rows have a value that does not convert or overflows, taken as null"
+	if want := "groups: 1" + says + "; more: 2" + says + "; rows: 5" + says; res.Note != want { // of rows 2 as they are read, 3 as they are summed up
+		t.Errorf("note: %s", res.Note)
 	}
 }

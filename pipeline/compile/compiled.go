@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -109,10 +110,30 @@ func (c *Compiled) flagStmts(s *step, r Run) []Stmt {
 	table := flaggedTable(c.keys[b.name])
 	win := []Range{align(r.Window, b.baseline.bucket)}
 	return []Stmt{
+		{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name+".flagged before") + " AS SELECT DISTINCT entity, bucket FROM " + table +
+			" WHERE step = " + str(s.name) + " AND " + b.baseline.inBuckets(win)},
 		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + str(s.name) + " AND " + b.baseline.inBuckets(win)},
 		{Step: s.name, Purpose: PurposeState, SQL: fmt.Sprintf(`INSERT INTO %s SELECT entity, epoch_us("time") // %d, %s FROM %s`,
 			table, b.baseline.bucket.Microseconds(), str(s.name), ident(s.name))},
 	}
+}
+
+// Reflagged are the buckets of the window that the run has flagged and were not
+// flagged before, or the other way round; empty: it flags none. It is for after
+// the statements.
+func (c *Compiled) Reflagged(r Run) string {
+	var parts []string
+	for _, name := range c.order {
+		s := c.steps[name]
+		if s.anomaly == nil || len(c.flagStmts(s, r)) == 0 {
+			continue
+		}
+		us := c.steps[s.anomaly.of].baseline.bucket.Microseconds()
+		now := fmt.Sprintf(`(SELECT DISTINCT entity, epoch_us("time") // %d AS bucket FROM %s)`, us, ident(name))
+		before := ident(name + ".flagged before")
+		parts = append(parts, fmt.Sprintf("(FROM %[1]s EXCEPT FROM %[2]s)\nUNION ALL (FROM %[2]s EXCEPT FROM %[1]s)", now, before))
+	}
+	return strings.Join(parts, "\nUNION ALL ")
 }
 
 // Needs names, for each table ("lake.NAME", "analytics.NAME"), the ranges of

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -19,6 +20,14 @@ const fallible = " ln log log2 log10 sqrt acos asin lgamma gamma factorial chr" 
 	" json_extract json_extract_string json_extract_path json_extract_path_text json_array_length json_type json_keys" +
 	" json_contains json_transform from_json -> ->>"
 
+// arithmetic are the operators and functions that may overflow. Division of
+// numbers gives infinity or NULL.
+const arithmetic = " + - * // % << abs add subtract multiply divide mod lcm bit_count substr substring epoch_ns" +
+	" to_years to_months to_weeks to_days to_hours to_minutes to_seconds to_milliseconds to_microseconds to_decades to_centuries to_millennia "
+
+// dividing are those of them that give NULL for a divisor of zero.
+const dividing = " // % divide mod "
+
 // converting are those of them, and strptime's twin, that convert their first argument.
 const converting = " from_base64 unhex from_hex from_binary unbin to_timestamp epoch_ms try_strptime"
 
@@ -30,6 +39,9 @@ const aggregates = " string_agg bit_and bit_or bit_xor bitstring_agg stddev stdd
 	" regr_sxy regr_sxx regr_syy regr_slope regr_intercept regr_avgx regr_avgy regr_r2 regr_count sum kahan_sum fsum sumkahan" +
 	" sum_no_overflow product sem listagg group_concat count count_star count_if countif bool_and bool_or "
 
+// volatile are the functions that TRY may not hold either.
+const volatile = " random gen_random_uuid uuid uuidv4 uuidv7 "
+
 func named(list, name string) bool { return strings.Contains(list+" ", " "+strings.ToLower(name)+" ") }
 
 // Lenient implements query.Lenient.
@@ -40,7 +52,9 @@ func (p *Parser) Lenient(expr string) (string, []string, error) {
 	}
 	var misfits []string
 	for _, r := range rows {
-		misfits = append(misfits, r.cond)
+		if !slices.Contains(misfits, r.cond) {
+			misfits = append(misfits, r.cond)
+		}
 	}
 	return strings.TrimPrefix(out, "SELECT "), misfits, nil
 }
@@ -60,7 +74,9 @@ func (p *Parser) LenientSelect(sql string) (string, []string, error) {
 		if err != nil {
 			return sql, nil, err
 		}
-		counts = append(counts, text+" WHERE "+r.cond)
+		if text += " WHERE " + r.cond; !slices.Contains(counts, text) {
+			counts = append(counts, text)
+		}
 	}
 	return out, counts, nil
 }
@@ -125,6 +141,7 @@ type lenience struct {
 // scope is what surrounds an expression.
 type scope struct {
 	rows bool           // it is about rows whose misfits can be counted
+	held bool           // it is an operand of arithmetic that TRY holds already
 	from map[string]any // a count of the rows of the SELECT around it; nil: not known
 }
 
@@ -139,9 +156,12 @@ func (l *lenience) walk(v any, in scope) {
 		if n["type"] == "SELECT_NODE" {
 			in.from = l.table(n)
 		}
-		inner := in
+		inner, hold := in, n["class"] == "FUNCTION" && l.overflows(n)
 		if n["class"] == "LAMBDA" {
 			inner.rows = false
+		}
+		if n["class"] != nil {
+			inner.held = hold
 		}
 		for _, k := range keys(n) {
 			l.walk(n[k], inner)
@@ -150,7 +170,12 @@ func (l *lenience) walk(v any, in scope) {
 		case "CAST":
 			l.cast(n, in)
 		case "FUNCTION":
-			l.function(n, in)
+			switch {
+			case !hold:
+				l.function(n, in)
+			case !in.held:
+				l.compute(n, in)
+			}
 		}
 	}
 }
@@ -229,6 +254,77 @@ func (l *lenience) function(n map[string]any, in scope) {
 	}
 }
 
+// overflows reports whether a function is arithmetic over values of a row.
+func (l *lenience) overflows(n map[string]any) bool {
+	name, _ := n["function_name"].(string)
+	return named(arithmetic, name) && ofRow(n) && hasColumn(n["children"])
+}
+
+// compute makes arithmetic that overflows give NULL, and notes the rows whose
+// operands have values and give none.
+func (l *lenience) compute(n map[string]any, in scope) {
+	operands, divisors := l.operands(n)
+	inner, alias := maps.Clone(n), n["alias"]
+	inner["alias"] = ""
+	clear(n)
+	maps.Copy(n, map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": alias, "children": []any{inner}})
+	l.changed = true
+	if !in.rows {
+		return
+	}
+	whole, err := l.expr(n)
+	l.err = errors.Join(l.err, err)
+	conds := []string{"(" + whole + ") IS NULL"}
+	for i, list := range [][]map[string]any{operands, divisors} {
+		for _, o := range list {
+			text, err := l.expr(o)
+			l.err = errors.Join(l.err, err)
+			conds = append(conds, "("+text+[]string{") IS NOT NULL", ") <> 0"}[i])
+		}
+	}
+	if l.err == nil {
+		l.misfits = append(l.misfits, misfit{strings.Join(conds, " AND "), in.from})
+	}
+}
+
+// operands are what arithmetic is made of, constants left out, and by what it divides.
+func (l *lenience) operands(n map[string]any) (operands, divisors []map[string]any) {
+	args, _ := n["children"].([]any)
+	name, _ := n["function_name"].(string)
+	for i, a := range args {
+		arg, _ := a.(map[string]any)
+		if i == 1 && named(dividing, name) {
+			divisors = append(divisors, arg)
+		}
+		switch {
+		case arg["class"] == "FUNCTION" && l.overflows(arg):
+			o, d := l.operands(arg)
+			operands, divisors = append(operands, o...), append(divisors, d...)
+		case hasColumn(arg):
+			operands = append(operands, arg)
+		}
+	}
+	return operands, divisors
+}
+
+// hasColumn reports whether an expression reads a column.
+func hasColumn(v any) bool {
+	switch n := v.(type) {
+	case []any:
+		return slices.ContainsFunc(n, hasColumn)
+	case map[string]any:
+		if n["class"] == "COLUMN_REF" {
+			return true
+		}
+		for _, e := range n {
+			if hasColumn(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isUnmapped knows the column of an event's other values: it is always JSON.
 func isUnmapped(n map[string]any) bool {
 	names, _ := n["column_names"].([]any)
@@ -249,7 +345,7 @@ func ofRow(v any) bool {
 		case "WINDOW", "SUBQUERY", "LAMBDA", "PARAMETER", "POSITIONAL_REFERENCE", "STAR":
 			return false
 		case "FUNCTION":
-			if name, _ := n["function_name"].(string); named(aggregates, name) {
+			if name, _ := n["function_name"].(string); named(aggregates, name) || named(volatile, name) {
 				return false
 			}
 		}

@@ -23,6 +23,12 @@ func TestConversionsAreMadeLenient(t *testing.T) {
 		{"ln(sum(x)) + ln(y)", "(ln(sum(x)) + TRY(ln(y)))", nil},
 		{"params->>'$.a'", "TRY((params ->> '$.a'))", nil},
 		{"unmapped->>'$.a' = 'b'", "unmapped->>'$.a' = 'b'", nil},
+		{"bytes * 8 + n", "TRY(((bytes * 8) + n))", []string{"(TRY(((bytes * 8) + n))) IS NULL AND (bytes) IS NOT NULL AND (n) IS NOT NULL"}},
+		{"sum(a * b) FILTER (a // b > 2)", "sum(TRY((a * b))) FILTER (WHERE (TRY((a // b)) > 2))", []string{
+			"(TRY((a * b))) IS NULL AND (a) IS NOT NULL AND (b) IS NOT NULL", "(TRY((a // b))) IS NULL AND (a) IS NOT NULL AND (b) IS NOT NULL AND (b) <> 0"}},
+		{"a > 5 AND b = 'x' AND c / 2 < 3", "a > 5 AND b = 'x' AND c / 2 < 3", nil}, // none of it fails
+		{"t > now_ - 3 * 4", "(t > TRY((now_ - (3 * 4))))", []string{"(TRY((now_ - (3 * 4)))) IS NULL AND (now_) IS NOT NULL"}},
+		{"n % 0 + random()", "(TRY((n % 0)) + random())", []string{"(TRY((n % 0))) IS NULL AND (n) IS NOT NULL AND (0) <> 0"}},
 		{"list_transform(l, lambda x: x::INT)", "list_transform(l, (x -> TRY_CAST(x AS INTEGER)))", nil},
 	} {
 		got, misfits, err := p.Lenient(c.expr)
