@@ -110,6 +110,10 @@ bench-freshness: ## RATE (default 20000) events a second for SECONDS (60): how l
 bench-poison: ## EVENTS (default 500000) messages, one in a hundred broken: kept with which reason, and what it costs
 	EVENTS=$(EVENTS) REPEATS=$(REPEATS) go run ./test/load poison
 
+.PHONY: realdata
+realdata: ## publish every file below DIR at once, as it is and shuffled (SEED): each event is in the lake once, or in quarantine
+	./test/interop/setup.sh && DIR="$(DIR)" SEED=$(SEED) go run ./test/load realdata
+
 .PHONY: redelivery
 redelivery: ## EVENTS (default 50000) published ten times over, shuffled, with RESTARTS (12) of the daemon, then to two streams: stored once
 	EVENTS=$(EVENTS) RESTARTS=$(RESTARTS) go run ./test/load redelivery

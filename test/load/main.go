@@ -3,6 +3,7 @@
 //
 //	go run ./test/load freshness    how long until a published event is in the answer of a query
 //	go run ./test/load poison       that broken messages are kept with their reason, and what they cost
+//	go run ./test/load realdata     that every event of files in a directory is stored once
 //	go run ./test/load redelivery   that what arrives again and again is stored once
 //	go run ./test/load soak         that nothing grows
 //
@@ -35,12 +36,12 @@ func main() {
 
 // tests are the kinds of load. Each gets an empty directory, and the program.
 var tests = map[string]func(ctx context.Context, dir, bin string) error{
-	"freshness": freshness, "poison": poison, "redelivery": redelivery, "soak": soak,
+	"freshness": freshness, "poison": poison, "realdata": realdata, "redelivery": redelivery, "soak": soak,
 }
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 || tests[args[0]] == nil {
-		return errors.New("say what to do: freshness, poison, redelivery or soak")
+		return errors.New("say what to do: freshness, poison, realdata, redelivery or soak")
 	}
 	dir, err := os.MkdirTemp("", "lakeward-"+args[0]+"-")
 	if err != nil {
