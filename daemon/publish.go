@@ -20,9 +20,9 @@ func (c *cli) publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish the events of files to NATS",
-		Long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]} or CSV with a header, plain, in\n" +
-			"gzip or in zip; - is standard input. Every event has a message id, so that publishing a file again\n" +
-			"repeats nothing. Without --url it publishes to the daemon of the data directory, or to nats.url.\n\n" +
+		Long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, or a log with a\n" +
+			"line #Fields (W3C extended, Exchange, Zeek), plain, in gzip or in zip; - is standard input. Every event\n" +
+			"has a message id, so that publishing a file again repeats nothing. Without --url it publishes to the daemon of the data directory, or to nats.url.\n\n" +
 			"--id-from says what the id is made of, next to the content of the event and which of equal ones in its\n" +
 			"file it is: file (its path and the member of an archive; .gz does not count), host (this machine's name),\n" +
 			"line (where the event begins), content (nothing else). With file a file that was moved or renamed\n" +

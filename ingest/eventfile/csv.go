@@ -14,7 +14,9 @@ import (
 // one is left out. The package encoding/csv would rewrite line breaks.
 type csvDecoder struct {
 	b      *buffer
+	comma  byte     // between fields
 	names  [][]byte // as JSON, with the colon
+	first  []byte   // a member that every row gets
 	field  []byte
 	fields int
 	out    []byte
@@ -28,7 +30,7 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 	}
 	line := d.skipBlank()
 	d.b.mark = d.b.pos
-	d.out, d.fields = append(d.out[:0], '{'), 0
+	d.out, d.fields = append(append(d.out[:0], '{'), d.first...), 0
 	err := d.row(func(value []byte) {
 		if d.fields < len(d.names) && len(value) > 0 {
 			if len(d.out) > 1 {
@@ -137,7 +139,7 @@ func (d *csvDecoder) one() (more bool, err error) {
 			return false, err
 		}
 		c, ok = d.b.next()
-		if ok && c != ',' && c != '\n' && c != '\r' {
+		if ok && c != d.comma && c != '\n' && c != '\r' {
 			return false, problem(fmt.Sprintf("%q follows a closing quote", c), `write a double quote within quotes twice: ""`)
 		}
 	}
@@ -148,7 +150,7 @@ func (d *csvDecoder) one() (more bool, err error) {
 		}
 		d.b.take()
 		switch c {
-		case ',':
+		case d.comma:
 			return true, nil
 		case '\n':
 			return false, nil

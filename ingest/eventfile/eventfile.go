@@ -1,7 +1,8 @@
 // Package eventfile reads the events of files as they are found: JSON objects
 // one after another (a line each, or printed over several), a JSON array of
-// them, an object whose first member is a `Records` array of them, or CSV with
-// a header; plain, gzip or zip. What a file holds is decided by its bytes, not
+// them, an object whose first member is a `Records` array of them, CSV with a
+// header, or a log with a line #Fields (W3C extended, Exchange, Zeek); plain,
+// gzip or zip. What a file holds is decided by its bytes, not
 // by its name.
 package eventfile
 

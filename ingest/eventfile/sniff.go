@@ -26,12 +26,14 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 	switch {
 	case looksLikeJSON(text):
 		return &jsonDecoder{b: b}, nil
+	case looksLikeFields(text):
+		return &fieldsDecoder{b: b}, nil
 	case len(text) == 0 && errors.Is(b.err, io.EOF):
 		return empty{}, nil
 	case looksLikeCSV(head, name):
-		return &csvDecoder{b: b}, nil
+		return &csvDecoder{b: b, comma: commaOf(head, name)}, nil
 	default:
-		return nil, problem("it holds neither JSON objects nor CSV with a header", "convert it to one JSON object a line")
+		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields", "convert it to one JSON object a line")
 	}
 }
 
@@ -77,8 +79,26 @@ func looksLikeCSV(head []byte, name string) bool {
 		return false
 	}
 	first, _, _ := bytes.Cut(head, []byte("\n"))
+	return bytes.IndexByte(first, ',') >= 0 || namedTable(name)
+}
+
+// namedTable tells a name of a table that is text.
+func namedTable(name string) bool {
 	lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
-	return bytes.IndexByte(first, ',') >= 0 || strings.HasSuffix(lower, ".csv")
+	return strings.HasSuffix(lower, ".csv") || strings.HasSuffix(lower, ".tsv") || strings.HasSuffix(lower, ".tab")
+}
+
+// commaOf is what stands between the fields of a table. A tab or a semicolon is
+// believed only of a file that is named as a table: text of any kind has them.
+func commaOf(head []byte, name string) byte {
+	first, _, _ := bytes.Cut(head, []byte("\n"))
+	comma := byte(',')
+	for _, c := range []byte("\t;") {
+		if namedTable(name) && bytes.Count(first, []byte{c}) > bytes.Count(first, []byte{comma}) {
+			comma = c
+		}
+	}
+	return comma
 }
 
 func isUTF16(head []byte) bool {
