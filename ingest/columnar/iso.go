@@ -138,6 +138,9 @@ func zone(s []byte) (micros int64, ok bool) {
 	for len(s) > 0 && s[0] == ' ' {
 		s = s[1:]
 	}
+	if n := len(s); n > 2 && (s[0] == '(' && s[n-1] == ')' || s[0] == '[' && s[n-1] == ']') {
+		s = s[1 : n-1] // (UTC)
+	}
 	n := 0
 	for n < len(s) && s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' {
 		n++
