@@ -10,6 +10,7 @@ const (
 	SubjectSignin   = "events.signin"        // OCSF authentication, class 3002
 	SubjectFile     = "events.file_activity" // OCSF file activity, class 1001
 	SubjectIdentity = "events.identity"      // one row a user: role and criticality
+	SubjectNetwork  = "events.network"       // one row a network that the company allows
 )
 
 // Emit takes one event. It owns json; an error ends the generation.
@@ -36,6 +37,7 @@ const (
 	signin class = iota
 	fileActivity
 	identityRow
+	networkRow
 )
 
 // event is one event before it is rendered.
@@ -63,6 +65,10 @@ func (e *event) append(b []byte, id string) []byte {
 	switch e.class {
 	case fileActivity:
 		return e.appendFile(b, id)
+	case networkRow:
+		b = append(b, `",`...)
+		b = append(b, e.who.json...)
+		return append(b, '}')
 	case identityRow:
 		b = append(b, `","class_uid":5003,`...)
 		b = append(b, e.who.json...)
@@ -123,6 +129,8 @@ func (e *event) subject() string {
 		return SubjectFile
 	case identityRow:
 		return SubjectIdentity
+	case networkRow:
+		return SubjectNetwork
 	default:
 		return SubjectSignin
 	}

@@ -79,6 +79,7 @@ func Generate(o Options, emit Emit) (Truth, error) {
 	p := newPlanner(g, newDice(o.Seed, 0xA77AC4))
 	p.plan()
 	g.identities()
+	g.networks()
 	if err := g.run(); err != nil {
 		return Truth{}, fmt.Errorf("emit demo event %d: %w", g.emitted, err)
 	}
@@ -152,6 +153,15 @@ func (g *generator) calibrate(events int) float64 {
 		extras += whole * 24 * 60 / float64(r.every)
 	}
 	return max((float64(events)*1.035-extras)/max(shares, 1), 1)
+}
+
+// networks says once, at the start, which networks the company allows: its own
+// VPN, and the consumer's that some employees use with its consent.
+func (g *generator) networks() {
+	for _, s := range []*source{g.w.vpn[0], g.w.veil[0]} {
+		text := fmt.Appendf(nil, `"number":%d,"name":%q,"purpose":"vpn"`, s.net.asn, s.net.name)
+		g.put(event{ms: g.start, class: networkRow, who: &account{name: s.net.name, json: text}})
+	}
 }
 
 // identities says once, at the start, who everybody is.

@@ -36,10 +36,10 @@ func TestDemoQuality(t *testing.T) {
 	}
 }
 
-// demoMonth generates a month into lake.signin and lake.identity.
+// demoMonth generates a month into lake.signin, lake.identity and lake.network.
 func demoMonth(t *testing.T, dir string, lake *shapedLake, seed uint64, end time.Time) demo.Truth {
 	t.Helper()
-	rows := map[string]*bytes.Buffer{demo.SubjectSignin: {}, demo.SubjectIdentity: {}}
+	rows := map[string]*bytes.Buffer{demo.SubjectSignin: {}, demo.SubjectIdentity: {}, demo.SubjectNetwork: {}}
 	truth, err := demo.Generate(demo.Options{Seed: seed, End: end}, func(subject, _ string, _ time.Time, json []byte) error {
 		if b := rows[subject]; b != nil {
 			b.Write(json)

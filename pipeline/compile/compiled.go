@@ -152,6 +152,9 @@ func (c *Compiled) Needs(r Run) map[string][]Range {
 			if back := c.lookback(s.anomaly, r); !back.Empty() {
 				c.tableRanges(s.anomaly.of, []Range{back}, out)
 			}
+			if t := s.anomaly.travel; t != nil && t.allowed != nil {
+				out[t.allowed.table] = []Range{{}}
+			}
 		case kindRisk:
 			if k := s.risk.critical; k != nil {
 				out[k.table] = []Range{{}}

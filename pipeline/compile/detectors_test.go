@@ -64,6 +64,23 @@ func TestTravelByAFamiliarNetworkIsInformationAndNoAnchor(t *testing.T) {
 	expect(t, b.rows("SELECT entity, severity, evidence->>'jumps' FROM travel"), "ada|informational|1")
 }
 
+func TestTravelByAnAllowedNetworkIsInformation(t *testing.T) {
+	b := newBench(t)
+	b.exec(signinTable)
+	b.exec(`CREATE TABLE lake.network (number VARCHAR, name VARCHAR)`)
+	b.exec(`INSERT INTO lake.network VALUES (' 66 ', 'our VPN'), ('0', 'nobody'), (NULL, 'unknown')`)
+	for i, asn := range []int{66, 67, 0} {
+		who := fmt.Sprint("u", i)
+		b.signin("2026-11-02 08:00:00", who, "1.1.1.1", 1, vienna, "ua", "Success")
+		b.signin("2026-11-02 08:30:00", who, "5.5.5.5", asn, sydney, "ua", "Success")
+	}
+	travel := travelStep("")
+	travel.anomaly.travel.network, travel.anomaly.travel.habitDays, travel.anomaly.travel.habitBack = "src_endpoint.asn", 0, 30*day
+	travel.anomaly.travel.allowed = &allowedForm{"lake.network", "number"}
+	b.run(compiled(readStep("rows", "lake.signin", ""), travel), Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	expect(t, b.rows("SELECT entity, severity, evidence->>'lowered_because' FROM travel ORDER BY 1"), "u0|informational|allowed network", "u1|high|(null)", "u2|high|(null)")
+}
+
 func sprayStep(p sprayForm) *step {
 	p.account, p.success, p.failure = "user.name", "status = 'Success'", "status = 'Failure'"
 	p.origins = []origin{{"ip", "src_endpoint.ip"}, {"asn", "src_endpoint.asn"}, {"user_agent", "ua"}}

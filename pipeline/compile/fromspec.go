@@ -212,10 +212,11 @@ func (b *builder) travel(of string, t *spec.Travel) *travelForm {
 	if t.Country.Value == "" {
 		country = b.beside(of, t.Lat.Value, "country")
 	}
+	network := b.optionalPath(of, t.Network)
 	return &travelForm{
 		country: country, lat: b.number(of, b.path(of, t.Lat)), lon: b.number(of, b.path(of, t.Lon)), address: b.path(of, t.Address),
 		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
-		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: b.optionalPath(of, t.Network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
+		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: network, allowed: b.allowed(t.Allowed, network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
 	}
 }
 
@@ -266,6 +267,27 @@ func (b *builder) risk(r *spec.Risk) *riskForm {
 		f.watch = &watchForm{r.WatchList.Entities, r.WatchList.Factor}
 	}
 	f.critical = b.criticality(r.Criticality)
+	return f
+}
+
+// allowed is nil where the table or its column does not exist yet: then no
+// network is allowed.
+func (b *builder) allowed(a *spec.Allowed, network string) *allowedForm {
+	if a == nil || network == "" {
+		return nil
+	}
+	f := &allowedForm{table: a.Table.Value, key: a.Key.Value}
+	if !isLake(f.table) {
+		return f
+	}
+	schema, ok := b.schemas(f.table)
+	if !ok {
+		return nil
+	}
+	if !columnsOf(schema).has(f.key) {
+		b.c.Dropped = append(b.c.Dropped, f.table+" has no column "+f.key)
+		return nil
+	}
 	return f
 }
 

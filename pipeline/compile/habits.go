@@ -16,8 +16,12 @@ func (t *travelForm) near() float64 { return math.Max(t.distanceKm, 100) }
 // isHabit holds if the list taught has the spot on at least habitDays days
 // that are not long before the day.
 func (t *travelForm) isHabit(network, lat, lon, today string) string {
+	return t.taughtOn(t.habitDays, network, lat, lon, today)
+}
+
+func (t *travelForm) taughtOn(days int, network, lat, lon, today string) string {
 	return fmt.Sprintf(`len(list_distinct(list_transform(list_filter(taught, lambda q: q.n = %s AND q.d >= %s - %d AND %s < %s), lambda q: q.d))) >= %d`,
-		network, today, t.habitSpan(), distanceSQL("q.lat", "q.lon", lat, lon), num(t.near()), t.habitDays)
+		network, today, t.habitSpan(), distanceSQL("q.lat", "q.lon", lat, lon), num(t.near()), days)
 }
 
 // spotsSQL are each entity's spots of each day of the positions past: networks
@@ -58,6 +62,7 @@ func (t *travelForm) habitSQL(spots, unsettled, past string) string {
 	const spot = "{'n': %[1]snetwork, 'lat': %[1]slat, 'lon': %[1]slon}"
 	here, there := fmt.Sprintf(spot, ""), fmt.Sprintf(spot, "p_")
 	habit := func(x string) string { return t.isHabit(x+".n", x+".lat", x+".lon", "s.day") }
+	known := t.taughtOn(1, "x.n", "x.lat", "x.lon", "s.day")
 	raised := fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, false))) > 0", habit("h.f"), habit("h.t"))
 	return fmt.Sprintf(`WITH RECURSIVE moves AS (
   SELECT entity, epoch_us("time") // %[1]d AS day, network, round(lat, 1) AS lat, round(lon, 1) AS lon, hop,
@@ -78,5 +83,5 @@ SELECT entity, max(known) AS known, arg_max(taught, known) AS taught FROM learn 
 UNION ALL
 SELECT entity, count(DISTINCT day), coalesce(list({'d': day, 'n': network, 'lat': lat, 'lon': lon}) FILTER (network IS NOT NULL), [])
 FROM %[11]s WHERE entity NOT IN (SELECT entity FROM %[12]s) GROUP BY entity`,
-		day.Microseconds(), here, there, t.impossible(), past, t.habitDays, habit("x"), raised, networkText("network"), networkText("p_network"), spots, unsettled)
+		day.Microseconds(), here, there, t.impossible(), past, t.habitDays, known, raised, networkText("network"), networkText("p_network"), spots, unsettled)
 }

@@ -164,9 +164,12 @@ func (p *sprayForm) campaigns(t func(string) string) string {
 GROUP BY ALL`, sprayGap, p.failsOf(t, "x.tried"))
 }
 
-// failsOf are the failures of the pairs that a condition holds for.
+// failsOf are the failures of the pairs that a condition holds for. Who has been
+// let in, and then succeeds more often than not, mistypes from then on like
+// everybody there.
 func (p *sprayForm) failsOf(t func(string) string, cond string) string {
-	return p.each(fmt.Sprintf(`SELECT x.o, x.source, x.account, f."time", f.event_id, true AS bad FROM %s AS f JOIN %s AS x ON x.o = $i AND x.source = f.$o AND x.account = f.account WHERE %s`, t("fails"), t("pairs"), cond))
+	return p.each(fmt.Sprintf(`SELECT x.o, x.source, x.account, f."time", f.event_id, true AS bad FROM %s AS f JOIN %s AS x ON x.o = $i AND x.source = f.$o AND x.account = f.account
+WHERE %s AND (x.let_in IS NULL OR x.successes <= x.failures OR f."time" <= x.let_in + to_days(%d))`, t("fails"), t("pairs"), cond, sprayLead))
 }
 
 // attempts are the failures of accounts that are new to the source, and when

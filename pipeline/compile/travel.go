@@ -9,12 +9,13 @@ import (
 
 // travelForm is impossible travel: see SEMANTICS.
 type travelForm struct {
-	lat, lon, address string // column paths
-	radius            string // accuracy in km; empty: unknown
-	place             string // SQL text of a place, for people; with country it tells places apart
-	country           string // SQL text of the place's country; empty: unknown
-	success           string // condition
-	familiar          string // condition of rows that are no evidence: VPN, relays, allowed networks; empty: none
+	lat, lon, address string       // column paths
+	radius            string       // accuracy in km; empty: unknown
+	place             string       // SQL text of a place, for people; with country it tells places apart
+	country           string       // SQL text of the place's country; empty: unknown
+	success           string       // condition
+	familiar          string       // condition of rows that are no evidence: VPN, relays; empty: none
+	allowed           *allowedForm // networks that are no evidence; nil: none
 	speedKmh          float64
 	distanceKm        float64
 	// A jump between two spots (a network at a place) that the entity used on
@@ -24,6 +25,22 @@ type travelForm struct {
 	network   string // column path; empty: no habits
 	habitDays int
 	habitBack time.Duration
+}
+
+// allowedForm is where the networks stand that are the organization's own.
+type allowedForm struct{ table, key string }
+
+// known is the condition of rows that are no evidence; empty: none.
+func (t *travelForm) known() string {
+	var ors []string
+	if t.familiar != "" {
+		ors = append(ors, "coalesce(("+t.familiar+"), false)")
+	}
+	if a := t.allowed; a != nil {
+		name := func(column string) string { return "nullif(" + somebody(trimmed(path(column))) + ", '0')" }
+		ors = append(ors, fmt.Sprintf("coalesce(%s IN (SELECT %s FROM %s), false)", name(t.network), name(a.key), source(a.table)))
+	}
+	return strings.Join(ors, " OR ")
 }
 
 // zeroHours stands for no time at all between two sign-ins.
@@ -61,8 +78,8 @@ func (c *Compiled) positions(f *anomalyForm, rs []Range, cond string) string {
 		return "(" + expr + ")::VARCHAR"
 	}
 	familiar, radius, network := "false", "0.0::DOUBLE", ""
-	if t.familiar != "" {
-		familiar = "coalesce((" + t.familiar + "), false)"
+	if known := t.known(); known != "" {
+		familiar = known
 	}
 	if t.radius != "" {
 		radius = "greatest(0.0, coalesce(" + number(t.radius) + ", 0.0))"
@@ -85,7 +102,7 @@ func (c *Compiled) sequence(f *anomalyForm, rs []Range, cond string) string {
 	before := `{'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}`
 	order := `(PARTITION BY entity ORDER BY "time", ip, lat, lon`
 	prev := "lag(" + before + ") OVER " + order + ")"
-	if f.travel.familiar != "" {
+	if f.travel.known() != "" {
 		prev = "last_value(CASE WHEN NOT familiar THEN " + before + " END IGNORE NULLS) OVER " + order + " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 	}
 	return fmt.Sprintf(`SELECT *, greatest(0.0, %s - radius - p_radius) AS km, greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, %v) AS hours

@@ -74,6 +74,14 @@ func noveltyFields(lookbackDefault string) []strict.Field[Anomaly] {
 	}
 }
 
+func allowedType() strict.Type[Allowed] {
+	type A = Allowed
+	return strict.Object(
+		strict.F("table", table(), func(a *A) *Text { return &a.Table }, "`lake.NAME` or `analytics.NAME`. Where it does not exist yet no network is allowed.").Needed(),
+		strict.F("key", column(), func(a *A) *Text { return &a.Key }, "Column that equals `network`.").Needed(),
+	)
+}
+
 func travelFields() []strict.Field[Anomaly] {
 	type A = Anomaly
 	return []strict.Field[A]{
@@ -86,6 +94,7 @@ func travelFields() []strict.Field[Anomaly] {
 		strict.F("country", strict.Named(text(), "expression"), func(a *A) *Text { return &a.Travel.Country }, "Country of the place. Without it: the column `country` beside `lat`, if there is one. A name without a country is no place."),
 		strict.F("success", condition(), func(a *A) *Text { return &a.Travel.Success }, "Condition of the rows that count. Without it: all of the step's."),
 		strict.F("familiar", condition(), func(a *A) *Text { return &a.Travel.Familiar }, "Condition of rows from networks that are allowed, such as your own VPN, relays and satellites: they lower a finding to information and never become the place that others are measured from."),
+		strict.F("allowed", strict.Pointer(allowedType()), func(a *A) **Allowed { return &a.Travel.Allowed }, "Where the networks stand that are your own, such as a VPN's, by what `network` says of them: rows from there are as those of `familiar`."),
 		strict.F("speed", strict.Quantity("speed", "km/h", "800km/h", 1, 100_000), func(a *A) *float64 { return &a.Travel.SpeedKmh }, "Speed from which it is impossible.").Default("800km/h"),
 		strict.F("distance", strict.Quantity("distance", "km", "500km", 0, 20_100), func(a *A) *float64 { return &a.Travel.DistanceKm }, "Distance below which nothing is raised.").Default("500km"),
 		strict.F("network", column(), func(a *A) *Text { return &a.Travel.Network }, "Column of the network, such as the AS number. With it a jump between two spots (a network at a place) that the entity has used on `habit_days` earlier days is a habit (a phone beside a desk, a VPN), and is information only; a day on which a new spot was one end of a jump that was raised does not count (ours)."),

@@ -20,6 +20,9 @@ func (l *linter) anomaly(a *Anomaly, earlier []Step) {
 		l.novelty(a)
 	case a.Travel != nil:
 		entity = first(a.Travel.Entity)
+		if t := a.Travel; t.Allowed != nil && t.Network.Value == "" {
+			l.report(t.Allowed.Key.Pos, "`allowed` needs `network`", "name the column of the network, such as `network: src_endpoint.autonomous_system.number`")
+		}
 	case a.BruteForce != nil:
 		entity = a.BruteForce.Account.Value
 		if b := a.BruteForce; b.Group.Value != "" && b.Address.Value == "" {

@@ -131,6 +131,10 @@ func (p *Pipeline) Tables() []string {
 			if s.Risk.Criticality != nil {
 				add(s.Risk.Criticality.Table.Value)
 			}
+		case KindAnomaly:
+			if t := s.Anomaly.Travel; t != nil && t.Allowed != nil {
+				add(t.Allowed.Table.Value)
+			}
 		}
 	}
 	return out

@@ -231,14 +231,15 @@ type Novelty struct {
 
 // Travel holds the options of impossible_travel.
 type Travel struct {
-	Entity      []Text // column paths
-	Lat, Lon    Text   // column paths, degrees
-	Address     Text   // column path
-	Radius      Text   // expression, km; may be empty
-	Place       Text   // expression, for people; may be empty
-	Country     Text   // expression: the place's country; may be empty
-	Success     Text   // condition of rows that count; may be empty
-	Familiar    Text   // condition of rows that are no evidence; may be empty
+	Entity      []Text   // column paths
+	Lat, Lon    Text     // column paths, degrees
+	Address     Text     // column path
+	Radius      Text     // expression, km; may be empty
+	Place       Text     // expression, for people; may be empty
+	Country     Text     // expression: the place's country; may be empty
+	Success     Text     // condition of rows that count; may be empty
+	Familiar    Text     // condition of rows that are no evidence; may be empty
+	Allowed     *Allowed // networks that are no evidence; nil: none
 	SpeedKmh    float64
 	DistanceKm  float64
 	Network     Text // column path; empty: no habits
@@ -298,6 +299,12 @@ const (
 type Weight struct {
 	Name  Text // detector or pipeline
 	Value float64
+}
+
+// Allowed names the table of the networks that are the organization's own.
+type Allowed struct {
+	Table Text // lake.x or analytics.x
+	Key   Text // column path, equal to Travel.Network
 }
 
 // Criticality looks an entity's criticality up.
