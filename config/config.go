@@ -331,7 +331,7 @@ type Shutdown struct{ Grace time.Duration }
 // Table returns what is declared about a lake table.
 func (c Config) Table(name string) (Table, bool) {
 	for _, t := range c.Tables {
-		if t.Name.Value == name {
+		if strings.EqualFold(t.Name.Value, name) {
 			return t, true
 		}
 	}

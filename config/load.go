@@ -167,6 +167,7 @@ func secretFile(path string) (string, error) {
 func check(doc *strict.Document, c Config) Problems {
 	ps := checkNATS(doc, c.NATS)
 	ps = append(ps, checkHTTP(doc, c.HTTP)...)
+	ps = append(ps, checkTables(c.Tables)...)
 	return append(ps, checkSources(doc, c.Sources)...)
 }
 

@@ -83,7 +83,7 @@ func tableNameProblem(s string) (what, remedy string) {
 	if !matches(s, `[A-Za-z_][A-Za-z0-9_]*`) {
 		return "`" + s + "` is no table", "use letters, digits and `_`, at most 63, not beginning with a digit"
 	}
-	switch s {
+	switch strings.ToLower(s) {
 	case quarantineTable:
 		return "the table `" + s + "` is Lakeward's own", "choose another name; how long its rows are kept is `lake.quarantine_retention`"
 	case "ingest_skipped", "ingest_removed":

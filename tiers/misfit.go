@@ -74,8 +74,8 @@ type Misfit struct {
 // Reserved reports whether a name at the top is that of a column of Lakeward's
 // own, so that an event's field of that name has a column beside it.
 func Reserved(name string) bool {
-	switch name {
-	case ColTime, ColIngestTime, ColStreamSeq, ColEventID, ColOwnEventID, ColUnmapped:
+	switch strings.ToLower(name) {
+	case ColTime, ColIngestTime, ColStreamSeq, ColEventID, ColOwnEventID, ColUnmapped, ColTimeSource, ColStreamSubject:
 		return true
 	}
 	return false

@@ -158,7 +158,7 @@ func (b *Batch) Reset(known tiers.Schema) {
 	c := b.t.Column
 	b.time, b.ingest, b.seq = c(tiers.ColTime), c(tiers.ColIngestTime), c(tiers.ColStreamSeq)
 	b.id, b.rest = c(b.idName), c(tiers.ColUnmapped)
-	if b.timeFrom = c(tiers.ColTimeSource); b.timeFrom.Kind != tiers.KindString {
+	if b.timeFrom = b.root.fold[tiers.ColTimeSource].col; b.timeFrom.Kind != tiers.KindString {
 		b.timeFrom = nil
 	}
 	clear(b.misses)
@@ -171,7 +171,8 @@ func (b *Batch) Reset(known tiers.Schema) {
 // declared to have one of their own gives its own another name.
 func idName(known, declared tiers.Schema) string {
 	if _, ok := known.Lookup(tiers.ColEventID); !ok {
-		if _, own := declared.Lookup(tiers.ColEventID); own {
+		own := func(f tiers.Field) bool { return strings.EqualFold(f.Name, tiers.ColEventID) }
+		if slices.ContainsFunc(declared.Fields, own) {
 			return tiers.ColOwnEventID
 		}
 	}
@@ -182,8 +183,11 @@ func idName(known, declared tiers.Schema) string {
 // table, which has not been made yet, have one of their own. It reports whether
 // the name is free now.
 func (b *Batch) giveWay() bool {
+	if b.idName != tiers.ColEventID || b.root.fold[tiers.ColOwnEventID] != nil {
+		return false
+	}
 	n := b.root.keys[tiers.ColEventID].to
-	if n.id != 0 || b.root.fold[tiers.ColOwnEventID] != nil {
+	if n.id != 0 {
 		return false
 	}
 	b.forget(n)
@@ -206,18 +210,18 @@ func withBase(fields []tiers.Field, idName string) []tiers.Field {
 			out = slices.Insert(out, min(i, len(out)), f)
 		}
 	}
-	if !slices.ContainsFunc(out, func(g tiers.Field) bool { return g.Name == tiers.ColTimeSource }) {
+	if !slices.ContainsFunc(out, func(g tiers.Field) bool { return strings.EqualFold(g.Name, tiers.ColTimeSource) }) {
 		out = append(out, tiers.TimeSourceField())
 	}
 	return out
 }
 
 // withDeclared adds declared fields that the table lacks, members of structs
-// included.
+// included. Names that differ only in case are one, as in SQL.
 func withDeclared(fields, declared []tiers.Field) []tiers.Field {
 	out := slices.Clone(fields)
 	for _, d := range declared {
-		i := slices.IndexFunc(out, func(g tiers.Field) bool { return g.Name == d.Name })
+		i := slices.IndexFunc(out, func(g tiers.Field) bool { return strings.EqualFold(g.Name, d.Name) })
 		switch {
 		case i < 0:
 			out = append(out, d)

@@ -129,6 +129,8 @@ func (b *Batch) unknown(n *node, slot int, name []byte, exact bool, prev ***key,
 	case strays.has(b, name):
 		return b.stray(from, tiers.MisfitRepeated)
 	case !exact || !nameable(name):
+	case n == b.root && bytes.EqualFold(name, []byte(tiers.ColStreamSubject)):
+		return b.ownSubject(name, slot, from)
 	case !b.roomFor(name):
 		reason = tiers.MisfitLimit
 	default:
@@ -314,6 +316,17 @@ func (b *Batch) reserved(k *key, slot, from int) outcome {
 	}
 	k.to.seen = b.stamp
 	return b.aside(k, slot, from)
+}
+
+// ownSubject reads an event's own field of the name of the column
+// stream_subject, which there is not yet.
+func (b *Batch) ownSubject(name []byte, slot, from int) outcome {
+	b.subjectNode()
+	k := b.root.keys[string(name)]
+	if k == nil {
+		k = b.spelled(b.root, name)
+	}
+	return b.reserved(k, slot, from)
 }
 
 // fresh reads a value for which there is no column yet, and makes the column.

@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/lakeward/lakeward/tiers"
@@ -58,29 +59,31 @@ func (b *Batch) bindMetadata() {
 	b.meta, b.subject = b.meta[:0], nil
 	for _, name := range b.o.Metadata {
 		m := metaColumn{name: name}
+		at := b.root.fold[name]
 		if header, ok := strings.CutPrefix(name, MetaHeaders+"."); ok {
-			if m.up = b.t.Column(MetaHeaders); m.up == nil || m.up.Kind != tiers.KindStruct {
+			up := b.root.fold[MetaHeaders]
+			if up == nil || up.keys == nil {
 				continue
 			}
-			m.name, m.col = header, m.up.Member(header)
-		} else {
-			m.col = b.t.Column(name)
+			m.up, m.name, at = up.col, header, up.fold[strings.ToLower(header)]
 		}
 		want := metadataFields([]string{name})[0].Type.Kind
 		if want == tiers.KindStruct {
 			want = tiers.KindString
 		}
-		if m.col != nil && m.col.Kind == want {
-			b.meta = append(b.meta, m)
+		if at == nil || at.col.Kind != want || slices.ContainsFunc(b.meta, func(c metaColumn) bool { return c.col == at.col }) {
+			continue
 		}
+		m.col = at.col
+		b.meta = append(b.meta, m)
 	}
 }
 
-// metadataNames are the names at the top that belong to metadata.
+// metadataNames are the names at the top that belong to metadata, in lower case.
 func (b *Batch) metadataNames() map[string]bool {
 	names := map[string]bool{}
 	for _, f := range metadataFields(b.o.Metadata) {
-		names[f.Name] = true
+		names[strings.ToLower(f.Name)] = true
 	}
 	return names
 }
@@ -114,13 +117,19 @@ func (b *Batch) setMetadata(row int, m Meta) {
 // that the table's name does not tell.
 func (b *Batch) defaultSubject() bool {
 	if b.subject == nil {
-		if b.subject = b.t.Column(tiers.ColStreamSubject); b.subject == nil {
-			n := b.add(b.root, tiers.Field{Name: tiers.ColStreamSubject, Type: tiers.Type{Kind: tiers.KindString}})
-			n.doc = "subject of the message"
-			b.subject = n.col
-		}
+		b.subject = b.subjectNode().col
 	}
 	return b.subject.Kind == tiers.KindString
+}
+
+// subjectNode is the column stream_subject, made if it is missing.
+func (b *Batch) subjectNode() *node {
+	n := b.root.fold[tiers.ColStreamSubject]
+	if n == nil {
+		n = b.add(b.root, tiers.Field{Name: tiers.ColStreamSubject, Type: tiers.Type{Kind: tiers.KindString}})
+		n.doc = "subject of the message"
+	}
+	return n
 }
 
 // IsHeader tells a name of Options.Metadata that is a header's.

@@ -126,9 +126,7 @@ func (b *Batch) addKey(n *node, k *key) *key {
 	}
 	if n.up == nil {
 		k.prio = timePriority(n.places, []byte(k.name))
-		if k.role = b.roleOf(k.name); n.reserved[k.name] {
-			k.role = baseKey
-		}
+		k.role = b.roleOf(k.name)
 	}
 	n.keys[k.name] = k
 	return k
@@ -169,11 +167,16 @@ func appendLower(dst, name []byte) []byte {
 	return dst
 }
 
+// roleOf is the role of a column at the top, by its name in any case.
 func (b *Batch) roleOf(name string) role {
+	name = strings.ToLower(name)
 	switch name {
 	case tiers.ColTime:
 		return timeKey
 	case tiers.ColIngestTime, tiers.ColStreamSeq, b.idName, tiers.ColUnmapped, tiers.ColTimeSource, tiers.ColStreamSubject:
+		return baseKey
+	}
+	if b.root.reserved[name] {
 		return baseKey
 	}
 	return plainKey
@@ -288,10 +291,11 @@ func (b *Batch) grow(n *node, name string, kind tiers.Kind) *key {
 	for rest, more := name, true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ".")
-		if part == "" || part == repeatedName || at == b.root && (at.reserved[part] || part == tiers.ColStreamSubject) {
+		lower := strings.ToLower(part)
+		if part == "" || part == repeatedName || at == b.root && (at.reserved[lower] || lower == tiers.ColStreamSubject) {
 			return nil
 		}
-		next := at.fold[strings.ToLower(part)]
+		next := at.fold[lower]
 		switch {
 		case next == nil && more:
 			next = b.create(at, tiers.Field{Name: part, Type: tiers.Type{Kind: tiers.KindStruct}})
