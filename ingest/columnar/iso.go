@@ -88,7 +88,7 @@ func clock(s []byte) (micros int64, rest []byte, whole, ok bool) {
 	if len(s) == 0 {
 		return 0, nil, true, true
 	}
-	if len(s) < 6 || (s[0] != 'T' && s[0] != 't' && s[0] != ' ') || s[3] != ':' {
+	if len(s) < 6 || (s[0] != 'T' && s[0] != 't' && s[0] != ' ' && s[0] != '_') || s[3] != ':' {
 		return 0, nil, false, false
 	}
 	hour, ok1 := digits(s[1:3])

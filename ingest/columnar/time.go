@@ -74,7 +74,7 @@ func (b *Batch) eventTime(m Meta, ingest time.Time) (micros int64, reason string
 	if reason != "" {
 		return 0, reason
 	}
-	usedTime := from.to > 0 && from == b.timeRaw
+	usedTime := from.to > 0 && from == b.timeRaw && b.s.buf[from.from] != '{' // an object may have more
 	switch {
 	case b.timeRaw.to == 0:
 	case !usedTime:
@@ -106,6 +106,9 @@ func (b *Batch) findTime() (at instant, from span, reason string) {
 			if at, ok := b.timeBelow(t, usual); ok {
 				return at, t.value, ""
 			}
+			continue
+		}
+		if usual.object {
 			continue
 		}
 		raw := b.s.text(t.value)
@@ -163,7 +166,7 @@ func (b *Batch) notRead(prio uint8) {
 // configuredTime reads the time at Options.TimePath. An event without it, or
 // with a placeholder, has the time of publishing.
 func (b *Batch) configuredTime() (at instant, from span, reason string) {
-	raw := find(b.s.buf, b.timePath, false)
+	raw := find(b.s.buf, b.timePath, true)
 	if raw.to == 0 {
 		return at, span{}, ""
 	}
@@ -392,6 +395,7 @@ const (
 	seconds1601  = 11_644_473_600 // before 1970
 	secondsEnd   = 253_402_300_800
 	lastTick     = 3_155_378_975_999_999_999
+	goZeroNano   = 6_795_364_578_871_345_152 // before 1970: what Go makes of its zero time in nanoseconds
 	secondsYear  = 366 * 24 * 3600
 )
 
@@ -417,7 +421,7 @@ func unsetNumber(whole []byte, neg, exponent bool) bool {
 			v == lastTick || v == lastTick+1
 	}
 	within := func(v uint64) bool { return v <= secondsYear1 && v > secondsYear1-secondsYear || v == seconds1601 }
-	return within(v) || v%1000 == 0 && within(v/1000)
+	return within(v) || v%1000 == 0 && within(v/1000) || v%1e6 == 0 && within(v/1e6) || v == goZeroNano
 }
 
 // unixUnit is the number of microseconds of a format's unit, 0 if it has none.

@@ -40,6 +40,7 @@ func TestEventTime(t *testing.T) {
 		{"path", "a.when", "unix", `{"a":{"when":1588205006},"time":"2026-01-02T03:04:05Z"}`, "2020-04-30T00:03:26Z", ""},
 		{"path through a key with dots", "a.b.when", "unix_ms", `{"a.b":{"when":"1588205006000"}}`, "2020-04-30T00:03:26Z", ""},
 		{"path to time", "time", "unix_us", `{"time":5}`, "1970-01-01T00:00:00.000005Z", ""},
+		{"path in another case", "A.When", "unix", `{"a":{"when":1588205006}}`, "2020-04-30T00:03:26Z", ""},
 		{"path that is absent", "a.when", "", `{"a":{},"time":"2026-01-02T03:04:05Z"}`, "2026-11-02T03:04:05Z", `{"a":{}}`},
 		{"layout", "t", "02.01.2006 15:04", `{"t":"03.02.2026 05:04"}`, "2026-02-03T05:04:00Z", ""},
 		{"another layout", "t", "02.01.2006 15:04", `{"t":"2026-02-03"}`, "", ""},

@@ -12,6 +12,8 @@ type usualTime struct {
 	// weak: the value may well be another time, so that one that no event can
 	// have is passed over instead of being a reason for quarantine.
 	weak bool
+	// object: a time is only below it.
+	object bool
 }
 
 // The places of what is not a name of usualTimes.
@@ -26,21 +28,28 @@ const (
 // at which an event happened and the one at which it was made known, the first
 // comes first.
 func usualTimes() []usualTime {
-	systemTime := []string{"#attributes.SystemTime", "@SystemTime", "SystemTime", "value"}
-	system := []string{"System.TimeCreated.#attributes.SystemTime", "System.TimeCreated.@SystemTime", "System.TimeCreated.SystemTime"}
+	var systemTime, system, event []string
+	for _, attribute := range [...]string{".#attributes.SystemTime", ".@SystemTime", ".SystemTime", "_attributes.SystemTime", "",
+		".attributes.SystemTime", ".@attributes.SystemTime", ".-SystemTime", "._SystemTime", ".$.SystemTime"} {
+		if at, ok := strings.CutPrefix(attribute, "."); ok {
+			systemTime = append(systemTime, at)
+		}
+		system = append(system, "TimeCreated"+attribute)
+		event = append(event, "System.TimeCreated"+attribute)
+	}
 	strong := []usualTime{
 		0:        {},
 		timePrio: {name: "time"},
 		2:        {name: "timestamp"}, 3: {name: "@timestamp"}, 4: {name: "eventTime"},
 		5: {name: "TimeGenerated"}, 6: {name: "ts"}, 7: {name: "_time"}, 8: {name: "datetime"},
 		9: {name: "createdDateTime"}, 10: {name: "activityDateTime"}, 11: {name: "CreationTime"}, 12: {name: "UtcTime"},
-		13: {name: "TimeCreated", below: systemTime}, 14: {name: "eventTimestamp"}, 15: {name: "published"}, 16: {name: "created_at"},
+		13: {name: "TimeCreated", below: append(systemTime, "value")}, 14: {name: "eventTimestamp"}, 15: {name: "published"}, 16: {name: "created_at"},
 		pairPrio: {name: "[0]"},
 	}
 	weak := []usualTime{
 		// Windows event logs as EVTX tools, Winlogbeat and NXLog write them.
-		{name: "Event", below: append(system, "timestamp", "UTCTimestamp", "time", "created", "start")},
-		{name: "System", below: []string{"TimeCreated.#attributes.SystemTime", "TimeCreated.@SystemTime", "TimeCreated.SystemTime"}},
+		{name: "Event", below: append(event, "timestamp", "UTCTimestamp", "time", "created", "start")},
+		{name: "System", below: system}, {name: "TimeCreated_attributes", below: []string{"SystemTime"}},
 		{name: "winlog", below: []string{"time_created", "event_data.UtcTime", "system.TimeCreated.SystemTime"}},
 		// Kubernetes: audit, then events.
 		{name: "requestReceivedTimestamp"}, {name: "stageTimestamp"}, {name: "lastTimestamp"}, {name: "firstTimestamp"},
@@ -66,11 +75,21 @@ func usualTimes() []usualTime {
 		{name: "CreationDate"}, {name: "date (utc)"}, {name: "date and time"},
 		{name: "created"}, {name: "created_on"}, {name: "date_create"}, {name: "date"},
 		{name: "start_time"}, {name: "start_date"}, {name: "start"}, {name: "first_seen_time"}, {name: "p_event_time"},
+		// Security Hub without CreatedAt; nginx, Python, MongoDB, Palo Alto, ArcSight.
+		{name: "UpdatedAt"}, {name: "LastObservedAt"}, {name: "FirstObservedAt"},
+		{name: "time_iso8601"}, {name: "time_local"}, {name: "asctime"}, {name: "t", object: true},
+		{name: "generated_time"}, {name: "receive_time"}, {name: "deviceReceiptTime"}, {name: "EventReceivedTime"},
 	}
 	for i := range weak {
 		weak[i].weak = true
 	}
-	return append(strong, weak...)
+	all := append(strong, weak...)
+	for i := range all {
+		if all[i].below == nil { // as MongoDB exports times
+			all[i].below = []string{"$date", "$date.$numberLong", "$numberLong"}
+		}
+	}
+	return all
 }
 
 // timePlaces finds the place of a name, as foldTimeKey has it, among usualTimes.
@@ -104,7 +123,7 @@ func foldTimeKey(into *[maxTimeKey]byte, name []byte) []byte {
 // timePriority is the place of a key among the usual names of an event's time,
 // from 1; 0 if it is none of them.
 func timePriority(places map[string]uint8, name []byte) uint8 {
-	if len(name) < 2 || len(name) > maxTimeKey {
+	if len(name) > maxTimeKey {
 		return 0
 	}
 	var folded [maxTimeKey]byte

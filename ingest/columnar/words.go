@@ -42,7 +42,11 @@ func parseCompact(s []byte) (instant, verdict) {
 	}
 	rest, micros := s[8:], int64(0)
 	whole := true
-	if len(rest) > 0 {
+	if len(rest) > 3 && rest[3] == ':' { // 20061102 15:04:05
+		if micros, rest, whole, ok = clock(rest); !ok {
+			return instant{}, notTime
+		}
+	} else if len(rest) > 0 {
 		if rest[0] == 'T' || rest[0] == 't' || rest[0] == ' ' {
 			rest = rest[1:]
 		}
@@ -239,6 +243,13 @@ func (w *worded) number() bool {
 		if len(w.s) > 0 && w.s[0] == '.' { // 2. Jan 2006
 			w.s = w.s[1:]
 			return true
+		}
+		if len(w.s) > 2 && (w.s[2] == ' ' || w.s[2] == ',') { // January 2nd 2006
+			switch string(w.s[:2]) {
+			case "st", "nd", "rd", "th":
+				w.s = w.s[2:]
+				return true
+			}
 		}
 		return w.dash(true)
 	case n == 2 && w.year < 0 && w.yes && !joined: // RFC 850

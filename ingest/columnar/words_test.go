@@ -43,6 +43,11 @@ func TestTimesAsSystemsWriteThem(t *testing.T) {
 		{"compact without T", `"20261101023000"`, same},
 		{"compact as a number", `20261101023000`, same},
 		{"compact with milliseconds", `"20261101023000123"`, "2026-11-01T02:30:00.123Z"},
+		{"compact with colons", `"20261101 02:30:00,500"`, "2026-11-01T02:30:00.5Z"},
+		{"an underscore for the T", `"2026-11-01_02:30:00"`, same},
+		{"Kibana", `"November 1st 2026, 02:30:00.000"`, same},
+		{"a month and no day", `"1th 2026, 02:30:00.000"`, ""},
+		{"MongoDB", `{"$date":"2026-11-01T02:30:00Z"}`, same},
 		{"LDAP", `"20261101023000.0Z"`, same},
 		{"a day", `"20261101"`, "2026-11-01T00:00:00Z"},
 		{"ISO, a space before the offset", `"2026-11-01T02:30:00 +0000"`, same},
@@ -83,6 +88,8 @@ func TestTimesAsSystemsWriteThem(t *testing.T) {
 		{"minus one", `-1`, ""},
 		{"year 1", `"0001-01-01T00:00:00Z"`, ""},
 		{"year 1 in seconds", `-62135596800`, ""},
+		{"year 1 in microseconds", `-62135596800000000`, ""},
+		{"Go's zero in nanoseconds", `-6795364578871345152`, ""},
 		{"year 1 in milliseconds", `"/Date(-62135596800000)/"`, ""},
 		{"year 9999", `"9999-12-31T23:59:59.9999999Z"`, ""},
 		{"year 9999 in seconds", `253402300799`, ""},
@@ -108,7 +115,7 @@ func TestTimesAsSystemsWriteThem(t *testing.T) {
 			if got := time.UnixMicro(b.time.Int(0)).UTC().Format(time.RFC3339Nano); got != want {
 				t.Errorf("time %s, want %s", got, want)
 			}
-			if got := string(b.timeFrom.Bytes(0)); got != source {
+			if got := string(b.timeFrom.Bytes(0)); got != source && got != source+".$date" {
 				t.Errorf("time_source %s, want %s", got, source)
 			}
 		})
@@ -144,6 +151,17 @@ func TestTimesWhereSystemsWriteThem(t *testing.T) {
 		{"[0]", `[1793500200,{"log":"a","created":"2001-01-01T00:00:00Z"}]`},
 		{"[0]", `[[1793500200.0,{"tag":"x"}],{"log":"a"}]`},
 		{"time", `[1793500999,{"log":"a","time":"2026-11-01T02:30:00Z"}]`},
+		{"Event.System.TimeCreated_attributes.SystemTime", `{"Event":{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}}`},
+		{"Event.System.TimeCreated.-SystemTime", `{"Event":{"System":{"TimeCreated":{"-SystemTime":"2026-11-01T02:30:00Z"}}}}`},
+		{"Event.System.TimeCreated", `{"Event":{"System":{"TimeCreated":"2026-11-01T02:30:00Z"}}}`},
+		{"System.TimeCreated_attributes.SystemTime", `{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}`},
+		{"TimeCreated.$.SystemTime", `{"TimeCreated":{"$":{"SystemTime":"2026-11-01T02:30:00Z"}}}`},
+		{"UpdatedAt", `{"CreatedAt":"","UpdatedAt":"2026-11-01T02:30:00Z"}`},
+		{"time_local", `{"time_local":"01/Nov/2026:02:30:00 +0000"}`},
+		{"asctime", `{"asctime":"2026-11-01 02:30:00,000"}`},
+		{"t.$date", `{"t":{"$date":"2026-11-01T02:30:00.000+00:00"},"s":"I"}`},
+		{"created_at.$date.$numberLong", `{"t":1,"created_at":{"$date":{"$numberLong":"1793500200000"}}}`},
+		{"time.$date", `{"time":{"$date":"2026-11-01T02:30:00Z","zone":"x"}}`},
 		{"created", `{"start":"1066-01-01T00:00:00Z","created":"2026-11-01T02:30:00Z"}`},
 	}
 	for _, tt := range tests {
@@ -157,6 +175,9 @@ func TestTimesWhereSystemsWriteThem(t *testing.T) {
 		}
 		if got := string(b.timeFrom.Bytes(0)); got != tt.source {
 			t.Errorf("%s: time_source %s, want %s", tt.event, got, tt.source)
+		}
+		if tt.event[0] == '{' {
+			checkRow(t, b, 0, []byte(tt.event))
 		}
 	}
 }
