@@ -186,30 +186,28 @@ func (r *random) step() (what string) {
 	r.w.caughtUp()
 	r.judge()
 	what = fmt.Sprintf("%d stops", stops)
-	if r.IntN(2) == 0 {
+	if r.IntN(3) == 0 {
 		running.stop()
 		defer r.forward()
 	} else {
 		defer running.stop() // they see what happens
 		what += ", running"
 	}
-	switch r.IntN(5) {
-	case 0:
+	switch r.IntN(6) {
+	case 0, 1, 2:
 		what += ", erase " + r.erase()
-	case 1:
+	case 3:
 		what += ", retain"
 		r.w.retain()
 		r.retained()
-	case 2:
+	case 4:
 		what += ", compact"
 		r.w.compact()
 	default:
 		return what
 	}
-	if r.IntN(2) == 0 { // at once, and to sources that have run all the time
-		r.publish(1 + r.IntN(30))
-		r.w.caughtUpIfRunning()
-	}
+	r.publish(20 + r.IntN(30)) // at once, and to sources that have run all the time
+	r.w.caughtUpIfRunning()
 	return what
 }
 
