@@ -171,3 +171,43 @@ write:
 		t.Errorf("note: %s", res.Note)
 	}
 }
+
+func TestExpressionsThatFailOnAValueGiveNull(t *testing.T) {
+	const text = `
+name: odd
+schedule: "0 * * * *"
+settle: 0s
+steps:
+  ssh: {read: lake.t, where: "port = 22"}
+  few: {read: lake.t, where: "port IN (22, 23)"}
+  sums: {read: lake.t, select: [time, who, "v + v AS n", "-v AS m", "regexp_matches(who, port) AS r", "v * 2.0 AS d"]}
+  usual:
+    baseline:
+      of: sums
+      entity: who
+      season: none
+      measures: {l: "ln(count(*) FILTER (r))", s: "stddev(d * 1e300)", d: "max(n) - min(m)", n: count(*)}
+  odd: {anomaly: {of: usual, method: robust_z, min_delta: 1}}
+write:
+  - {from: odd, to: analytics.findings}
+  - {from: ssh, to: analytics.ssh}
+  - {from: few, to: analytics.few}
+`
+	var b strings.Builder
+	hourly(&b, "ann", 12, func(int) string { return `5,"port":"80"` })
+	for i, port := range []string{"22", "n/a", "(", "23"} {
+		fmt.Fprintf(&b, "{\"time\":\"2026-11-24T11:0%d:00Z\",\"who\":\"ann\",\"v\":9223372036854775807,\"port\":%q}\n", i+6, port)
+	}
+	res := evaluated(t, text, "2026-11-24T12:00:00Z", map[string]string{"t": b.String()}, "ssh", "few", "odd")
+	if len(res.Rows["ssh"]) != 1 || len(res.Rows["few"]) != 2 {
+		t.Errorf("ports: %v, %v", res.Rows["ssh"], res.Rows["few"])
+	}
+	if got := found(res.Rows["odd"]); got != "ann 5" { // n; what is out of range is none
+		t.Errorf("found %s", got)
+	}
+	for _, want := range []string{"ssh: 2 rows", "few: 2 rows", "sums: 4 rows"} {
+		if !strings.Contains(res.Note, want) {
+			t.Errorf("note %q, want %q in it", res.Note, want)
+		}
+	}
+}

@@ -10,7 +10,10 @@ import (
 // clockZones stand for the clock changes that there are: a season in UTC does
 // not know which of them its entities live by (ours).
 func clockZones() []string {
-	return []string{"Europe/Berlin", "America/New_York", "Australia/Sydney", "America/Santiago"}
+	return []string{
+		"Europe/Berlin", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe", "Pacific/Auckland", "America/Santiago",
+		"Africa/Cairo", "Africa/Casablanca",
+	}
 }
 
 // clockShifts are the buckets by which routines may have moved within the

@@ -13,10 +13,16 @@ func TestSeasonsInUTCKnowWhichClocksChanged(t *testing.T) {
 		{"2026-10-20 00:00", "2026-10-26 00:00", "[1]"},  // Europe: back
 		{"2026-03-10 00:00", "2026-03-30 00:00", "[-1]"}, // Europe: forward
 		{"2026-03-20 00:00", "2026-04-08 00:00", "[-1 1]"},
+		{"2026-04-20 00:00", "2026-04-27 00:00", "[-1]"}, // Egypt: forward
+		{"2026-02-10 00:00", "2026-02-20 00:00", "[1]"},  // Morocco: back, for Ramadan
 	} {
 		if got := fmt.Sprint(f.clockShifts(Range{at(c.from), at(c.to)})); got != c.want {
 			t.Errorf("%s to %s: %s", c.from, c.to, got)
 		}
+	}
+	f.bucket = 15 * time.Minute
+	if got := fmt.Sprint(f.clockShifts(Range{at("2026-04-01 00:00"), at("2026-04-06 00:00")})); got != "[2 4]" { // Lord Howe: half an hour
+		t.Errorf("of a quarter of an hour: %s", got)
 	}
 	f.zone = "Europe/Vienna"
 	if got := f.clockShifts(Range{at("2026-10-20 00:00"), at("2026-10-26 00:00")}); got != nil {

@@ -11,14 +11,26 @@ import (
 // Names of one person, host or address are compared in one spelling, which is
 // also the one that findings show: see docs/pipelines.md, "Who is who".
 
-// nobody are the names, in lower case, that sources write when they know none.
-// Who bears one is not an entity: many people would be one.
+// nobody are the names, in lower case, that sources write when they know none,
+// whatever brackets and quotes they put around. Who bears one is not an entity:
+// many people would be one. So is a name without a letter or digit.
 var nobody = [...]string{
-	"", "-", "--", "---", "?", ".", "*", `-\-`, "n/a", "#n/a", "n.a.", "not available", "not applicable",
-	"null", "(null)", "<null>", "[null]", "nil", "<nil>", "none", "(none)", "<none>", "undefined", "(undefined)",
-	"unknown", "(unknown)", "<unknown>", "[unknown]", "unknown user", "(empty)", "<empty>", "(blank)", "(not set)",
-	"anonymous", "anonymous logon", `nt authority\anonymous logon`, "hidden_due_to_security_reasons",
-	"s-1-0-0", "00000000-0000-0000-0000-000000000000",
+	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "not[ _-]?provided", "not[ _-]?specified",
+	"null", "nil", "none", "nan", "undefined", "unknown", "unknown[ _-]?user", "no[ _-]?user", "user[ _-]?unknown", "empty", "blank", "missing", "unset",
+	"unspecified", "unavailable", "redacted", "anonymous", `(nt authority\\)?anonymous[ _-]?logon`, "hidden_due_to_security_reasons",
+	"s-1-0-0", "0{8}-0{4}-0{4}-0{4}-0{12}", "0[.]0[.]0[.]0",
+}
+
+// unsaid are those of them that are no value either: that somebody used it is
+// not known.
+var unsaid = [...]string{
+	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "null", "nil", "undefined", "unknown", "empty", "unset",
+}
+
+// placeholder is the pattern of a text that is one of the words, or none at all.
+func placeholder(words []string) string {
+	const mark = `[^\pL\pN\p{So}]*`
+	return "(?i)" + mark + "((" + strings.Join(words, "|") + ")" + mark + ")?"
 }
 
 // spelling is how values of an entity type are compared.
@@ -74,13 +86,24 @@ func folded(column string) string { return fold(spec.EntityType(column), path(co
 // Most texts are ASCII without blanks and capitals: one pattern is three times
 // as fast as three functions.
 func trimmed(expr string) string {
-	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE lower(trim(translate((%[1]s)::VARCHAR, chr(9) || chr(10) || chr(13), '   '))) END", expr)
+	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE %s END", expr, caseless("("+expr+")::VARCHAR"))
 }
 
-// isNobody holds for a placeholder. The engine calls a function once for each
-// entry of a dictionary, but compares with IN row by row.
+// caseless is the SQL of a text whose case is folded as Unicode has it, in
+// composed form, without surrounding blanks and what has no width: the engine's
+// lower maps one letter to one, and folding is what several are.
+func caseless(text string) string {
+	const (
+		blanks = `chr(9) || chr(10) || chr(11) || chr(12) || chr(13)`
+		none   = `chr(0) || chr(8203) || chr(8204) || chr(8205) || chr(8288) || chr(65279)`
+	)
+	return fmt.Sprintf("replace(replace(replace(lower(nfc_normalize(trim(translate(%s, %s || %s, '     ')))), 'ß', 'ss'), 'ς', 'σ'), 'i' || chr(775), 'i')",
+		text, blanks, none)
+}
+
+// isNobody holds for a placeholder.
 func isNobody(name string) string {
-	return fmt.Sprintf("list_contains([%s], %s)", literals(nobody[:]), name)
+	return fmt.Sprintf("regexp_full_match(%s, %s)", name, str(placeholder(nobody[:])))
 }
 
 // somebody is a trimmed name, or null if it is a placeholder.
@@ -93,9 +116,18 @@ func given(expr string) string {
 	return fmt.Sprintf("CASE WHEN NOT %s THEN (%s)::VARCHAR END", isNobody(trimmed(expr)), expr)
 }
 
+// said is a column's value in the one spelling of its type, or null if it is none.
+func said(column string) string {
+	text := folded(column)
+	if spellingOf(spec.EntityType(column)) != asWritten {
+		return text
+	}
+	return fmt.Sprintf("CASE WHEN NOT regexp_full_match(%s, %s) THEN %[1]s END", text, str(placeholder(unsaid[:])))
+}
+
 // addressSQL is the one spelling of an address in lower case: without port,
 // brackets and zone, IPv6 as RFC 5952 has it, and an IPv4 address that is
-// mapped into IPv6 as IPv4. What is not an address stays as it is.
+// mapped into IPv6, or padded with zeros, as IPv4. What is not an address stays as it is.
 func addressSQL(a string) string {
 	const (
 		port   = `[0-9]+([.][0-9]+){3}:[0-9]+`
@@ -125,7 +157,9 @@ func addressSQL(a string) string {
   ELSE list_transform([lower(%[4]s)], lambda h: list_transform([%[5]s], lambda g:
     CASE WHEN len(g) <> 8 THEN b WHEN g[6] = 'ffff' AND len(list_filter(g[1:5], lambda x: trim(x, '0') <> '')) = 0
       THEN %[6]s || '.' || %[7]s || '.' || %[8]s || '.' || %[9]s
-    ELSE list_transform([%[10]s], lambda j: %[11]s)[1] END)[1])[1] END)[1] ELSE %[1]s END`,
+    ELSE list_transform([%[10]s], lambda j: %[11]s)[1] END)[1])[1] END)[1]
+  WHEN (contains(%[1]s, '.0') OR starts_with(%[1]s, '0')) AND regexp_full_match(%[1]s, '[0-9]{1,3}([.][0-9]{1,3}){3}') THEN regexp_replace(%[1]s, '\b0+([0-9])', '\1', 'g')
+  ELSE %[1]s END`,
 		a, port, six, hex, groups, byteOf(7, "//"), byteOf(7, "%"), byteOf(8, "//"), byteOf(8, "%"), joined, short)
 }
 
@@ -139,9 +173,14 @@ func entityText(cols []string, kind string) string {
 	if len(cols) == 1 && kind != "" {
 		return fold(kind, path(cols[0]))
 	}
+	return combined(cols, folded)
+}
+
+// combined is the SQL of several columns as one text; null if one of them is.
+func combined(cols []string, text func(column string) string) string {
 	parts, known := make([]string, len(cols)), make([]string, len(cols))
 	for i, c := range cols {
-		parts[i] = folded(c)
+		parts[i] = text(c)
 		known[i] = parts[i] + " IS NOT NULL"
 	}
 	if len(parts) == 1 {

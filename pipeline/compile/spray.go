@@ -18,7 +18,10 @@ type origin struct {
 
 // text is the origin's value in the one spelling of its type; null if unknown.
 func (o origin) text() string {
-	if spellingOf(o.kind) == asWritten {
+	switch {
+	case o.kind == "asn":
+		return networkText(o.expr)
+	case spellingOf(o.kind) == asWritten:
 		return given(o.expr)
 	}
 	return fold(o.kind, o.expr)

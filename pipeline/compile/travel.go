@@ -122,7 +122,7 @@ func onGlobe(lat, lon string) string {
 // carriers and new GeoIP editions move addresses, not people. What costs least
 // is asked first, of all rows, and the rest of those that are left.
 func (t *travelForm) impossible() string {
-	same := func(column string) string { return "lower(" + given(column) + ") = lower(" + given("p_"+column) + ")" }
+	same := func(column string) string { return somebody(trimmed(column)) + " = " + somebody(trimmed("p_"+column)) }
 	return fmt.Sprintf(`CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1) THEN
     CASE WHEN km >= %s AND km / hours >= %s THEN %s <> %s AND NOT coalesce(%s AND %s, false) ELSE false END
   ELSE false END`,

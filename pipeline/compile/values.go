@@ -19,7 +19,7 @@ const (
 	rareSigma = 0.5
 )
 
-func (f *anomalyForm) valueText() string { return entityText(f.values, "") }
+func (f *anomalyForm) valueText() string { return combined(f.values, said) }
 
 // memory is how far back the methods read: the look-back, and a pause before it.
 func (f *anomalyForm) memory() time.Duration { return f.lookback + max(f.lookback, longestPause) }
@@ -96,7 +96,7 @@ z AS (SELECT * EXCLUDE (deviation), deviation < 1e-6 AS degenerate, CASE WHEN de
 SELECT *, (mean - lp) / sigma AS z FROM z
 WHERE uses > 0 AND %[3]s - known >= %[8]s AND lp < mean - %[9]s * sigma
   AND past < %[14]s * total AND NOT coalesce(before - known >= %[8]s, false))`,
-		entityText(f.entity, f.entityType), f.valueText(), start, rows, notNull(f.entity, f.entityType), notNull(f.values, ""), num(f.smoothing), interval(f.learning), num(f.threshold),
+		entityText(f.entity, f.entityType), f.valueText(), start, rows, notNull(f.entity, f.entityType), present(f.values)+" AND "+f.valueText()+" IS NOT NULL", num(f.smoothing), interval(f.learning), num(f.threshold),
 		interval(f.once), interval(f.lookback), pauses(win), rareSigma, num(f.maxP))
 	reason := f.reason
 	if reason == "" {

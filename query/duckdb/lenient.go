@@ -14,36 +14,6 @@ import (
 	"github.com/lakeward/lakeward/query"
 )
 
-// fallible are the scalar functions that fail on a value that they cannot take.
-const fallible = " ln log log2 log10 sqrt acos asin lgamma gamma factorial chr" +
-	" from_base64 unhex from_hex from_binary unbin decode make_timestamp make_timestamptz make_date make_time to_timestamp epoch_ms" +
-	" json_extract json_extract_string json_extract_path json_extract_path_text json_array_length json_type json_keys" +
-	" json_contains json_transform from_json -> ->>"
-
-// arithmetic are the operators and functions that may overflow. Division of
-// numbers gives infinity or NULL.
-const arithmetic = " + - * // % << abs add subtract multiply divide mod lcm bit_count substr substring epoch_ns" +
-	" to_years to_months to_weeks to_days to_hours to_minutes to_seconds to_milliseconds to_microseconds to_decades to_centuries to_millennia "
-
-// dividing are those of them that give NULL for a divisor of zero.
-const dividing = " // % divide mod "
-
-// converting are those of them, and strptime's twin, that convert their first argument.
-const converting = " from_base64 unhex from_hex from_binary unbin to_timestamp epoch_ms try_strptime"
-
-// aggregates are the functions that TRY may not hold, nor a condition of rows.
-const aggregates = " string_agg bit_and bit_or bit_xor bitstring_agg stddev stddev_samp stddev_pop avg mean favg approx_count_distinct" +
-	" quantile quantile_cont quantile_disc approx_quantile reservoir_quantile list array_agg histogram histogram_exact skewness kurtosis" +
-	" kurtosis_pop arg_max arg_min argmax argmin arg_max_null arg_min_null arg_max_nulls_last arg_min_nulls_last max_by min_by max min" +
-	" approx_top_k first last arbitrary any_value variance var_samp var_pop covar_samp covar_pop corr mode mad median entropy" +
-	" regr_sxy regr_sxx regr_syy regr_slope regr_intercept regr_avgx regr_avgy regr_r2 regr_count sum kahan_sum fsum sumkahan" +
-	" sum_no_overflow product sem listagg group_concat count count_star count_if countif bool_and bool_or "
-
-// volatile are the functions that TRY may not hold either.
-const volatile = " random gen_random_uuid uuid uuidv4 uuidv7 "
-
-func named(list, name string) bool { return strings.Contains(list+" ", " "+strings.ToLower(name)+" ") }
-
 // Lenient implements query.Lenient.
 func (p *Parser) Lenient(expr string) (string, []string, error) {
 	out, rows, err := p.lenient("SELECT " + expr)
@@ -140,9 +110,10 @@ type lenience struct {
 
 // scope is what surrounds an expression.
 type scope struct {
-	rows bool           // it is about rows whose misfits can be counted
-	held bool           // it is an operand of arithmetic that TRY holds already
-	from map[string]any // a count of the rows of the SELECT around it; nil: not known
+	rows      bool           // it is about rows whose misfits can be counted
+	aggregate bool           // it is what an aggregate is of
+	held      bool           // it is an operand of arithmetic that TRY holds already
+	from      map[string]any // a count of the rows of the SELECT around it; nil: not known
 }
 
 // walk rewrites what is below v.
@@ -157,8 +128,13 @@ func (l *lenience) walk(v any, in scope) {
 			in.from = l.table(n)
 		}
 		inner, hold := in, n["class"] == "FUNCTION" && l.overflows(n)
-		if n["class"] == "LAMBDA" {
+		switch name, _ := n["function_name"].(string); {
+		case n["class"] == "LAMBDA":
 			inner.rows = false
+		case named(aggregates, name):
+			inner.aggregate = true
+		case n["type"] == "SELECT_NODE":
+			inner.aggregate = false
 		}
 		if n["class"] != nil {
 			inner.held = hold
@@ -176,7 +152,42 @@ func (l *lenience) walk(v any, in scope) {
 			case !in.held:
 				l.compute(n, in)
 			}
+		case "COMPARISON":
+			l.comparison(n, []any{n["left"], n["right"]}, in)
+		case "OPERATOR":
+			if args, _ := n["children"].([]any); n["type"] == "COMPARE_IN" || n["type"] == "COMPARE_NOT_IN" {
+				l.comparison(n, args, in)
+			}
 		}
+	}
+}
+
+// comparison makes a column's comparison with constants that are no texts give
+// NULL for a text that does not convert to their type. What the column's type
+// is, only the engine knows; it decides that before it plans, so a number's
+// comparison stays as it is.
+func (l *lenience) comparison(n map[string]any, values []any, in scope) {
+	var column map[string]any
+	for _, v := range values {
+		switch e, _ := v.(map[string]any); {
+		case e["class"] == "COLUMN_REF" && column == nil:
+			column = e
+		case varies(v) || isText(e):
+			return
+		}
+	}
+	if column == nil {
+		return
+	}
+	whole, err := l.expr(n)
+	value, verr := l.expr(column)
+	if l.err = errors.Join(l.err, err, verr); l.err != nil {
+		return
+	}
+	alias := n["alias"]
+	l.become(n, fmt.Sprintf("CASE WHEN typeof(%s) = 'VARCHAR' THEN TRY(%s) ELSE %[2]s END", value, whole))
+	if n["alias"] = alias; in.rows {
+		l.misfits = append(l.misfits, misfit{fmt.Sprintf("typeof(%[1]s) = 'VARCHAR' AND (%[1]s) IS NOT NULL AND TRY(%[2]s) IS NULL", value, whole), in.from})
 	}
 }
 
@@ -200,11 +211,18 @@ func (l *lenience) table(n map[string]any) map[string]any {
 func (l *lenience) cast(n map[string]any, in scope) {
 	child, _ := n["child"].(map[string]any)
 	typ, _ := n["cast_type"].(map[string]any)
-	if typ["id"] == "VARCHAR" || child["class"] == "CONSTANT" {
+	if typ["id"] == "VARCHAR" || !varies(child) {
 		return
 	}
 	if n["try_cast"] == false {
 		n["try_cast"], l.changed = true, true
+	}
+	if value := maps.Clone(child); in.aggregate && (typ["id"] == "DOUBLE" || typ["id"] == "FLOAT") && ofRow(child) {
+		// One text that reads NaN would be the sum of all.
+		var whole any = n
+		l.replace(&whole, "CASE WHEN isfinite(%[1]s) THEN %[1]s END")
+		l.count(value, n, in)
+		return
 	}
 	l.count(child, n, in)
 }
@@ -240,18 +258,91 @@ func (l *lenience) function(n map[string]any, in scope) {
 		return
 	}
 	first, _ := args[0].(map[string]any)
-	if strings.EqualFold(name, "strptime") {
+	switch {
+	case strings.EqualFold(name, "strptime"):
 		name, n["function_name"], l.changed = "try_strptime", "try_strptime", true
-	} else if named(fallible, name) && ofRow(n) && !isUnmapped(first) {
-		inner, alias := maps.Clone(n), n["alias"]
-		inner["alias"] = ""
-		clear(n)
-		maps.Copy(n, map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": alias, "children": []any{inner}})
-		l.changed = true
+	case named(squaring, name):
+		for i := range args {
+			l.replace(&args[i], "CASE WHEN abs(TRY_CAST(%[1]s AS DOUBLE)) < 1e150 THEN %[1]s END")
+		}
+	case mayFail(name, args) && !isUnmapped(first):
+		l.try(n, args)
 	}
 	if named(converting, name) {
 		l.count(first, n, in)
 	}
+}
+
+// try puts a function into TRY. That holds no aggregates, windows and
+// subqueries, so such arguments are worked out before it.
+func (l *lenience) try(n map[string]any, args []any) {
+	l.changed = true
+	alias := n["alias"]
+	inner := maps.Clone(n)
+	inner["alias"] = ""
+	whole := map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": "", "children": []any{inner}}
+	if ofRow(n) {
+		clear(n)
+		maps.Copy(n, whole)
+		n["alias"] = alias
+		return
+	}
+	var members []string
+	outer := slices.Clone(args)
+	for i, a := range args {
+		arg, _ := a.(map[string]any)
+		if !varies(a) || arg["class"] == "LAMBDA" {
+			continue
+		}
+		text, err := l.expr(arg)
+		l.err = errors.Join(l.err, err)
+		member := fmt.Sprintf("a%d", i)
+		members = append(members, member+" := "+text)
+		outer[i] = map[string]any{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": []any{"lakeward_args", member}}
+	}
+	inner["children"] = outer
+	text, err := l.expr(whole)
+	if l.err = errors.Join(l.err, err); l.err == nil {
+		l.become(n, "list_transform([struct_pack("+strings.Join(members, ", ")+")], lambda lakeward_args: "+text+")[1]")
+		n["alias"] = alias
+	}
+}
+
+// replace writes an expression into a template, and that in its place.
+func (l *lenience) replace(v *any, template string) {
+	n, ok := (*v).(map[string]any)
+	if !ok || !varies(n) {
+		return
+	}
+	text, err := l.expr(n)
+	if l.err = errors.Join(l.err, err); l.err == nil {
+		l.become(n, fmt.Sprintf(template, "("+text+")"))
+	}
+}
+
+// become makes a node the expression of the text.
+func (l *lenience) become(n map[string]any, text string) {
+	parsed, err := l.p.serialize("SELECT " + text)
+	if err != nil {
+		l.err = errors.Join(l.err, err)
+		return
+	}
+	var tree struct {
+		Statements []struct {
+			Node struct {
+				List []map[string]any `json:"select_list"`
+			} `json:"node"`
+		} `json:"statements"`
+	}
+	d := json.NewDecoder(strings.NewReader(parsed))
+	d.UseNumber()
+	if err := d.Decode(&tree); err != nil || len(tree.Statements) != 1 || len(tree.Statements[0].Node.List) != 1 {
+		l.err = errors.Join(l.err, fmt.Errorf("%q is no expression: %w", text, err))
+		return
+	}
+	clear(n)
+	maps.Copy(n, tree.Statements[0].Node.List[0])
+	l.changed = true
 }
 
 // overflows reports whether a function is arithmetic over values of a row.
@@ -323,37 +414,4 @@ func hasColumn(v any) bool {
 		}
 	}
 	return false
-}
-
-// isUnmapped knows the column of an event's other values: it is always JSON.
-func isUnmapped(n map[string]any) bool {
-	names, _ := n["column_names"].([]any)
-	return len(names) > 0 && names[len(names)-1] == "unmapped"
-}
-
-// ofRow reports whether an expression is over the values of one row.
-func ofRow(v any) bool {
-	switch n := v.(type) {
-	case []any:
-		for _, e := range n {
-			if !ofRow(e) {
-				return false
-			}
-		}
-	case map[string]any:
-		switch n["class"] {
-		case "WINDOW", "SUBQUERY", "LAMBDA", "PARAMETER", "POSITIONAL_REFERENCE", "STAR":
-			return false
-		case "FUNCTION":
-			if name, _ := n["function_name"].(string); named(aggregates, name) || named(volatile, name) {
-				return false
-			}
-		}
-		for _, e := range n {
-			if !ofRow(e) {
-				return false
-			}
-		}
-	}
-	return true
 }
