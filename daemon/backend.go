@@ -223,8 +223,10 @@ func columnNote(prefix string, f tiers.Field, siblings []tiers.Field) string {
 	switch {
 	case ok && prefix == "" && tiers.Reserved(of):
 		return "the events' own field " + of + "; the name is of a column of Lakeward's own"
-	case ok && slices.ContainsFunc(siblings, func(n tiers.Field) bool { return tiers.Merged(n, f) }):
+	case ok && slices.ContainsFunc(siblings, func(n tiers.Field) bool { return n.Name == of && tiers.Merged(n, f) }):
 		return f.Doc + ", which SQL shows with them"
+	case ok && slices.ContainsFunc(siblings, func(n tiers.Field) bool { return tiers.Merged(n, f) }):
+		return f.Doc + "; SQL shows those of " + of + "_long with them"
 	case f.Name == tiers.ColOwnEventID && f.Required:
 		return f.Doc + "; event_id is a field of the events"
 	}

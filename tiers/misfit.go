@@ -40,10 +40,15 @@ func BesideOf(f Field) (name string, kind Kind, ok bool) {
 }
 
 // Merged reports whether SQL shows the numbers of both fields under the name of
-// n: whole ones, and those beside them that are not.
+// n: whole ones, and those beside them that are not. Both may stand beside a
+// column of another type.
 func Merged(n, beside Field) bool {
 	of, kind, ok := BesideOf(beside)
-	return ok && of == n.Name && kind == KindDouble && n.Type.Kind == KindLong && beside.Type.Kind == KindDouble
+	if !ok || kind != KindDouble || n.Type.Kind != KindLong || beside.Type.Kind != KindDouble {
+		return false
+	}
+	other, kind, ok := BesideOf(n)
+	return of == n.Name || ok && kind == KindLong && other == of
 }
 
 // MisfitReason says why values are not, or not only, in the column of their path.

@@ -141,15 +141,34 @@ func openSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open catalog %s: %w%s", path, err, damageRemedy(err)), db.Close())
 	}
 	if readOnly {
+		var tables int
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM iceberg_tables").Scan(&tables); err != nil {
+			return nil, errors.Join(fmt.Errorf("read catalog %s: %w%s", path, err, damageRemedy(err)), db.Close())
+		}
 		return db, nil
 	}
 	if err := initCatalog(ctx, db, icebergsql.SQLite, iceberg.Properties{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare catalog %s: %w", path, err), db.Close())
 	}
 	return db, nil
+}
+
+// damageRemedy is what to do about a file that holds no catalog, or a damaged
+// one; empty if that is not what the error says.
+func damageRemedy(err error) string {
+	var e *sqlitedriver.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	switch e.Code() & 0xFF {
+	case sqlitelib.SQLITE_NOTADB, sqlitelib.SQLITE_CORRUPT, sqlitelib.SQLITE_ERROR:
+		return "; the file is empty or damaged: put it back from a copy, or move it away (with its -wal and -shm) " +
+			"and make it anew of what the warehouse has: `lakeward lake adopt`"
+	}
+	return ""
 }
 
 // openLeases opens the SQLite file once more, on first use, so that renewing a
