@@ -18,6 +18,9 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 	if isUTF16(head) {
 		return nil, problem("it is not UTF-8 but UTF-16 or UTF-32", "convert it: iconv -f UTF-16 -t UTF-8 FILE | lakeward publish -")
 	}
+	if what, remedy := packed(head); what != "" {
+		return nil, problem(what, remedy)
+	}
 	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
 		b.pos += 3
 		head = head[3:]
@@ -35,6 +38,22 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 	default:
 		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields", "convert it to one JSON object a line")
 	}
+}
+
+// packed names what is taken apart by others, and how.
+func packed(head []byte) (what, remedy string) {
+	const tarMagic = 257 // bytes before it
+	switch {
+	case len(head) > tarMagic && bytes.HasPrefix(head[tarMagic:], []byte("ustar")):
+		return "it is a tar archive, which is not taken apart here", "unpack it (tar -xf FILE) and publish its files"
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		return "it is compressed by zstd", "unpack it: zstd -dc FILE | lakeward publish -"
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return "it is compressed by xz", "unpack it: xz -dc FILE | lakeward publish -"
+	case bytes.HasPrefix(head, []byte("BZh")) && len(head) > 9 && bytes.HasPrefix(head[4:], []byte("1AY&SY")):
+		return "it is compressed by bzip2", "unpack it: bzip2 -dc FILE | lakeward publish -"
+	}
+	return "", ""
 }
 
 // firstLine peeks as far as the first line that is not blank, or as far as is
