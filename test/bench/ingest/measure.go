@@ -157,7 +157,7 @@ func (b *bench) await(ctx context.Context, c *serve.Client, d *daemonProcess) (t
 			return time.Time{}, fmt.Errorf("ask the daemon: %w\n%s", err, d.tail())
 		}
 		for _, s := range st.Sources {
-			if s.State != "running" && s.State != "waiting" {
+			if s.State != "running" && s.State != "waiting" && s.Reason != "not started" {
 				return time.Time{}, fmt.Errorf("source %s is %s: %s", s.Name, s.State, s.Reason)
 			}
 			if s.Committed >= uint64(b.events) {
