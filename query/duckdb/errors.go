@@ -141,7 +141,8 @@ func invalidated(err error) bool {
 }
 
 func conflict(msg string) bool {
-	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict", "has been altered by a different transaction"} {
+	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict", "has been altered by a different transaction",
+		"Current transaction is aborted"} {
 		if strings.Contains(msg, m) {
 			return true
 		}
