@@ -171,6 +171,10 @@ func lakeTables(p *spec.Pipeline) (reads, optional []string, bucket time.Duratio
 			if s.Risk.Criticality != nil {
 				add(s.Risk.Criticality.Table, false)
 			}
+		case spec.KindAnomaly:
+			if t := s.Anomaly.Travel; t != nil && t.Allowed != nil {
+				add(t.Allowed.Table, false)
+			}
 		}
 	}
 	for _, t := range sortedKeys(required) {
