@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,8 +54,11 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 			problems = append(problems, problemAt(p.Schedule.Pos, err.Error(), "give five cron fields"))
 		}
 	}
-	d.Reads, d.Optional, d.Bucket = lakeTables(p)
+	d.Reads, d.Optional = lakeTables(p)
 	for _, s := range p.Steps {
+		if s.Baseline != nil {
+			d.Bucket = max(d.Bucket, s.Baseline.Bucket)
+		}
 		if s.Read != nil && strings.HasPrefix(s.Read.Table.Value, "analytics.") {
 			d.ReadsAnalytics = append(d.ReadsAnalytics, s.Read.Table.Value)
 		}
@@ -149,41 +153,21 @@ func values(ts []spec.Text) []string {
 	return out
 }
 
-// lakeTables are the lake tables that the steps read, those of them that only
-// add context, and the largest bucket of the baselines.
-func lakeTables(p *spec.Pipeline) (reads, optional []string, bucket time.Duration) {
-	required := map[string]bool{} // table to whether it must exist
-	add := func(t spec.Text, must bool) {
-		if strings.HasPrefix(t.Value, "lake.") {
-			required[t.Value] = required[t.Value] || must
+// lakeTables are the lake tables that the steps read, and those of them that
+// only add context.
+func lakeTables(p *spec.Pipeline) (reads, optional []string) {
+	for _, t := range p.Tables() {
+		if !strings.HasPrefix(t.Name, "lake.") {
+			continue
+		}
+		reads = append(reads, t.Name)
+		if t.Context {
+			optional = append(optional, t.Name)
 		}
 	}
-	for _, s := range p.Steps {
-		switch s.Kind {
-		case spec.KindRead:
-			add(s.Read.Table, true)
-			for _, j := range s.Read.Join {
-				add(j.Table, true)
-			}
-		case spec.KindBaseline:
-			bucket = max(bucket, s.Baseline.Bucket)
-		case spec.KindRisk:
-			if s.Risk.Criticality != nil {
-				add(s.Risk.Criticality.Table, false)
-			}
-		case spec.KindAnomaly:
-			if t := s.Anomaly.Travel; t != nil && t.Allowed != nil {
-				add(t.Allowed.Table, false)
-			}
-		}
-	}
-	for _, t := range sortedKeys(required) {
-		reads = append(reads, t)
-		if !required[t] {
-			optional = append(optional, t)
-		}
-	}
-	return reads, optional, bucket
+	slices.Sort(reads)
+	slices.Sort(optional)
+	return reads, optional
 }
 
 func caseOf(c spec.Case, base string) (Case, []Problem) {

@@ -276,19 +276,10 @@ func (b *builder) allowed(a *spec.Allowed, network string) *allowedForm {
 	if a == nil || network == "" {
 		return nil
 	}
-	f := &allowedForm{table: a.Table.Value, key: a.Key.Value}
-	if !isLake(f.table) {
-		return f
-	}
-	schema, ok := b.schemas(f.table)
-	if !ok {
+	if !b.context(a.Table.Value, a.Key.Value) {
 		return nil
 	}
-	if !columnsOf(schema).has(f.key) {
-		b.c.Dropped = append(b.c.Dropped, f.table+" has no column "+f.key)
-		return nil
-	}
-	return f
+	return &allowedForm{table: a.Table.Value, key: a.Key.Value}
 }
 
 // criticality is nil where the table or its columns do not exist yet: then
@@ -297,21 +288,29 @@ func (b *builder) criticality(k *spec.Criticality) *criticalForm {
 	if k == nil {
 		return nil
 	}
-	f := &criticalForm{table: k.Table.Value, key: k.Key.Value, value: k.Value.Value}
-	if !isLake(f.table) {
-		return f
-	}
-	schema, ok := b.schemas(f.table)
-	if !ok {
+	if !b.context(k.Table.Value, k.Key.Value, k.Value.Value) {
 		return nil
 	}
-	for _, c := range []string{f.key, f.value} {
+	return &criticalForm{table: k.Table.Value, key: k.Key.Value, value: k.Value.Value}
+}
+
+// context reports whether a table that only adds context can be read: it exists
+// and has the columns, as far as is known.
+func (b *builder) context(table string, columns ...string) bool {
+	if !isLake(table) {
+		return true
+	}
+	schema, ok := b.schemas(table)
+	if !ok {
+		return false
+	}
+	for _, c := range columns {
 		if !columnsOf(schema).has(c) {
-			b.c.Dropped = append(b.c.Dropped, f.table+" has no column "+c)
-			return nil
+			b.c.Dropped = append(b.c.Dropped, table+" has no column "+c)
+			return false
 		}
 	}
-	return f
+	return true
 }
 
 // tryStatements finds what only shows in the statements: a reason that names

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lakeward/lakeward/config/strict"
 )
@@ -109,31 +110,41 @@ func (p *Pipeline) Step(name string) (Step, bool) {
 	return Step{}, false
 }
 
-// Tables lists the tables that the pipeline reads, as "lake.x" or
-// "analytics.x", in the order of their first mention.
-func (p *Pipeline) Tables() []string {
-	var out []string
-	seen := map[string]bool{}
-	add := func(t string) {
-		if t != "" && isTable(t) && !seen[t] {
-			seen[t] = true
-			out = append(out, t)
+// Table is a table that a pipeline reads.
+type Table struct {
+	Name    string // lake.x or analytics.x
+	Context bool   // it only adds to what other tables say, and need not exist
+}
+
+// Tables lists the tables that the pipeline reads, in the order of their first
+// mention.
+func (p *Pipeline) Tables() []Table {
+	var out []Table
+	add := func(t Text, context bool) {
+		if !isTable(t.Value) {
+			return
 		}
+		i := slices.IndexFunc(out, func(have Table) bool { return have.Name == t.Value })
+		if i < 0 {
+			out = append(out, Table{t.Value, context})
+			return
+		}
+		out[i].Context = out[i].Context && context
 	}
 	for _, s := range p.Steps {
 		switch s.Kind {
 		case KindRead:
-			add(s.Read.Table.Value)
+			add(s.Read.Table, false)
 			for _, j := range s.Read.Join {
-				add(j.Table.Value)
-			}
-		case KindRisk:
-			if s.Risk.Criticality != nil {
-				add(s.Risk.Criticality.Table.Value)
+				add(j.Table, false)
 			}
 		case KindAnomaly:
 			if t := s.Anomaly.Travel; t != nil && t.Allowed != nil {
-				add(t.Allowed.Table.Value)
+				add(t.Allowed.Table, true)
+			}
+		case KindRisk:
+			if s.Risk.Criticality != nil {
+				add(s.Risk.Criticality.Table, true)
 			}
 		}
 	}

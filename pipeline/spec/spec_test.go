@@ -124,7 +124,11 @@ func TestReferencesBecomeInputsAndTables(t *testing.T) {
 	if in := cut.Inputs(); !ok || len(in) != 2 || in[0].Value != "rows" || in[1].Value != "everyone" {
 		t.Errorf("inputs of the SQL are %v", in)
 	}
-	if got := strings.Join(p.Tables(), " "); got != "lake.signin lake.identity analytics.assets analytics.findings" {
+	var names []string
+	for _, t := range p.Tables() {
+		names = append(names, t.Name)
+	}
+	if got := strings.Join(names, " "); got != "lake.signin lake.identity analytics.assets analytics.findings" {
 		t.Errorf("tables are %s", got)
 	}
 	c := p.Tests[0]
