@@ -90,7 +90,7 @@ func (e *execution) say(text string) {
 }
 
 // reopened are the finished windows that wait because of what was flagged.
-func (r *Runner) reopened(ctx context.Context, d *Definition) ([]Record, error) {
+func (r *Runner) reopened(ctx context.Context, d *Definition) ([]again, error) {
 	if r.isSettled(d) {
 		return nil, nil
 	}
@@ -115,7 +115,13 @@ func (r *Runner) reopened(ctx context.Context, d *Definition) ([]Record, error) 
 	for _, row := range rows {
 		wait[moment(row, "window_start")] = true
 	}
-	return slices.DeleteFunc(latest(runs, d.Hash), func(rec Record) bool { return !wait[rec.Window.Start] }), nil
+	var out []again
+	for _, rec := range latest(runs, d.Hash) {
+		if wait[rec.Window.Start] {
+			out = append(out, again{rec, whyFlags})
+		}
+	}
+	return out, nil
 }
 
 // runAgain runs finished windows again, oldest first, and after them those that
@@ -189,7 +195,8 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	return later, nil
 }
 
-// without the keys is a SELECT of what an output writes.
+// withoutKeys is a SELECT of what outputs of one table write, but for the rows
+// with the keys.
 func withoutKeys(outs []Output, later []string) string {
 	quoted := make([]string, len(later))
 	for i, k := range later {

@@ -70,13 +70,9 @@ func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[stri
 // backfill has flagged.
 func (r *Runner) runReopened(ctx context.Context, ds []*Definition, done func(Result)) error {
 	for _, d := range ds {
-		wait, err := r.reopened(ctx, d)
+		todo, err := r.reopened(ctx, d)
 		if err != nil {
 			return err
-		}
-		var todo []again
-		for _, rec := range wait {
-			todo = append(todo, again{rec, whyFlags})
 		}
 		if _, _, err := r.runAgain(ctx, d, todo, nil, MaxBackfill, TriggerBackfill, done); err != nil {
 			return err

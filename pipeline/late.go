@@ -153,9 +153,9 @@ func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron
 	if err != nil {
 		return nil, err
 	}
-	for _, rec := range wait {
-		if !slices.ContainsFunc(todo, func(a again) bool { return a.RunKey == rec.RunKey }) {
-			todo = append(todo, again{rec, whyFlags})
+	for _, w := range wait {
+		if !slices.ContainsFunc(todo, func(a again) bool { return a.RunKey == w.RunKey }) {
+			todo = append(todo, w)
 		}
 	}
 	out, left, err := r.runAgain(ctx, d, todo, p, max(1, d.CatchUp), TriggerLate, nil)

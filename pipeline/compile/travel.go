@@ -186,11 +186,11 @@ func (c *Compiled) travelStmts(s *step, r Run) ([]Stmt, error) {
 // days sums up each entity's jumps of a day; if any is neither familiar nor
 // habit, only those count.
 func (t *travelForm) days(n func(string) string, win Range) string {
-	quiet, note, habits := "coalesce(familiar, false)", "CASE WHEN familiar THEN 'allowed network' END", ""
+	quiet, note, habits := "familiar", "CASE WHEN familiar THEN 'allowed network' END", ""
 	if t.network != "" {
 		both := t.isHabit("j.network", "j.lat", "j.lon", "today") + " AND " + t.isHabit("j.p_network", "j.p_lat", "j.p_lon", "today")
 		today := fmt.Sprintf(`epoch_us(j."time") // %d`, day.Microseconds())
-		quiet = fmt.Sprintf("coalesce(familiar, false) OR coalesce(h.known, 0) < %d OR coalesce(%s, false)", t.habitDays, strings.ReplaceAll(both, "today", today))
+		quiet = fmt.Sprintf("familiar OR coalesce(h.known, 0) < %d OR coalesce(%s, false)", t.habitDays, strings.ReplaceAll(both, "today", today))
 		note = fmt.Sprintf("CASE WHEN familiar THEN 'allowed network' WHEN coalesce(h.known, 0) < %[1]d THEN 'learning ' || coalesce(h.known, 0) || '/%[1]d' WHEN %[2]s THEN 'habit' END",
 			t.habitDays, strings.ReplaceAll(both, "today", today))
 		habits = "LEFT JOIN " + n("habits") + " AS h ON h.entity = j.entity"
