@@ -17,8 +17,11 @@ func (s *Source) newKnown() *known {
 
 // window is that of tables which look back so long; nil if that is 0.
 func (k *known) window(long time.Duration) *window {
+	if long <= 0 {
+		return nil
+	}
 	w, ok := k.windows[long]
-	if !ok && long > 0 {
+	if !ok {
 		w = newWindow(long, k.most)
 		k.windows[long] = w
 	}
