@@ -20,35 +20,34 @@ import (
 // names are run over the same windows when nothing is killed any more; what both
 // have written must be the same.
 
-// pipelines write in three ways: within the engine, with a baseline's state that
-// becomes visible last, and to the lake. %[1]s begins their names and tables.
-var pipelines = map[string]string{
-	"rows": `name: %[1]s-rows
-description: Counts of an hour, added to those that are there.
-schedule: "0 0 1 1 *"
+// What the pipelines have in common.
+const (
+	overAnHour = `schedule: "0 0 1 1 *"
 window: 1h
 settle: 0s
 lateness: 0s
 steps:
   signins:
     read: lake.chaos_signin
-  counted:
+`
+	counted = `  counted:
     sql: SELECT "user".name AS entity, count(*) AS n, min(time) AS first FROM signins GROUP BY ALL
-write:
+`
+)
+
+// pipelines write in three ways: within the engine, with a baseline's state that
+// becomes visible last, and to the lake. %[1]s begins their names and tables.
+var pipelines = map[string]string{
+	"rows": `name: %[1]s-rows
+description: Counts of an hour, added to those that are there.
+` + overAnHour + counted + `write:
   - from: counted
     to: analytics.%[1]s_rows
     mode: append
 `,
 	"found": `name: %[1]s-found
 description: Failures against a user's usual hours.
-schedule: "0 0 1 1 *"
-window: 1h
-settle: 0s
-lateness: 0s
-steps:
-  signins:
-    read: lake.chaos_signin
-  usual:
+` + overAnHour + `  usual:
     baseline:
       of: signins
       entity: user.name
@@ -71,16 +70,7 @@ write:
 `,
 	"lake": `name: %[1]s-lake
 description: Counts of an hour in the lake.
-schedule: "0 0 1 1 *"
-window: 1h
-settle: 0s
-lateness: 0s
-steps:
-  signins:
-    read: lake.chaos_signin
-  counted:
-    sql: SELECT "user".name AS entity, count(*) AS n, min(time) AS first FROM signins GROUP BY ALL
-write:
+` + overAnHour + counted + `write:
   - from: counted
     to: lake.%[1]s_lake
     mode: append

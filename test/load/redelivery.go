@@ -88,17 +88,13 @@ func oneStream(ctx context.Context, o daemonproc.Options, events, restarts int) 
 	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	var did disturbed
 	var buf []byte
-	at, part := time.Now(), max(len(order)/(restarts+1), 1)
-	for i, n := range order {
-		if i > 0 && i%part == 0 && did.all() < restarts {
-			if p, err = disturb(ctx, d, p, &did); err != nil {
-				return err
-			}
-		}
+	at := time.Now()
+	p, err = publishDisturbed(ctx, d, p, order, restarts, &did, func(n int) error {
 		buf = number(buf, n, at)
-		if err := pub.Publish(ctx, "events.redelivery", "redelivery-"+strconv.Itoa(n), buf); err != nil {
-			return err
-		}
+		return pub.Publish(ctx, "events.redelivery", "redelivery-"+strconv.Itoa(n), buf)
+	})
+	if err != nil {
+		return err
 	}
 	sent, err := pub.close(ctx)
 	if err != nil {
@@ -117,6 +113,27 @@ func oneStream(ctx context.Context, o daemonproc.Options, events, restarts int) 
 		return err
 	}
 	return p.Terminate(ctx)
+}
+
+// publishDisturbed publishes messages in an order, and disturbs the daemon
+// restarts times meanwhile, in equal parts. It returns the daemon's process,
+// also with an error.
+func publishDisturbed(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, order []int, restarts int,
+	did *disturbed, publish func(n int) error,
+) (*daemonproc.Process, error) {
+	part := max(len(order)/(restarts+1), 1)
+	for i, n := range order {
+		if i > 0 && i%part == 0 && did.all() < restarts {
+			var err error
+			if p, err = disturb(ctx, d, p, did); err != nil {
+				return p, err
+			}
+		}
+		if err := publish(n); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 // disturb does the next thing to a daemon that is at work: a kill, the loss of

@@ -57,17 +57,12 @@ func twoStreams(ctx context.Context, o daemonproc.Options, name, window string, 
 	r := rand.New(rand.NewPCG(shuffledBy, 1))
 	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	var did disturbed
-	part := max(len(order)/(restarts+1), 1)
-	for i, n := range order {
-		if i > 0 && i%part == 0 && did.all() < restarts {
-			if p, err = disturb(ctx, d, p, &did); err != nil {
-				return err
-			}
-		}
+	p, err = publishDisturbed(ctx, d, p, order, restarts, &did, func(n int) error {
 		subject := [...]string{"events.redelivery", "other.redelivery"}[n%2]
-		if err := pub.Publish(ctx, subject, splitID(n/2), splitMessage(n)); err != nil {
-			return err
-		}
+		return pub.Publish(ctx, subject, splitID(n/2), splitMessage(n))
+	})
+	if err != nil {
+		return err
 	}
 	sent, err := pub.close(ctx)
 	if err != nil {
