@@ -76,6 +76,9 @@ type quarantined struct {
 
 // publishAll is realdata of the directory from; everything that it makes is below dir.
 func publishAll(ctx context.Context, dir, bin, from string, seed uint64) (tables []*tableOfFiles, err error) {
+	if from, err = filepath.Abs(from); err != nil { // publish runs in the daemon's directory
+		return nil, fmt.Errorf("find %s: %w", from, err)
+	}
 	groups, err := groupsOf(from)
 	if err != nil || len(groups) == 0 {
 		return nil, fmt.Errorf("no files below %s: %w", from, err)

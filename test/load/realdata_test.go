@@ -37,7 +37,15 @@ func TestRealFilesAreThereOnce(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(from, "odd", "odd.ndjson"), []byte(odd), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tables, err := publishAll(t.Context(), filepath.Join(dir, "run"), bin, from, 1)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, from) // as people name it to make
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := publishAll(t.Context(), filepath.Join(dir, "run"), bin, relative, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
