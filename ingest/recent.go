@@ -53,13 +53,29 @@ func (p position) seq() uint64    { return uint64(p) & (1<<seqBits - 1) }
 // is not there; the tags, a byte for each slot, tell that from one line of the
 // processor's cache.
 type generation struct {
-	tags   []uint8       // 0: the slot is empty; the first eight again after the last
-	slots  []fingerprint // a multiple of eight, or none
-	places []position    // of the messages, by slot
-	n      int
+	tags  []uint8  // 0: the slot is empty; the first eight again after the last
+	slots []record // a multiple of eight, or none
+	n     int
 }
 
-func (f fingerprint) tag() uint8 { return max(uint8(f[1]), 1) }
+// record holds 96 bits of a fingerprint, beside the tag, and where the message
+// is. It has 20 bytes.
+type record struct {
+	id [3]uint32
+	at [2]uint32
+}
+
+func (f fingerprint) tag() uint8 { return max(uint8(f[1]>>32), 1) }
+
+func (f fingerprint) id() [3]uint32 { return [3]uint32{uint32(f[0]), uint32(f[0] >> 32), uint32(f[1])} }
+
+// fingerprint is as much of it as a slot with that tag tells: all that find and
+// put look at.
+func (r *record) fingerprint(tag uint8) fingerprint {
+	return fingerprint{uint64(r.id[0]) | uint64(r.id[1])<<32, uint64(r.id[2]) | uint64(tag)<<32}
+}
+
+func (r *record) position() position { return position(r.at[0]) | position(r.at[1])<<32 }
 
 const firstSlots = 1 << 10
 
@@ -72,10 +88,10 @@ func newRecent(capacity int) *recent {
 // for add.
 func (r *recent) lookUp(f fingerprint) (slot uint64, at position, known bool) {
 	if slot, known = r.young.find(f); known {
-		return slot, r.young.places[slot], true
+		return slot, r.young.slots[slot].position(), true
 	}
 	if old, known := r.old.find(f); known {
-		return slot, r.old.places[old], true
+		return slot, r.old.slots[old].position(), true
 	}
 	return slot, 0, false
 }
@@ -109,7 +125,7 @@ func (g *generation) find(f fingerprint) (slot uint64, there bool) {
 	if len(g.slots) == 0 {
 		return 0, false
 	}
-	n, tags := uint64(len(g.slots)), tagOnes*uint64(f.tag())
+	n, tags, id := uint64(len(g.slots)), tagOnes*uint64(f.tag()), f.id()
 	i, _ := bits.Mul64(f[0], n)
 	for ; ; i = within8(i+8, n) {
 		w := binary.LittleEndian.Uint64(g.tags[i:])
@@ -117,7 +133,7 @@ func (g *generation) find(f fingerprint) (slot uint64, there bool) {
 		// first empty slot it does not count, and before it slots are compared.
 		empty, same := (w-tagOnes)&^w&tagHighs, w^tags
 		for same = (same - tagOnes) &^ same & tagHighs & (empty&-empty - 1); same != 0; same &= same - 1 {
-			if k := within8(i+uint64(bits.TrailingZeros64(same))/8, n); g.slots[k] == f {
+			if k := within8(i+uint64(bits.TrailingZeros64(same))/8, n); g.slots[k].id == id {
 				return k, true
 			}
 		}
@@ -136,23 +152,26 @@ func within8(i, n uint64) uint64 {
 }
 
 func (g *generation) put(i uint64, f fingerprint, at position) {
-	if g.tags[i], g.slots[i], g.places[i] = f.tag(), f, at; i < 8 {
+	g.tags[i], g.slots[i] = f.tag(), record{f.id(), [2]uint32{uint32(at), uint32(at >> 32)}}
+	if i < 8 {
 		g.tags[uint64(len(g.slots))+i] = f.tag()
 	}
 }
 
 func newGeneration(slots int) generation {
-	return generation{tags: make([]uint8, slots+8), slots: make([]fingerprint, slots), places: make([]position, slots)}
+	return generation{tags: make([]uint8, slots+8), slots: make([]record, slots)}
 }
 
 func (g *generation) grow() {
 	old := *g
 	*g = newGeneration(max(2*len(old.slots), firstSlots))
 	g.n = old.n
-	for k, f := range old.slots {
-		if old.tags[k] != 0 {
+	for k, tag := range old.tags[:len(old.slots)] {
+		if tag != 0 {
+			s := &old.slots[k]
+			f := s.fingerprint(tag)
 			i, _ := g.find(f)
-			g.put(i, f, old.places[k])
+			g.put(i, f, s.position())
 		}
 	}
 }

@@ -31,7 +31,7 @@ const (
 	// each other, and from that of the daemon, which says when a message was taken.
 	windowSlack = time.Minute
 	leastShard  = 16 // slots
-	slotMemory  = 1 + 16 + 8 + 4
+	slotMemory  = 1 + 20 + 4
 )
 
 // shard holds the ids whose fingerprints end alike.
@@ -69,7 +69,7 @@ func (w *window) lookUp(f fingerprint, published time.Time) (at position, known 
 	if !there || s.taken[slot] < w.floor || uint64(s.taken[slot])+uint64(w.age()) < uint64(now) {
 		return 0, false
 	}
-	return s.places[slot], true
+	return s.slots[slot].position(), true
 }
 
 func (w *window) shard(f fingerprint) *shard { return &w.shards[f[0]%windowShards] }
@@ -82,7 +82,7 @@ func (w *window) add(f fingerprint, at position, taken uint32) {
 	s := w.shard(f)
 	slot, there := s.find(f)
 	if there {
-		if taken < s.taken[slot] || taken == s.taken[slot] && at <= s.places[slot] {
+		if taken < s.taken[slot] || taken == s.taken[slot] && at <= s.slots[slot].position() {
 			return
 		}
 		w.count(s.taken[slot], -1)
@@ -143,14 +143,14 @@ func (w *window) tidy(s *shard) {
 func (w *window) rebuild(s *shard, slots int) {
 	old, oldest := *s, w.oldest()
 	s.generation, s.taken = newGeneration(slots), make([]uint32, slots)
-	for k, f := range old.slots {
-		switch {
+	for k := range old.slots {
+		switch f := old.slots[k].fingerprint(old.tags[k]); {
 		case old.tags[k] == 0:
 		case old.taken[k] < oldest:
 			w.count(old.taken[k], -1)
 		default:
 			i, _ := s.find(f)
-			s.put(i, f, old.places[k])
+			s.put(i, f, old.slots[k].position())
 			s.taken[i] = old.taken[k]
 			s.n++
 		}

@@ -74,11 +74,8 @@ type Batch struct {
 	time, ingest, seq, id, rest *parquetfile.Column
 	timeFrom                    *parquetfile.Column // time_source; nil: the table has another column of that name
 	misses                      []uint64            // events that have the time of publishing, by place; the last: nothing was there
-	lastMiss                    int                 // of the last event; noPlace: none
 
-	seqs     []tiers.SeqRange
-	lastSeqs []tiers.SeqRange // the last range before the last event, or none
-	seqCount int
+	seqs []tiers.SeqRange
 
 	memory    int64
 	unweighed int // bytes of events since memory was counted
@@ -114,7 +111,6 @@ type Batch struct {
 	scratch     []byte
 
 	misfits map[string]*tiers.Misfit // by reason and path
-	counted []*tiers.Misfit          // those of the last event
 }
 
 // NewBatch makes an empty batch for a table with the known schema (ids set).
@@ -146,7 +142,7 @@ func (b *Batch) Reset(known tiers.Schema) {
 	old := b.t
 	b.t, b.leaves, b.schema = parquetfile.Table{}, 0, known.ID
 	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace, reserved: b.metadataNames()}
-	b.misfits, b.counted = map[string]*tiers.Misfit{}, nil
+	b.misfits = map[string]*tiers.Misfit{}
 	b.idName = idName(known, b.o.Declared)
 	fields := withDeclared(withDeclared(withBase(known.Fields, b.idName), metadataFields(b.o.Metadata)), b.o.Declared.Fields)
 	for _, f := range fields {
@@ -163,7 +159,7 @@ func (b *Batch) Reset(known tiers.Schema) {
 	}
 	clear(b.misses)
 	b.bindMetadata()
-	b.seqs, b.lastSeqs, b.created = b.seqs[:0], b.lastSeqs[:0], b.created[:0]
+	b.seqs, b.created = b.seqs[:0], b.created[:0]
 	b.memory, b.unweighed, b.weighed = b.t.Memory(), 0, 0
 }
 
@@ -263,18 +259,6 @@ func (b *Batch) Schema() tiers.Schema {
 	return s
 }
 
-// Evolved reports whether the events added columns to the table's schema.
-func (b *Batch) Evolved() bool { return anyNew(b.root.members) }
-
-func anyNew(ns []*node) bool {
-	for _, n := range ns {
-		if n.id == 0 || anyNew(n.members) || (n.elem != nil && anyNew([]*node{n.elem})) {
-			return true
-		}
-	}
-	return false
-}
-
 // Append decodes one event. Its error is a *Reject, or ErrFull; the batch is
 // then as it was. event is not kept.
 func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
@@ -302,13 +286,15 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 	if b.timeFrom != nil {
 		b.timeFrom.SetBytes(row, b.timeSource())
 	}
-	b.countMiss()
+	if b.received {
+		b.countMiss()
+	}
 	b.setMetadata(row, m)
 	if len(b.strays) > 0 {
 		b.scratch = b.unmapped(b.scratch[:0])
 		b.rest.SetBytes(row, b.scratch)
 	}
-	if b.counted = b.counted[:0]; len(b.noted) > 0 {
+	if len(b.noted) > 0 {
 		b.count(ingest)
 	}
 	b.t.N++
@@ -374,21 +360,6 @@ func (b *Batch) undo() {
 	}
 }
 
-// DropLast takes back the last event. It may be called once after an Append
-// that succeeded.
-func (b *Batch) DropLast() {
-	if b.t.N--; b.lastMiss != noPlace {
-		b.misses[b.lastMiss]--
-	}
-	b.undo()
-	b.subject = nil // it may have been made by the event
-	for _, m := range b.counted {
-		m.Values--
-	}
-	b.counted = b.counted[:0]
-	b.seqs = append(b.seqs[:b.seqCount], b.lastSeqs...)
-}
-
 // Seq is the stream sequence of a row's message.
 func (b *Batch) Seq(row int) uint64 { return uint64(b.seq.Int(row)) }
 
@@ -401,13 +372,10 @@ func (b *Batch) eventID(m Meta) []byte {
 	return b.scratch
 }
 
-// addSeq remembers what it takes to drop it again.
+// addSeq adds the sequence of an event's message.
 func (b *Batch) addSeq(seq uint64) {
-	b.seqCount, b.lastSeqs = len(b.seqs), b.lastSeqs[:0]
 	if n := len(b.seqs) - 1; n >= 0 {
-		last := &b.seqs[n]
-		b.seqCount, b.lastSeqs = n, append(b.lastSeqs, *last)
-		if seq == last.Last || seq == last.Last+1 {
+		if last := &b.seqs[n]; seq == last.Last || seq == last.Last+1 {
 			last.Last = seq
 			return
 		}

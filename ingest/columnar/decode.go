@@ -178,6 +178,12 @@ func (b *Batch) member(n *node, k *key, slot int, raw span) outcome {
 			return fits
 		}
 		s.p = from
+	} else if to.col.Kind == tiers.KindLong && to.seen != b.stamp && len(k.via) == 0 {
+		if v, ok := s.whole(); ok {
+			to.seen = b.stamp
+			to.col.SetInt(slot, v)
+			return fits
+		}
 	}
 	b.path = append(b.path, raw)
 	r := b.into(k, slot, c, s.p)

@@ -17,6 +17,22 @@ type number struct {
 	huge   bool // beyond the range of doubles
 }
 
+// whole reads an integer without a sign, of at most 18 digits. It does not move
+// if there is another value.
+func (s *scanner) whole() (v int64, ok bool) {
+	p := s.p
+	for p < len(s.buf) && s.buf[p]-'0' <= 9 {
+		v = v*10 + int64(s.buf[p]-'0')
+		p++
+	}
+	n := p - s.p
+	if n == 0 || n > 18 || n > 1 && s.buf[s.p] == '0' || p < len(s.buf) && (s.buf[p] == '.' || s.buf[p]|0x20 == 'e') {
+		return 0, false
+	}
+	s.p = p
+	return v, true
+}
+
 // number reads one. Only numbers without fraction, exponent and minus zero are
 // longs.
 func (s *scanner) number() (number, bool) {

@@ -72,8 +72,6 @@ func TestRandomEvents(t *testing.T) {
 				}
 				err := b.Append(Meta{Seq: uint64(len(events)), Published: published}, published, []byte(e))
 				switch {
-				case err == nil && r.IntN(10) == 0:
-					b.DropLast()
 				case err == nil:
 					events = append(events, e)
 				case !bad:

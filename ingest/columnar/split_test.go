@@ -111,11 +111,4 @@ func TestASubjectThatTheTableDoesNotTellIsAColumn(t *testing.T) {
 	if col == nil || col.Has(1) || string(col.Bytes(2)) != "events.acme.a" || rest(b, 1) != `{"stream_subject":"mine"}` {
 		t.Errorf("stream_subject is not the subject alone; unmapped %s", rest(b, 1))
 	}
-	b.DropLast()
-	if err := b.Append(Meta{Seq: 3, Published: published, Subject: []byte("events.b.a")}, published, []byte(`{}`)); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(b.t.Column(tiers.ColStreamSubject).Bytes(2)); got != "events.b.a" {
-		t.Errorf("after an event was dropped: %q", got)
-	}
 }

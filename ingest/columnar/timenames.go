@@ -168,13 +168,11 @@ func (b *Batch) pair() bool {
 
 // countMiss notes that the event at hand has the time of publishing.
 func (b *Batch) countMiss() {
-	if b.lastMiss = noPlace; !b.received {
+	if b.unread == noPlace {
+		b.misses[len(b.misses)-1]++
 		return
 	}
-	if b.lastMiss = b.unread; b.lastMiss == noPlace {
-		b.lastMiss = len(b.misses) - 1
-	}
-	b.misses[b.lastMiss]++
+	b.misses[b.unread]++
 }
 
 // TimeMiss counts events that have the time at which they were published.

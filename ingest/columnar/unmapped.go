@@ -96,7 +96,6 @@ func (b *Batch) count(at time.Time) {
 			b.misfits[string(key)] = m
 		}
 		m.Values, m.Last = m.Values+1, at
-		b.counted = append(b.counted, m)
 	}
 }
 
