@@ -20,7 +20,7 @@ type Host struct {
 	root   string
 	cur    *Process
 	opened int
-	open   int
+	use    use // engines that are open
 	closed bool
 }
 
@@ -32,7 +32,7 @@ func NewHost(cfg Config, prefix string) *Host {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Host{cfg: cfg, prefix: prefix}
+	return &Host{cfg: cfg, prefix: prefix, use: newUse()}
 }
 
 // HostedEngine is an engine of a host. Close removes its directory too.
@@ -70,7 +70,7 @@ func (h *Host) process() (*Process, string, error) {
 	if h.closed {
 		return nil, "", errors.New("the host of engines is closed")
 	}
-	if h.cur != nil && (h.cur.Failed() != nil || h.opened >= mostHosted && h.open == 0) {
+	if h.cur != nil && (h.cur.Failed() != nil || h.opened >= mostHosted && h.use.n.Load() == 0) {
 		if err := h.end(); err != nil {
 			return nil, "", err
 		}
@@ -87,18 +87,14 @@ func (h *Host) process() (*Process, string, error) {
 			return nil, "", errors.Join(err, os.RemoveAll(root))
 		}
 		h.root, h.cur, h.opened = root, p, 0
-		h.watch.Go(func() { p.watchMemory() })
+		h.watch.Go(func() { p.watchMemory(&h.use) })
 	}
 	h.opened++
-	h.open++
+	h.use.enter()
 	return h.cur, h.root, nil
 }
 
-func (h *Host) leave() {
-	h.mu.Lock()
-	h.open--
-	h.mu.Unlock()
-}
+func (h *Host) leave() { h.use.leave() }
 
 // end ends the worker. h.mu is held.
 func (h *Host) end() error {

@@ -36,7 +36,7 @@ type Owner struct {
 
 	mu     sync.Mutex // held while a worker starts
 	cur    *started
-	open   int       // sessions and connections, and those that are being opened
+	use    use       // sessions and connections, and those that are being opened
 	born   time.Time // the worker
 	ends   int       // in a row, each soon after the one before
 	last   time.Time // when the last one ended
@@ -58,7 +58,7 @@ func NewOwner(o Options) *Owner {
 	if o.Config.Logger == nil {
 		o.Config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Owner{o: o, log: o.Config.Logger}
+	return &Owner{o: o, log: o.Config.Logger, use: newUse()}
 }
 
 const (
@@ -211,16 +211,12 @@ func (o *Owner) enter(ctx context.Context) (*Engine, error) {
 	defer o.mu.Unlock()
 	e, err := o.ensure(ctx)
 	if err == nil {
-		o.open++
+		o.use.enter()
 	}
 	return e, err
 }
 
-func (o *Owner) leave() {
-	o.mu.Lock()
-	o.open--
-	o.mu.Unlock()
-}
+func (o *Owner) leave() { o.use.leave() }
 
 // running is the worker that runs; nil: none.
 func (o *Owner) running() *started {
@@ -252,7 +248,7 @@ func (o *Owner) Trim(ctx context.Context) error {
 		return nil
 	}
 	o.mu.Lock()
-	idle := o.cur == s && o.open == 0
+	idle := o.cur == s && o.use.n.Load() == 0
 	if most := o.o.Config.Memory; idle && most > 0 && time.Since(o.born) > restfulFor && s.p.Memory() > most/2 {
 		defer o.mu.Unlock()
 		o.cur = nil

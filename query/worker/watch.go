@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,7 @@ const (
 // watch looks at the owner's memory until its worker has ended, and has the end
 // noted when it comes.
 func (o *Owner) watch(s *started) {
-	s.p.watchMemory()
+	s.p.watchMemory(&o.use)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if f := s.p.Failed(); f != nil && o.cur == s {
@@ -22,16 +23,45 @@ func (o *Owner) watch(s *started) {
 	}
 }
 
-// watchMemory looks at the memory of a process until that has ended.
-func (p *Process) watchMemory() {
-	tick := time.NewTicker(watchBusy)
+// use counts those that use a process.
+type use struct {
+	n    atomic.Int64
+	wake chan struct{} // holds one: the first has come
+}
+
+func newUse() use { return use{wake: make(chan struct{}, 1)} }
+
+func (u *use) enter() {
+	u.n.Add(1)
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (u *use) leave() { u.n.Add(-1) }
+
+// watchMemory looks at the memory of a process until that has ended: often
+// while somebody uses it.
+func (p *Process) watchMemory(u *use) {
+	every := watchIdle
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-p.Done():
 			return
+		case <-u.wake:
 		case <-tick.C:
-			p.look()
+		}
+		p.look()
+		want := watchIdle
+		if u.n.Load() > 0 {
+			want = watchBusy
+		}
+		if want != every {
+			every = want
+			tick.Reset(every)
 		}
 	}
 }
