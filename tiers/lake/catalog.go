@@ -154,6 +154,51 @@ func (p pointers) drop(ctx context.Context, name string) error {
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`, CatalogName, Namespace, name)
 }
 
+// move is a table's row before and after a relocation.
+type move struct{ from, to, previous string }
+
+// move points tables at new metadata, and records which lake the catalog is of
+// and where, in one transaction: all of it or nothing. Leases are of the
+// daemons of the former place, and go. A table that has changed is ErrConflict.
+func (p pointers) move(ctx context.Context, tables map[string]move, r Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), swapTimeout)
+	defer cancel()
+	tx, err := p.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // without effect after the commit
+	for name, m := range tables {
+		n, err := p.exec(ctx, tx, `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
+			WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`,
+			[]any{m.to, m.previous, CatalogName, Namespace, name, m.from})
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return fmt.Errorf("%w: somebody has committed to lake.%s: stop what writes to the lake, and try again", tiers.ErrConflict, name)
+		}
+	}
+	if _, err := p.exec(ctx, tx, `DELETE FROM iceberg_namespace_properties WHERE catalog_name = ? AND namespace = ?
+		AND (property_key IN (?, ?) OR property_key LIKE ?)`,
+		[]any{CatalogName, Namespace, idProp, placeProp, leasePrefix + "%"}); err != nil {
+		return err
+	}
+	for _, prop := range [][2]string{{idProp, r.ID}, {placeProp, r.Place}} {
+		if _, err := p.exec(ctx, tx, `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
+			VALUES (?, ?, ?, ?)`, []any{CatalogName, Namespace, prop[0], prop[1]}); err != nil {
+			return err
+		}
+	}
+	if err := p.at(StepCommit); err != nil {
+		return fmt.Errorf("commit to the catalog: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit to the catalog: %w", err)
+	}
+	return p.at(StepCommitted)
+}
+
 // change runs one statement that must change one row. No row, or that the
 // database undid it for another's change, is ErrConflict; a COMMIT that failed
 // otherwise is ErrUnknown; any other error changed nothing.

@@ -43,6 +43,7 @@ type Options struct {
 // processes on the same files.
 type Lake struct {
 	warehouse string
+	record    Record
 	log       *slog.Logger
 	readOnly  bool
 	db        *sql.DB
@@ -69,8 +70,21 @@ func (l *Lake) serial(name string) (unlock func()) {
 
 var _ tiers.Lake = (*Lake)(nil)
 
-// Open opens the lake, and makes it unless it exists or o.ReadOnly is set.
+// Open opens the lake, and makes it unless it exists or o.ReadOnly is set. The
+// error wraps ErrElsewhere if the lake was made in another place.
 func Open(ctx context.Context, o Options) (*Lake, error) {
+	l, err := openAnywhere(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.identify(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// openAnywhere is Open without a look at where the lake was made.
+func openAnywhere(ctx context.Context, o Options) (*Lake, error) {
 	warehouse, err := filepath.Abs(o.Warehouse)
 	if err != nil {
 		return nil, fmt.Errorf("locate warehouse: %w", err)
