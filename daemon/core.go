@@ -12,6 +12,7 @@ import (
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/internal/home"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -85,6 +86,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	if c.lake, err = openLake(ctx, cfg, log, o.readOnly); err != nil {
 		return nil, err
 	}
+	c.cfg.Lake.Warehouse = c.lake.Warehouse() // by the name that files have in metadata
 	if err = c.openEngine(ctx, o.readOnly); err != nil {
 		return nil, err
 	}
@@ -140,6 +142,9 @@ func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly
 	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the lake: %w", err)
+	}
+	if err := home.Check(cfg.DataDir, l.Record().ID, readOnly); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }

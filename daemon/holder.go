@@ -10,22 +10,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/internal/home"
 	"github.com/lakeward/lakeward/tiers/lease"
 )
 
-// instanceName is the file that tells this data directory from others. Its lock
-// says that whoever used it before has ended, so the next daemon on it takes
-// back at once what that one held.
-const instanceName = "instance"
-
-// holderOf is who works on a data directory, among the daemons of one lake.
+// holderOf is who works on a data directory, among the daemons of one lake: what
+// the file home.InstanceName says. Its lock says that whoever used it before has
+// ended, so the next daemon on it takes back at once what that one held.
 func holderOf(dir string, readOnly bool) (lease.Holder, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
 	}
 	h := lease.Holder{Name: fmt.Sprintf("%s (pid %d)", host, os.Getpid())}
-	path := filepath.Join(dir, instanceName)
+	path := filepath.Join(dir, home.InstanceName)
 	b, err := os.ReadFile(path)
 	if h.ID = strings.TrimSpace(string(b)); h.ID != "" {
 		return h, nil

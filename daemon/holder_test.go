@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/lakeward/lakeward/internal/home"
 )
 
 // TestADataDirectoryKeepsItsInstance: the next process on it is the same holder
@@ -13,7 +15,7 @@ func TestADataDirectoryKeepsItsInstance(t *testing.T) {
 	if _, err := holderOf(a, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(a, instanceName)); err == nil {
+	if _, err := os.Stat(filepath.Join(a, home.InstanceName)); err == nil {
 		t.Error("a reader has written to the directory")
 	}
 	first, err := holderOf(a, false)

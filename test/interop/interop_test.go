@@ -46,6 +46,7 @@ type check struct {
 	Table string `json:"table"`
 	SQL   string `json:"sql"`   // over t
 	Since string `json:"since"` // also: how many rows are at or after this time
+	At    int64  `json:"at"`    // the snapshot; 0: the newest
 	files int    // that hold them
 	rows  int64
 }
@@ -78,7 +79,12 @@ func newSite(t *testing.T) *site {
 func newSiteAt(t *testing.T, catalog, forPython string) *site {
 	t.Helper()
 	needPython(t)
-	s := &site{T: t, dir: t.TempDir(), catalog: forPython}
+	return openSite(t, t.TempDir(), catalog, forPython)
+}
+
+func openSite(t *testing.T, dir, catalog, forPython string) *site {
+	t.Helper()
+	s := &site{T: t, dir: dir, catalog: forPython}
 	var err error
 	if s.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: catalog}); err != nil {
 		t.Fatal(err)
@@ -107,7 +113,7 @@ func (s *site) ours(c check) [][]*string {
 	if err != nil {
 		s.Fatal(err)
 	}
-	files, err := tab.Files(s.Context(), 0, time.Time{}, time.Time{})
+	files, err := tab.Files(s.Context(), c.At, time.Time{}, time.Time{})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -82,6 +82,7 @@ type site struct {
 	place     string // where the tables' files are by their metadata
 	here      bool   // that is the directory which was opened
 	original  bool   // the lake is still in that other place
+	empty     bool   // nothing is here
 }
 
 func (s site) id() string {
@@ -105,6 +106,9 @@ func (s site) refusal(here string) error {
 			ErrElsewhere, s.cat.ID, s.cat.Place, here, s.ware.ID)
 	case s.here:
 		return nil
+	case s.empty:
+		return fmt.Errorf("%w: the catalog is of the lake in %s, and %s has nothing of it: set lake.warehouse to that place (or mount it there), "+
+			"or give a new lake a catalog of its own by lake.catalog", ErrElsewhere, s.place, here)
 	case s.original:
 		return fmt.Errorf("%w: %s is a copy of the lake in %s, which is still there, and its tables name the original's files: "+
 			"run `lakeward relocate`, which makes the copy a lake of its own", ErrElsewhere, here, s.place)
@@ -136,6 +140,7 @@ func (l *Lake) site(ctx context.Context) (s site, err error) {
 	s.here = s.place == l.warehouse || sameFile(s.place, l.warehouse)
 	if !s.here {
 		s.original = l.lakeIn(s.place, s.id())
+		s.empty = s.ware.ID == "" && !l.lakeIn(l.warehouse, "")
 	}
 	return s, nil
 }

@@ -87,6 +87,9 @@ func Relocate(ctx context.Context, o Options, r RelocateOptions) (_ Relocation, 
 		out.To = out.From
 		return out, s.refusal(l.warehouse)
 	}
+	if s.empty {
+		return out, s.refusal(l.warehouse)
+	}
 	rel, err := l.prepareRelocation(s, r, &out)
 	if err != nil {
 		return out, err
