@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -65,7 +65,7 @@ func givenColumns(ndjson []byte) (kinds map[string]string, names []string, err e
 		}
 		for name, v := range row {
 			if k, ok := known[name]; ok {
-				kinds[name] = compile.SQLType(k)
+				kinds[name] = sqltext.TypeOf(k)
 			} else if kinds[name] == "" && v != nil {
 				kinds[name] = looksLike(v)
 			}
@@ -73,7 +73,7 @@ func givenColumns(ndjson []byte) (kinds map[string]string, names []string, err e
 	}
 	if _, findings := kinds["finding_id"]; findings { // a finding has all of its columns
 		for name, k := range known {
-			kinds[name] = compile.SQLType(k)
+			kinds[name] = sqltext.TypeOf(k)
 		}
 	}
 	return kinds, sortedKeys(kinds), lines.Err()

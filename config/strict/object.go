@@ -40,6 +40,19 @@ func (f Field[T]) Needed() Field[T] {
 	return f
 }
 
+// Within makes keys of a V those of a T that holds it.
+func Within[T, V any](fields []Field[V], get func(*T) *V) []Field[T] {
+	out := make([]Field[T], len(fields))
+	for i, f := range fields {
+		out[i] = Field[T]{
+			doc: f.doc, schema: f.schema, empty: f.empty,
+			decode: func(d *Decoder, n *yaml.Node, out *T) { f.decode(d, n, get(out)) },
+			encode: func(v *T) *yaml.Node { return f.encode(get(v)) },
+		}
+	}
+	return out
+}
+
 // Object is a mapping with known keys.
 func Object[T any](fields ...Field[T]) Type[T] {
 	return Type[T]{

@@ -7,19 +7,15 @@
 // aggregates that baselines keep. Times are UTC and ranges half-open.
 package compile
 
-import "time"
+import (
+	"time"
+
+	"github.com/lakeward/lakeward/pipeline/sqltext"
+)
 
 // Range is the half-open interval [Start, End). A zero Start or End is
 // unbounded on that side.
-type Range struct {
-	Start time.Time `json:"start,omitzero"`
-	End   time.Time `json:"end,omitzero"`
-}
-
-// Empty reports whether nothing lies in the range.
-func (r Range) Empty() bool {
-	return !r.Start.IsZero() && !r.End.IsZero() && !r.Start.Before(r.End)
-}
+type Range = sqltext.Range
 
 // Baseline describes the aggregates that one baseline step keeps.
 type Baseline struct {

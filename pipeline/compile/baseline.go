@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // measure is one aggregate over a bucket.
@@ -56,7 +58,7 @@ func (f *baselineForm) slot(bucket string, level int) string {
 		hour = fmt.Sprintf("((%s * %d // 3600000000) %% 24)", bucket, us)
 		dow = fmt.Sprintf("((%s * %d // 86400000000 + 3) %% 7)", bucket, us)
 	} else {
-		local := fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))", str(f.zone), bucket, us)
+		local := fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))", sqltext.Str(f.zone), bucket, us)
 		hour = "hour(" + local + ")"
 		dow = "(isodow(" + local + ") - 1)"
 	}
@@ -87,7 +89,7 @@ func (f *baselineForm) slots(bucket string) string {
 // aggregateSQL is one row for each entity and bucket with rows in the ranges.
 func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 	cols := []string{
-		entityText(f.entity, f.entityType) + " AS entity",
+		sqltext.Entity(f.entity, f.entityType) + " AS entity",
 		fmt.Sprintf(`epoch_us("time") // %d AS bucket`, f.bucket.Microseconds()),
 	}
 	if f.peers != "" {
@@ -98,27 +100,27 @@ func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 	outer := []string{"entity", "bucket", "peer"}
 	for i, m := range f.measures {
 		cols = append(cols, fmt.Sprintf("TRY_CAST((%s) AS DOUBLE) AS m%d", m.expr, i))
-		outer = append(outer, fmt.Sprintf("%s AS m%d", finite(fmt.Sprintf("m%d", i)), i))
+		outer = append(outer, fmt.Sprintf("%s AS m%d", sqltext.Finite(fmt.Sprintf("m%d", i)), i))
 	}
-	where := present(f.entity)
+	where := sqltext.Present(f.entity)
 	if f.where != "" {
 		where += " AND (" + f.where + ")"
 	}
 	return fmt.Sprintf("SELECT %s FROM (\nSELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2 HAVING %s)",
-		list(outer), list(cols), c.raw(f.of, rs), where, isSomebody(entityText(f.entity, f.entityType)))
+		sqltext.List(outer), sqltext.List(cols), c.raw(f.of, rs), where, sqltext.IsSomebody(sqltext.Entity(f.entity, f.entityType)))
 }
 
 // stateTable and flaggedTable are where a baseline keeps its aggregates and
 // the windows that its anomalies flagged.
-func stateTable(key string) string   { return `state.main.` + ident("bl_"+key) }
-func flaggedTable(key string) string { return `state.main.` + ident("bl_"+key+"_flagged") }
+func stateTable(key string) string   { return `state.main.` + sqltext.Ident("bl_"+key) }
+func flaggedTable(key string) string { return `state.main.` + sqltext.Ident("bl_"+key+"_flagged") }
 
 // trimMargin is kept beyond the history, for late windows.
 const trimMargin = 8 * 24 * time.Hour
 
 // keepFlagged is how long flagged windows are kept beyond the history: no
 // backfill is so long that a run of today in its middle may forget them.
-const keepFlagged = 800 * day
+const keepFlagged = 800 * sqltext.Day
 
 // refreshStmts bring the kept aggregates up to date.
 func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
@@ -134,9 +136,9 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 	}
 	var rs []Range
 	for _, x := range r.Refresh[s.name] {
-		rs = append(rs, align(x, f.bucket))
+		rs = append(rs, sqltext.Align(x, f.bucket))
 	}
-	rs = merge(rs)
+	rs = sqltext.Merge(rs)
 	if len(rs) > 0 {
 		out = append(out,
 			stmt("DELETE FROM "+stateTable(key)+" WHERE "+f.inBuckets(rs)),
@@ -145,7 +147,7 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 	// What is trimmed of the aggregates is computed again from the rows when it
 	// is needed; what was flagged cannot be, and is kept for any backfill.
 	cut := func(margin time.Duration) int64 {
-		return bucketNo(r.Window.Start.Add(-f.history-margin), f.bucket)
+		return sqltext.BucketNo(r.Window.Start.Add(-f.history-margin), f.bucket)
 	}
 	return append(out,
 		stmt(fmt.Sprintf("DELETE FROM %s WHERE bucket < %d", stateTable(key), cut(trimMargin))),
@@ -155,31 +157,31 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 func (f *baselineForm) inBuckets(rs []Range) string {
 	var ors []string
 	for _, r := range rs {
-		ors = append(ors, fmt.Sprintf("bucket >= %d AND bucket < %d", bucketNo(r.Start, f.bucket), bucketNo(r.End, f.bucket)))
+		ors = append(ors, fmt.Sprintf("bucket >= %d AND bucket < %d", sqltext.BucketNo(r.Start, f.bucket), sqltext.BucketNo(r.End, f.bucket)))
 	}
 	return "((" + strings.Join(ors, ") OR (") + "))"
 }
 
 // historyRange is what the window is compared with.
 func (f *baselineForm) historyRange(w Range) Range {
-	start := floorTo(w.Start, f.bucket)
-	return Range{floorTo(start.Add(-f.history), f.bucket), start}
+	start := sqltext.Floor(w.Start, f.bucket)
+	return Range{Start: sqltext.Floor(start.Add(-f.history), f.bucket), End: start}
 }
 
 // baselineStmts make the step's table: what was observed in the window, beside
 // what is usual.
 func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	f := s.baseline
-	win := align(r.Window, f.bucket)
+	win := sqltext.Align(r.Window, f.bucket)
 	hist := f.historyRange(r.Window)
 	agg, flagged := stateTable(c.keys[s.name]), flaggedTable(c.keys[s.name])
 	var out []Stmt
 	work := func(name, sql string) {
-		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name+"."+name) + " AS\n" + sql})
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+"."+name) + " AS\n" + sql})
 	}
-	t := func(name string) string { return ident(s.name + "." + name) }
+	t := func(name string) string { return sqltext.Ident(s.name + "." + name) }
 	if r.Stateless {
-		work("agg", c.aggregateSQL(f, []Range{{hist.Start, win.End}}))
+		work("agg", c.aggregateSQL(f, []Range{{Start: hist.Start, End: win.End}}))
 		agg, flagged = t("agg"), ""
 	} else {
 		out = append(out, c.refreshStmts(s, r)...)
@@ -189,7 +191,7 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	} else {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
-	fs := fitSQL{form: f, t: t, from: bucketNo(hist.Start, f.bucket), to: bucketNo(hist.End, f.bucket), groups: f.groups(), shifts: f.clockShifts(hist)}
+	fs := fitSQL{form: f, t: t, from: sqltext.BucketNo(hist.Start, f.bucket), to: sqltext.BucketNo(hist.End, f.bucket), groups: f.groups(), shifts: f.clockShifts(hist)}
 	observed := "FROM " + agg + " WHERE " + f.inBuckets([]Range{win})
 	if f.absence {
 		observed += "\nUNION ALL BY NAME " + f.silence(agg, hist, win)
@@ -209,12 +211,12 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 		work("fit"+n, strings.ReplaceAll(fs.stats(g), "$g", n))
 	}
 	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
-		SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + fs.result()})
+		SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + fs.result()})
 	return out
 }
 
 // silenceAfter is how long an entity is silent before it is gone (ours).
-const silenceAfter = 14 * day
+const silenceAfter = 14 * sqltext.Day
 
 // silence is a row for each bucket of the window in which an entity with a past
 // has none.
@@ -231,7 +233,7 @@ func (f *baselineForm) silence(agg string, hist, win Range) string {
 FROM (SELECT entity, arg_max(peer, bucket) AS peer FROM %s WHERE %s GROUP BY entity HAVING count(*) >= %d AND max(bucket) >= %d) AS e,
   (SELECT unnest(range(%d, %d)) AS bucket) AS b
 WHERE NOT EXISTS (FROM %[2]s AS a WHERE a.entity = e.entity AND a.bucket = b.bucket)`,
-		list(cols), agg, f.inBuckets([]Range{hist}), f.minSupport, bucketNo(win.Start.Add(-silenceAfter), f.bucket), bucketNo(win.Start, f.bucket), bucketNo(win.End, f.bucket))
+		sqltext.List(cols), agg, f.inBuckets([]Range{hist}), f.minSupport, sqltext.BucketNo(win.Start.Add(-silenceAfter), f.bucket), sqltext.BucketNo(win.Start, f.bucket), sqltext.BucketNo(win.End, f.bucket))
 }
 
 // skipSQL lists the flagged windows of the history, which the fit leaves out
@@ -255,7 +257,7 @@ func (f *baselineForm) day(bucket string) string {
 	if f.zone == "" || f.zone == "UTC" {
 		return fmt.Sprintf("(%s * %d // 86400000000)", bucket, us)
 	}
-	return fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))::DATE", str(f.zone), bucket, us)
+	return fmt.Sprintf("timezone(%s, make_timestamptz(%s * %d))::DATE", sqltext.Str(f.zone), bucket, us)
 }
 
 // Learning is a SELECT of one row: how many of a baseline's entities in the
@@ -267,5 +269,5 @@ func (c *Compiled) Learning(b Baseline) string {
 	for i := range c.steps[b.Step].baseline.groups() {
 		levels = append(levels, fmt.Sprintf("level%d", i))
 	}
-	return fmt.Sprintf("SELECT count(DISTINCT entity) FILTER (least(%s) = %d) AS learning, count(DISTINCT entity) AS entities FROM %s", list(levels), len(levelNames)-1, ident(b.Step+".keys"))
+	return fmt.Sprintf("SELECT count(DISTINCT entity) FILTER (least(%s) = %d) AS learning, count(DISTINCT entity) AS entities FROM %s", sqltext.List(levels), len(levelNames)-1, sqltext.Ident(b.Step+".keys"))
 }

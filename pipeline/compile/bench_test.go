@@ -3,6 +3,8 @@ package compile
 import (
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 // crowd fills lake.ev with n events of 5,000 users over 28 days and an hour.
@@ -24,7 +26,7 @@ SELECT u, x, median(n) AS med, mad(n) AS mad, avg(n) AS mean FROM vals GROUP BY 
 func benchSteps() *Compiled {
 	base := hourly(seasonHourOfWeek, 28*day)
 	base.baseline.measures = base.baseline.measures[:1]
-	return compiled(readStep("rows", "lake.ev", "status = 'Failure'"), base, zStep(anomalyForm{threshold: 4, direction: "up", minDelta: 5}))
+	return compiled(readStep("rows", "lake.ev", "status = 'Failure'"), base, zStep(detect.RobustZ{Threshold: 4, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 5}}))
 }
 
 // BenchmarkBaseline compares the first run over 28 days, the next hourly run,
@@ -35,8 +37,8 @@ func BenchmarkBaseline(b *testing.B) {
 	x.exec("SET threads = 2")
 	x.crowd(n)
 	c := benchSteps()
-	w := Range{at("2026-11-29 00:00"), at("2026-11-29 01:00")}
-	start := Range{at("2026-11-01 00:00"), w.End}
+	w := Range{Start: at("2026-11-29 00:00"), End: at("2026-11-29 01:00")}
+	start := Range{Start: at("2026-11-01 00:00"), End: w.End}
 	timed := func(f func()) float64 {
 		t := time.Now() //nolint:forbidigo // a measurement
 		f()

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // clockZones stand for the clock changes that there are: a season in UTC does
@@ -65,5 +67,5 @@ func (q fitSQL) moved() string {
 		slots = append(slots, fmt.Sprintf("h.s0 = %s", q.form.slot(fmt.Sprintf("(o.bucket - (%d))", n), 0)))
 	}
 	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND (%s) GROUP BY ALL) AS v ON v.entity = o.entity AND v.bucket = o.bucket",
-		list(maxes), q.t("obs"), q.t("hist"), strings.Join(slots, " OR "))
+		sqltext.List(maxes), q.t("obs"), q.t("hist"), strings.Join(slots, " OR "))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -141,7 +142,7 @@ func (b *builder) missing(of, column string) {
 func (b *builder) read(name string, r *spec.Read) *readForm {
 	f := &readForm{table: r.Table.Value, window: r.Window, whole: r.Whole, timed: true}
 	b.tables[name] = f.table
-	if schema, ok := b.schemas(f.table); ok && isLake(f.table) {
+	if schema, ok := b.schemas(f.table); ok && sqltext.IsLake(f.table) {
 		b.known[name] = columnsOf(schema)
 		_, f.timed = b.known[name]["time"]
 		for _, c := range schema.Fields {
@@ -183,7 +184,7 @@ func (b *builder) selected(name string, f *readForm, items []spec.Text) {
 			parts := strings.Split(expr, ".")
 			alias = strings.Trim(parts[len(parts)-1], `"`)
 		}
-		f.cols = append(f.cols, "("+sql+") AS "+ident(alias))
+		f.cols = append(f.cols, "("+sql+") AS "+sqltext.Ident(alias))
 		names = append(names, alias)
 		out[strings.ToLower(alias)] = b.fieldOf(name, expr)
 	}

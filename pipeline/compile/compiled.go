@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // Compiled is a pipeline ready to run. It is immutable.
@@ -28,17 +28,6 @@ type Compiled struct {
 // Steps lists the steps in order.
 func (c *Compiled) Steps() []string { return slices.Clone(c.order) }
 
-// eventID is the select item that carries an event's id, if rows have one.
-func (c *Compiled) eventID(step string) string {
-	if slices.Contains(c.cols[step], tiers.ColOwnEventID) { // event_id is a field of the events then
-		return `"` + tiers.ColOwnEventID + `"::VARCHAR AS event_id`
-	}
-	if slices.Contains(c.cols[step], tiers.ColEventID) {
-		return `"event_id"::VARCHAR AS event_id`
-	}
-	return "NULL::VARCHAR AS event_id"
-}
-
 // Statements are what the run executes, in order. After them each step is a
 // temporary table or view of its name.
 func (c *Compiled) Statements(r Run) ([]Stmt, error) {
@@ -58,7 +47,7 @@ func (c *Compiled) Statements(r Run) ([]Stmt, error) {
 
 func (c *Compiled) stepStmts(s *step, r Run) ([]Stmt, error) {
 	one := func(form, q string) []Stmt {
-		return []Stmt{{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP " + form + " " + ident(s.name) + " AS\n" + q}}
+		return []Stmt{{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP " + form + " " + sqltext.Ident(s.name) + " AS\n" + q}}
 	}
 	switch s.kind {
 	case kindRead:
@@ -70,34 +59,7 @@ func (c *Compiled) stepStmts(s *step, r Run) ([]Stmt, error) {
 	case kindRisk:
 		return c.riskStmts(s, r)
 	}
-	switch s.anomaly.method {
-	case methodSpray:
-		return c.sprayStmts(s, r)
-	case methodTravel:
-		return c.travelStmts(s, r)
-	}
-	q, err := c.anomalySQL(s, r)
-	if err != nil {
-		return nil, err
-	}
-	return append(one("TABLE", q), c.flagStmts(s, r)...), nil
-}
-
-func (c *Compiled) anomalySQL(s *step, r Run) (string, error) {
-	switch s.anomaly.method {
-	case methodRobustZ:
-		return c.robustZ(s, r)
-	case methodPoisson:
-		return c.poisson(s, r)
-	case methodFirst:
-		return c.firstSeen(s, r)
-	case methodRare:
-		return c.rare(s, r)
-	case methodGuessing:
-		return c.guessing(s, r)
-	default:
-		return "", fmt.Errorf("step %s: unknown method %q", s.name, s.anomaly.method)
-	}
+	return c.findings(s, r)
 }
 
 // flagStmts note the buckets that a step found anomalous, so that later fits
@@ -108,13 +70,13 @@ func (c *Compiled) flagStmts(s *step, r Run) []Stmt {
 		return nil
 	}
 	table := flaggedTable(c.keys[b.name])
-	win := []Range{align(r.Window, b.baseline.bucket)}
+	win := []Range{sqltext.Align(r.Window, b.baseline.bucket)}
 	return []Stmt{
-		{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name+".flagged before") + " AS SELECT DISTINCT entity, bucket FROM " + table +
-			" WHERE step = " + str(s.name) + " AND " + b.baseline.inBuckets(win)},
-		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + str(s.name) + " AND " + b.baseline.inBuckets(win)},
+		{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+".flagged before") + " AS SELECT DISTINCT entity, bucket FROM " + table +
+			" WHERE step = " + sqltext.Str(s.name) + " AND " + b.baseline.inBuckets(win)},
+		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + sqltext.Str(s.name) + " AND " + b.baseline.inBuckets(win)},
 		{Step: s.name, Purpose: PurposeState, SQL: fmt.Sprintf(`INSERT INTO %s SELECT entity, epoch_us("time") // %d, %s FROM %s`,
-			table, b.baseline.bucket.Microseconds(), str(s.name), ident(s.name))},
+			table, b.baseline.bucket.Microseconds(), sqltext.Str(s.name), sqltext.Ident(s.name))},
 	}
 }
 
@@ -129,8 +91,8 @@ func (c *Compiled) Reflagged(r Run) string {
 			continue
 		}
 		us := c.steps[s.anomaly.of].baseline.bucket.Microseconds()
-		now := fmt.Sprintf(`(SELECT DISTINCT entity, epoch_us("time") // %d AS bucket FROM %s)`, us, ident(name))
-		before := ident(name + ".flagged before")
+		now := fmt.Sprintf(`(SELECT DISTINCT entity, epoch_us("time") // %d AS bucket FROM %s)`, us, sqltext.Ident(name))
+		before := sqltext.Ident(name + ".flagged before")
 		parts = append(parts, fmt.Sprintf("(FROM %[1]s EXCEPT FROM %[2]s)\nUNION ALL (FROM %[2]s EXCEPT FROM %[1]s)", now, before))
 	}
 	return strings.Join(parts, "\nUNION ALL ")
@@ -149,12 +111,7 @@ func (c *Compiled) Needs(r Run) map[string][]Range {
 		case kindBaseline:
 			c.tableRanges(s.baseline.of, c.baselineRaw(s, r), out)
 		case kindAnomaly:
-			if back := c.lookback(s.anomaly, r); !back.Empty() {
-				c.tableRanges(s.anomaly.of, []Range{back}, out)
-			}
-			if t := s.anomaly.travel; t != nil && t.allowed != nil {
-				out[t.allowed.table] = []Range{{}}
-			}
+			c.anomalyNeeds(s, r, out)
 		case kindRisk:
 			if k := s.risk.critical; k != nil {
 				out[k.table] = []Range{{}}
@@ -167,34 +124,13 @@ func (c *Compiled) Needs(r Run) map[string][]Range {
 func (c *Compiled) baselineRaw(s *step, r Run) []Range {
 	f := s.baseline
 	if r.Stateless {
-		return []Range{{f.historyRange(r.Window).Start, align(r.Window, f.bucket).End}}
+		return []Range{{Start: f.historyRange(r.Window).Start, End: sqltext.Align(r.Window, f.bucket).End}}
 	}
 	var out []Range
 	for _, x := range r.Refresh[s.name] {
-		out = append(out, align(x, f.bucket))
+		out = append(out, sqltext.Align(x, f.bucket))
 	}
-	return merge(out)
-}
-
-// lookback is the raw range that a method reads by itself.
-func (c *Compiled) lookback(f *anomalyForm, r Run) Range {
-	w := r.Window
-	switch f.method {
-	case methodFirst, methodRare:
-		return Range{w.Start.Add(-f.memory()), w.End}
-	case methodTravel:
-		back := hours(f.travel.lookbackHours() - 24)
-		if f.travel.network != "" {
-			back = max(back, f.travel.habitReach())
-		}
-		return Range{floorTo(w.Start, day).Add(-back), w.End}
-	case methodSpray:
-		return Range{w.Start.Add(-f.spray.reach()), w.End}
-	case methodGuessing:
-		return Range{w.Start.Add(-f.guess.back()), w.End}
-	default:
-		return Range{w.End, w.End}
-	}
+	return sqltext.Merge(out)
 }
 
 // BucketProbe is a SELECT of the distinct starts of buckets that rows of a

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 // TestConstantsAreThoseOfTheirSources pins what the references document. A
@@ -15,14 +17,6 @@ func TestConstantsAreThoseOfTheirSources(t *testing.T) {
 		what, source string
 		got, want    float64
 	}{
-		{"0.75 quantile of the normal", "Iglewicz and Hoaglin 1993", madFactor, 0.6745},
-		{"sqrt(pi/2)", "Iglewicz and Hoaglin 1993", aadFactor, 1.253314},
-		{"Earth's mean radius, km", "IUGG", earthKm, 6371.0088},
-		{"no time, h", "SEMANTICS: impossible travel", zeroHours, 0.0001},
-		{"weight of breadth", "low and slow", sprayUsers, 0.5},
-		{"weight of failure", "low and slow", spraySuccess, 0.2},
-		{"weight of evenness", "low and slow", sprayEntropy, 0.3},
-		{"saturation, 50 users", "low and slow", spraySaturation, 51},
 		{"rank's power", "Elastic's entity risk", riskPower, 1.5},
 		{"rank's norm", "Elastic's entity risk, its code", riskNorm, 2.5924},
 		{"rank's inputs", "Elastic's entity risk", riskMost, 10_000},
@@ -32,29 +26,13 @@ func TestConstantsAreThoseOfTheirSources(t *testing.T) {
 			t.Errorf("%s (%s): %v, want %v", c.what, c.source, c.got, c.want)
 		}
 	}
-	if math.Abs(aadFactor-math.Sqrt(math.Pi/2)) > 1e-6 {
-		t.Error("not the root of pi / 2")
-	}
 	levels := ""
-	for _, l := range riskLevels {
-		levels += fmt.Sprintf("%v %s ", l.below, l.name)
+	for _, l := range riskLevels() {
+		levels += fmt.Sprintf("%v %s ", l.Below, l.Name)
 	}
 	if levels != "20 unknown 40 low 70 moderate 90 high " {
 		t.Error(levels)
 	}
-}
-
-func TestGuessingRulesAreElastics(t *testing.T) {
-	g := guessForm{account: "a", address: "b", group: "c", attempts: 30, window: 5 * time.Minute}
-	var got []string
-	for _, r := range g.rules("user") {
-		got = append(got, fmt.Sprintf("%s of %s in %s: %s", r.name, r.entity, r.window, r.cond))
-	}
-	expect(t, got,
-		"guessing of account in 5m0s: n >= 30",
-		"many addresses of account in 30m0s: addresses > 30 AND n >= 100",
-		"stuffing of grp in 10m0s: users >= 10 AND n >= 30 AND addresses >= 5 AND users > addresses",
-		"distributed of grp in 10m0s: addresses >= 5 AND users >= 8 AND n >= 25 AND n <= 5 * users AND users <= 2 * addresses")
 }
 
 // attempts adds n failures a second apart by users and addresses in turn.
@@ -75,9 +53,8 @@ func TestGuessingSeesStuffingAndManyAddresses(t *testing.T) {
 	b.attempts(at("2026-11-02 13:00"), 100, 1, 31, "one victim")  // u0 from 31 addresses
 	b.attempts(at("2026-11-02 15:00"), 25, 8, 5, "distributed")   // 5 addresses, 8 users, 25 failures
 	b.attempts(at("2026-11-02 17:00"), 25, 4, 5, "not so spread") // 4 users: too few
-	c := compiled(readStep("rows", "lake.signin", ""), &step{name: "guess", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{
-		method: methodGuessing, of: "rows", entityType: "user", guess: &guessForm{account: "user.name", address: "src_endpoint.ip", group: "ua", failure: "status = 'Failure'", attempts: 30, window: 5 * time.Minute}}})
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("user.name"), Address: word("src_endpoint.ip"), Group: word("ua"), Failure: word("status = 'Failure'"), Attempts: 30, Window: 5 * time.Minute}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT evidence->>'rule', entity, evidence->>'users', evidence->>'addresses' FROM guess ORDER BY 1, 2"),
 		"distributed|distributed|8|5", "distributed|stuffer|12|6", "guessing|u0|1|31", "many addresses|u0|1|31", "stuffing|stuffer|12|6")
 }
@@ -89,8 +66,8 @@ func TestRobustZIsTheTextbooks(t *testing.T) {
 		[4]any{"ada", "2026-11-02 03:10:00", 4, 1}, [4]any{"ada", "2026-11-02 05:10:00", 2, 7},
 		[4]any{"ada", "2026-11-02 07:00:00", 6, 2}, [4]any{"ada", "2026-11-02 08:59:59", 1, 3},
 		[4]any{"ada", "2026-11-02 09:00:00", 3, 4}, [4]any{"ada", "2026-11-02 10:30:00", 14, 5})
-	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 10*time.Hour), zStep(anomalyForm{threshold: 3.5, direction: "up", measures: []string{"n"}}))
-	b.run(c, Run{Window: Range{at("2026-11-02 10:00"), at("2026-11-02 11:00")}, Stateless: true})
+	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 10*time.Hour), zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{Measures: words("n")}}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 10:00"), End: at("2026-11-02 11:00")}, Stateless: true})
 	// (14 - 2) * 0.6745 / 2 = 4.047; score 100 (1 - 2^(-4.047 / 3.5)) = 55.13.
 	expect(t, b.rows(`SELECT entity, observed, expected, round((evidence->>'z')::DOUBLE, 3), score FROM unusual`), "ada|14|2|4.047|55.13")
 }
@@ -101,8 +78,8 @@ func TestPoissonRaisesTheImprobable(t *testing.T) {
 	b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 00:10:00+00' + to_hours(i % 6), 'x', {'name': u}, 1 FROM range(30) t(i), (VALUES ('ada'), ('bob')) n(u)`)
 	b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 06:10:00+00', 'x', {'name': 'ada'}, 1 FROM range(20)`)
 	b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 06:10:00+00', 'x', {'name': 'bob'}, 1 FROM range(8)`)
-	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 6*time.Hour), zStep(anomalyForm{method: methodPoisson, threshold: 1e-4, direction: "up", measures: []string{"n"}}))
-	b.run(c, Run{Window: Range{at("2026-11-02 06:00"), at("2026-11-02 07:00")}, Stateless: true})
+	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 6*time.Hour), detectorStep("unusual", "usual", "", &detect.Poisson{Threshold: 1e-4, Deviation: detect.Deviation{Measures: words("n")}}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 06:00"), End: at("2026-11-02 07:00")}, Stateless: true})
 	// P(X >= 20 | 5) = 3.452e-7, log10 -6.462; P(X >= 8 | 5) = 0.13 raises nothing.
 	expect(t, b.rows(`SELECT entity, observed, expected, round((evidence->>'log10_p')::DOUBLE, 3) FROM unusual`), "ada|20|5|-6.462")
 }
@@ -119,9 +96,9 @@ func TestRareRaisesTheImprobableValue(t *testing.T) {
 	}
 	b.signin("2026-11-02 08:00:00", "ada", "1.1.1.1", 1, tokyo, "ua", "Success")
 	b.signin("2026-11-02 08:10:00", "ada", "1.1.1.1", 1, graz, "ua", "Success")
-	c := compiled(readStep("rows", "lake.signin", ""), &step{name: "rare", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{
-		method: methodRare, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"}, lookback: 90 * day, learning: 14 * day, threshold: 2, smoothing: 2, maxP: 0.05}})
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), detectorStep("rare", "rows", "", &detect.Rare{
+		Novelty: detect.Novelty{Entity: words("user.name"), Values: words("src_endpoint.city"), Lookback: 90 * day, Learning: 14 * day}, Threshold: 2, Smoothing: 2, MaxP: 0.05}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	// N = 60, K = 3, a = 2: p(Tokyo) = 2/66; ln p of Vienna 42/66 and Graz 22/66, weighted by 40 and 20.
 	mean := (40*math.Log(42.0/66) + 20*math.Log(22.0/66)) / 60
 	sigma := math.Sqrt((40*math.Pow(math.Log(42.0/66), 2)+20*math.Pow(math.Log(22.0/66), 2))/60 - mean*mean)

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
+	"github.com/lakeward/lakeward/pipeline/spec"
 )
 
 const signinTable = `CREATE TABLE lake.signin (time TIMESTAMPTZ, event_id VARCHAR, "user" STRUCT(name VARCHAR),
@@ -24,11 +27,27 @@ var (
 )
 
 func travelStep(familiar string) *step {
-	return &step{name: "travel", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{
-		method: methodTravel, of: "rows", entityType: "user", entity: []string{"user.name"}, technique: "T1078",
-		travel: &travelForm{lat: "src_endpoint.lat", lon: "src_endpoint.long", address: "src_endpoint.ip", place: "src_endpoint.city",
-			success: "status = 'Success'", familiar: familiar, speedKmh: 800, distanceKm: 500},
-	}}
+	return detectorStep("travel", "rows", "T1078", &detect.Travel{Entity: words("user.name"),
+		Lat: word("src_endpoint.lat"), Lon: word("src_endpoint.long"), Address: word("src_endpoint.ip"), Place: word("src_endpoint.city"),
+		Success: word("status = 'Success'"), Familiar: word(familiar), SpeedKmh: 800, DistanceKm: 500})
+}
+
+// travelOf are the options of a step of travelStep.
+func travelOf(s *step) *detect.Travel { return s.anomaly.detector.(*detect.Travel) }
+
+// detectorStep is an anomaly step about users.
+func detectorStep(name, of, technique string, d detect.Detector) *step {
+	return &step{name: name, kind: kindAnomaly, of: []string{of}, anomaly: &anomaly{of: of, entityType: "user", technique: technique, detector: d}}
+}
+
+func word(s string) spec.Text { return spec.Text{Value: s} }
+
+func words(s ...string) []spec.Text {
+	var out []spec.Text
+	for _, x := range s {
+		out = append(out, word(x))
+	}
+	return out
 }
 
 func TestTravelRaisesTheImpossibleJumpOnceADay(t *testing.T) {
@@ -43,13 +62,13 @@ func TestTravelRaisesTheImpossibleJumpOnceADay(t *testing.T) {
 	b.signin("2026-11-02 21:00:00", "bob", "2.2.2.3", 1, tokyo, "ua", "Success")
 	c := compiled(readStep("rows", "lake.signin", ""), travelStep(""))
 	q := `SELECT entity, entity_type, round(observed), evidence->>'km', evidence->>'jumps', evidence->>'from', evidence->>'to', technique, evidence->>'event_ids', reason FROM travel`
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	// Vienna to Sydney is 15,976 km by haversine; half an hour later back again.
 	expect(t, b.rows(q), `ada|user|31951|15975.7|2|Sydney|Vienna|T1078|["e1","e2"]|ada signed in from Sydney and then Vienna, 15976 km apart, within 0.5 h (31951 km/h)`)
 	ids := b.rows("SELECT finding_id FROM travel")
-	b.run(c, Run{Window: Range{at("2026-11-02 09:00"), at("2026-11-02 10:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 09:00"), End: at("2026-11-02 10:00")}})
 	expect(t, b.rows("SELECT finding_id FROM travel"), ids...)
-	b.run(c, Run{Window: Range{at("2026-11-02 10:00"), at("2026-11-02 11:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 10:00"), End: at("2026-11-02 11:00")}})
 	expect(t, b.rows("SELECT count(*) FROM travel"), "0")
 }
 
@@ -60,7 +79,7 @@ func TestTravelByAFamiliarNetworkIsInformationAndNoAnchor(t *testing.T) {
 	b.signin("2026-11-02 08:30:00", "ada", "5.5.5.5", 66, sydney, "ua", "Success")
 	b.signin("2026-11-02 09:00:00", "ada", "1.1.1.1", 1, vienna, "ua", "Success")
 	c := compiled(readStep("rows", "lake.signin", ""), travelStep("src_endpoint.asn = 66"))
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, severity, evidence->>'jumps' FROM travel"), "ada|informational|1")
 }
 
@@ -75,18 +94,19 @@ func TestTravelByAnAllowedNetworkIsInformation(t *testing.T) {
 		b.signin("2026-11-02 08:30:00", who, "5.5.5.5", asn, sydney, "ua", "Success")
 	}
 	travel := travelStep("")
-	travel.anomaly.travel.network, travel.anomaly.travel.habitDays, travel.anomaly.travel.habitBack = "src_endpoint.asn", 0, 30*day
-	travel.anomaly.travel.allowed = &allowedForm{"lake.network", "number"}
-	b.run(compiled(readStep("rows", "lake.signin", ""), travel), Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	habits(travel, 0)
+	travelOf(travel).Allowed = &detect.Allowed{Table: word("lake.network"), Key: word("number")}
+	b.run(compiled(readStep("rows", "lake.signin", ""), travel), Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, severity, evidence->>'lowered_because' FROM travel ORDER BY 1"), "u0|informational|allowed network", "u1|high|(null)", "u2|high|(null)")
 }
 
-func sprayStep(p sprayForm) *step {
-	p.account, p.success, p.failure = "user.name", "status = 'Success'", "status = 'Failure'"
-	p.origins = []origin{{"ip", "src_endpoint.ip"}, {"asn", "src_endpoint.asn"}, {"user_agent", "ua"}}
-	p.lookback, p.minUsers, p.perUser, p.minDays, p.score = 30*day, 10, 5, 3, 0.6
-	p.shortUsers, p.shortAttempts, p.short = 15, 15, 30*time.Minute
-	return &step{name: "spray", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{method: methodSpray, of: "rows", spray: &p}}
+func sprayStep(known bool) *step {
+	return detectorStep("spray", "rows", "", &detect.Spray{
+		Account: word("user.name"), Success: word("status = 'Success'"), Failure: word("status = 'Failure'"),
+		Sources:  []detect.Origin{{Type: word("ip"), Expr: word("src_endpoint.ip")}, {Type: word("asn"), Expr: word("src_endpoint.asn")}, {Type: word("user_agent"), Expr: word("ua")}},
+		Lookback: 30 * day, MinUsers: 10, AttemptsPerUser: 5, MinDays: 3, MinScore: 0.6, KnownAccounts: known,
+		Short: detect.Burst{Users: 15, Attempts: 15, Window: 30 * time.Minute},
+	})
 }
 
 func TestSprayFindsTheUserAgentBehindManyAddresses(t *testing.T) {
@@ -101,18 +121,18 @@ func TestSprayFindsTheUserAgentBehindManyAddresses(t *testing.T) {
 		b.signin("2026-11-02 08:00:09", u, "10.0.0.1", 1, vienna, "browser", "Success")
 		b.signin(fmt.Sprintf("2026-11-%02d 1%d:00:00", 3+i%4, i%10), u, fmt.Sprintf("9.9.9.%d", i), 100+i, tokyo, "curl", "Failure")
 	}
-	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{known: true}))
-	b.run(c, Run{Window: Range{at("2026-11-06 00:00"), at("2026-11-07 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(true))
+	b.run(c, Run{Window: Range{Start: at("2026-11-06 00:00"), End: at("2026-11-07 00:00")}})
 	// U = ln 13 / ln 51 = 0.65235, H = 1: 0.5 U + 0.2 + 0.3 = 0.82617
 	q := "SELECT entity_type, entity, observed, evidence->>'days', evidence->>'low_and_slow', score FROM spray"
 	expect(t, b.rows(q), "user_agent|curl|12|4|0.8262|70.23")
 	before := b.rows("SELECT finding_id FROM spray")
 	b.signin("2026-11-07 09:00:00", "u03", "9.9.9.3", 103, tokyo, "curl", "Success")
 	b.signin("2026-11-07 09:30:00", "u04", "9.9.9.3", 103, tokyo, "curl", "Failure")
-	b.run(c, Run{Window: Range{at("2026-11-07 00:00"), at("2026-11-08 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-07 00:00"), End: at("2026-11-08 00:00")}})
 	expect(t, b.rows("SELECT severity, evidence->>'successes' FROM spray"), "high|1")
 	expect(t, b.rows("SELECT finding_id FROM spray"), before...)
-	b.run(c, Run{Window: Range{at("2026-11-08 00:00"), at("2026-11-09 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-08 00:00"), End: at("2026-11-09 00:00")}})
 	expect(t, b.rows("SELECT count(*) FROM spray"), "0")
 }
 
@@ -126,8 +146,8 @@ func TestSprayShortRuleSlidesAcrossTheEdgeOfAnyBin(t *testing.T) {
 		for i := range tc.users {
 			b.signin(fmt.Sprintf("2026-11-02 %02d:%02d:00", 8+(46+2*i)/60, (46+2*i)%60), fmt.Sprintf("u%d", i), "6.6.6.6", 7, tokyo, "x", "Failure")
 		}
-		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{}))
-		b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(false))
+		b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 		expect(t, b.rows("SELECT entity_type, entity, evidence->>'burst_users', evidence->>'rules' FROM spray"), tc.want...)
 	}
 }
@@ -141,9 +161,8 @@ func TestGuessingCountsInSlidingWindows(t *testing.T) {
 			b.signin(fmt.Sprintf("2026-11-02 12:%02d:%02d", i*10/60, i*10%60), "bob", "6.6.6.6", 7, tokyo, "x", "Failure")
 		}
 	}
-	c := compiled(readStep("rows", "lake.signin", ""), &step{name: "guess", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{
-		method: methodGuessing, of: "rows", entityType: "user", guess: &guessForm{account: "user.name", address: "src_endpoint.ip", group: "ua", failure: "status = 'Failure'", attempts: 30, window: 5 * time.Minute}}})
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("user.name"), Address: word("src_endpoint.ip"), Group: word("ua"), Failure: word("status = 'Failure'"), Attempts: 30, Window: 5 * time.Minute}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, observed, score FROM guess"), "ada|30|50")
 }
 
@@ -159,23 +178,24 @@ func TestFirstSeenWaitsForLearningAndRareKnowsTheUsual(t *testing.T) {
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, tokyo, "ua", "Success")
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, vienna, "ua", "Success")
 	}
-	f := noveltyForm(methodFirst)
-	g := noveltyForm(methodRare)
-	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", f), anomalyStep("rare", g))
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), firstStep(false), rareStep(2))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value' FROM first"), "ada|Tokyo")
 	// Both usual values are as likely: there is no deviation, and the score stays below critical.
 	// ln p: 22/46 and 2/46, which are 2.398 apart, over 0.5.
 	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'z', evidence->>'degenerate', score FROM rare"), "ada|Tokyo|4.7958|true|81.03")
 }
 
-func noveltyForm(method string) anomalyForm {
-	return anomalyForm{method: method, of: "rows", entityType: "user", entity: []string{"user.name"}, values: []string{"src_endpoint.city"},
-		lookback: 30 * day, learning: 14 * day, threshold: 2, smoothing: 2, maxP: 0.05, once: 30 * day}
+func novelty() detect.Novelty {
+	return detect.Novelty{Entity: words("user.name"), Values: words("src_endpoint.city"), Lookback: 30 * day, Learning: 14 * day}
 }
 
-func anomalyStep(name string, f anomalyForm) *step {
-	return &step{name: name, kind: kindAnomaly, of: []string{"rows"}, anomaly: &f}
+func firstStep(peers bool) *step {
+	return detectorStep("first", "rows", "", &detect.FirstSeen{Novelty: novelty(), Peers: peers})
+}
+
+func rareStep(threshold float64) *step {
+	return detectorStep("rare", "rows", "", &detect.Rare{Novelty: novelty(), Threshold: threshold, Smoothing: 2, MaxP: 0.05, Once: 30 * day})
 }
 
 func TestAnEntityIsStillKnownAfterAPause(t *testing.T) {
@@ -186,11 +206,11 @@ func TestAnEntityIsStillKnownAfterAPause(t *testing.T) {
 	}
 	b.signin("2026-11-02 08:00:00", "ADA ", "1.1.1.1", 1, vienna, "ua", "Success")
 	b.signin("2026-11-02 08:10:00", "Ada", "1.1.1.1", 1, tokyo, "ua", "Success")
-	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", noveltyForm(methodFirst)), anomalyStep("rare", noveltyForm(methodRare)))
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), firstStep(false), rareStep(2))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value', score FROM first"), "ada|Tokyo|50")
 	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'total' FROM rare"), "ada|Tokyo|20")
-	if need := c.Needs(Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})["lake.signin"]; !need[0].Start.Equal(at("2026-04-06 00:00")) {
+	if need := c.Needs(Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})["lake.signin"]; !need[0].Start.Equal(at("2026-04-06 00:00")) {
 		t.Errorf("reads from %v", need[0].Start) // 30 days and 180
 	}
 }
@@ -209,12 +229,10 @@ func TestWhatRecursIsNotRare(t *testing.T) {
 		b.signin(when, "ada", "1.1.1.1", 1, tokyo, "ua", "Success")
 	}
 	b.signin("2026-11-02 08:10:00", "ada", "1.1.1.1", 1, graz, "ua", "Success")
-	f := noveltyForm(methodRare)
-	f.threshold = 0.1
-	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("rare", f))
-	b.run(c, Run{Window: Range{at("2026-10-25 00:00"), at("2026-10-26 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), rareStep(0.1))
+	b.run(c, Run{Window: Range{Start: at("2026-10-25 00:00"), End: at("2026-10-26 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value' FROM rare"), "ada|Tokyo")
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT count(*) FROM rare"), "0")
 }
 
@@ -228,19 +246,23 @@ func TestAnEntityWithoutAPastIsJudgedAgainstItsPeers(t *testing.T) {
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, vienna, "ua", "Success")
 		b.signin("2026-11-02 08:00:00", u, "1.1.1.1", 1, tokyo, "ua", "Success")
 	}
-	f := noveltyForm(methodFirst)
-	f.peers = true
-	c := compiled(readStep("rows", "lake.signin", ""), anomalyStep("first", f))
-	b.run(c, Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+	c := compiled(readStep("rows", "lake.signin", ""), firstStep(true))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'level', severity FROM first"), "thief|Tokyo|peers|low")
 }
 
 // habitStep is travel that learns habits.
 func habitStep() *step {
 	s := travelStep("")
-	s.anomaly.travel.network, s.anomaly.travel.habitDays, s.anomaly.travel.habitBack = "src_endpoint.asn", 3, 30*day
-	s.anomaly.travel.country = "'X'"
+	habits(s, 3)
+	travelOf(s).Country = word("'X'")
 	return s
+}
+
+// habits lets travel learn them from so many days.
+func habits(s *step, days int) {
+	t := travelOf(s)
+	t.Network, t.HabitDays, t.HabitWindow = word("src_endpoint.asn"), days, 30*day
 }
 
 func TestAHabitIsANetworkAtAPlaceAndWhatWasRaisedTeachesNothing(t *testing.T) {
@@ -272,7 +294,7 @@ func TestAHabitIsANetworkAtAPlaceAndWhatWasRaisedTeachesNothing(t *testing.T) {
 			}
 		}
 		c := compiled(readStep("rows", "lake.signin", ""), habitStep())
-		b.run(c, Run{Window: Range{at("2026-11-20 00:00"), at("2026-11-21 00:00")}})
+		b.run(c, Run{Window: Range{Start: at("2026-11-20 00:00"), End: at("2026-11-21 00:00")}})
 		got := b.rows("SELECT severity, coalesce(evidence->>'lowered_because', 'NULL') FROM travel")
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
@@ -287,8 +309,8 @@ func TestAPlaceHasItsCountry(t *testing.T) {
 		b.signin("2026-11-02 08:00:00", "ada", "1.1.1.1", 1, [3]any{48.86, 2.35, "Paris"}, "FR", "Success")
 		b.signin("2026-11-02 08:30:00", "ada", "2.2.2.2", 2, [3]any{33.66, -95.56, "Paris"}, "US", "Success")
 		s := travelStep("")
-		s.anomaly.travel.country = country
-		b.run(compiled(readStep("rows", "lake.signin", ""), s), Run{Window: Range{at("2026-11-02 00:00"), at("2026-11-03 00:00")}})
+		travelOf(s).Country = word(country)
+		b.run(compiled(readStep("rows", "lake.signin", ""), s), Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 		expect(t, b.rows("SELECT count(*) FROM travel"), fmt.Sprint(want))
 	}
 }
@@ -312,8 +334,8 @@ func TestSprayCountsWhoIsLetInAtOnceAndLeavesANewOfficeAlone(t *testing.T) {
 			}
 			b.signin(fmt.Sprintf("2026-11-%02d %d:00:00", 3+i/5, 10+i%5), strings.ToUpper(u), "9.9.9.9", 100, tokyo, fmt.Sprint("x", i), status)
 		}
-		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{known: true}))
-		b.run(c, Run{Window: Range{at("2026-11-06 00:00"), at("2026-11-07 00:00")}})
+		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(true))
+		b.run(c, Run{Window: Range{Start: at("2026-11-06 00:00"), End: at("2026-11-07 00:00")}})
 		got := b.rows("SELECT entity_type, entity, observed, evidence->>'successes', evidence->>'let_in', evidence->'let_in_accounts'->>0 FROM spray")
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
@@ -328,10 +350,10 @@ func TestACampaignIsOneFindingHoweverLongItLasts(t *testing.T) {
 		b.signin(at("2026-08-01 10:00").AddDate(0, 0, d).Format("2006-01-02 15:04:05"), fmt.Sprintf("u%d", d%40), "9.9.9.9", 100, tokyo, "curl", "Failure")
 	}
 	ids := map[string]bool{}
-	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(sprayForm{}))
+	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(false))
 	for _, d := range []int{15, 29, 31, 33, 40, 60, 79} {
 		start := at("2026-08-01 00:00").AddDate(0, 0, d)
-		b.run(c, Run{Window: Range{start, start.Add(day)}})
+		b.run(c, Run{Window: Range{Start: start, End: start.Add(day)}})
 		got := b.rows("SELECT finding_id, time FROM spray")
 		if len(got) != 1 {
 			t.Fatalf("day %d: %v", d, got)

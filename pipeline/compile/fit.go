@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // The levels at which a baseline was found, from the finest.
@@ -66,7 +68,7 @@ func (q fitSQL) inHistory() string { return fmt.Sprintf("bucket >= %d AND bucket
 // learning are the rows of the window whose entity has too few values.
 func (q fitSQL) learning(seen string) string {
 	own := q.each(func(group) string { return "s.own$g" })
-	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(least(%s), 0) < %d", q.t("obs"), seen, list(own), q.form.minSupport)
+	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(least(%s), 0) < %d", q.t("obs"), seen, sqltext.List(own), q.form.minSupport)
 }
 
 // seen: each entity's first bucket and, for each group, how many values it has
@@ -90,11 +92,11 @@ func (q fitSQL) seen(agg string) string {
 	})
 	own := q.each(func(group) string { return "f.n$g - coalesce(x.c$g, 0) AS own$g" })
 	of := func(rows string) string {
-		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s FROM (SELECT entity, %s AS peer, min(bucket) AS first, %s FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", list(own), peer, list(held), rows)
+		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s FROM (SELECT entity, %s AS peer, min(bucket) AS first, %s FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", sqltext.List(own), peer, sqltext.List(held), rows)
 	}
 	return fmt.Sprintf(`WITH x AS (SELECT k.entity, %s FROM %s AS k LEFT JOIN %s AS a ON a.entity = k.entity AND a.bucket = k.bucket GROUP BY 1),
 mine AS (%s)
-FROM mine UNION ALL %s`, list(gone), q.t("skip"), agg, of(q.t("mine")),
+FROM mine UNION ALL %s`, sqltext.List(gone), q.t("skip"), agg, of(q.t("mine")),
 		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg, q.inHistory(), q.learning("mine"), q.t("obs"))))
 }
 
@@ -172,7 +174,7 @@ n AS (SELECT *, %s FROM k),
 %s
 SELECT *, %s FROM (SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, n.wanted, %s
 FROM n %s)`,
-		q.calendar(), q.t("obs"), list(own), q.t("seen"), list(counts), strings.Join(q.each(q.peers), ",\n"), list(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
+		q.calendar(), q.t("obs"), sqltext.List(own), q.t("seen"), sqltext.List(counts), strings.Join(q.each(q.peers), ",\n"), sqltext.List(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
 }
 
 // lists: the values that exist for each fit of a group, sorted, one list a measure.
@@ -183,13 +185,13 @@ func (q fitSQL) lists(g group) string {
 		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) AS v%[1]d", i))
 	}
 	one := func(level int, on string) string {
-		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.wanted AND k.level$g = %d", list(cols), q.t("keys"), q.t("hist"), on, level)
+		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.wanted AND k.level$g = %d", sqltext.List(cols), q.t("keys"), q.t("hist"), on, level)
 	}
 	peer := fmt.Sprintf(`SELECT k.id, %s FROM %s AS k
 JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own$g >= %d AND s.peer IS NOT DISTINCT FROM k.peer WHERE k.wanted AND k.level$g = 3 AND k.id = k.fit$g`,
-		list(cols), q.t("keys"), q.t("hist"), q.t("seen"), q.form.minSupport)
+		sqltext.List(cols), q.t("keys"), q.t("hist"), q.t("seen"), q.form.minSupport)
 	return fmt.Sprintf("SELECT id, %s FROM (\n%s\nUNION ALL %s\nUNION ALL %s\nUNION ALL %s)\nGROUP BY id",
-		list(aggs), one(0, " AND h.s0 = k.s0"), one(1, " AND h.s1 = k.s1"), one(2, ""), peer)
+		sqltext.List(aggs), one(0, " AND h.s0 = k.s0"), one(1, " AND h.s1 = k.s1"), one(2, ""), peer)
 }
 
 // stats: centre and spread for each fit of a group and measure.
@@ -215,7 +217,7 @@ func (q fitSQL) stats(g group) string {
 	return fmt.Sprintf(`SELECT id, %s
 FROM (SELECT *, %s FROM (SELECT *, %s FROM (
   SELECT k.id, k.n$g AS n, %s FROM %s AS k LEFT JOIN %s AS l ON l.id = k.id WHERE k.wanted AND k.level$g < 4 AND k.id = k.fit$g)))`,
-		strings.Join(out, ",\n  "), list(med), list(full), list(lists), q.t("keys"), q.t("lists$g"))
+		strings.Join(out, ",\n  "), sqltext.List(med), sqltext.List(full), sqltext.List(lists), q.t("keys"), q.t("lists$g"))
 }
 
 // quantile interpolates linearly over the sorted list with z zeros put behind
@@ -236,23 +238,23 @@ func quantile(p string) string {
 func (q fitSQL) result() string {
 	names := make([]string, len(levelNames))
 	for i, n := range levelNames {
-		names[i] = str(n)
+		names[i] = sqltext.Str(n)
 	}
-	level := func(of string) string { return "[" + list(names) + "][" + of + " + 1]" }
+	level := func(of string) string { return "[" + sqltext.List(names) + "][" + of + " + 1]" }
 	var cols []string
 	for n, g := range q.groups {
 		for _, i := range g.measures {
 			name := q.form.measures[i].name
-			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, ident(name)), fmt.Sprintf("%s AS %s", q.peak(i), ident(name+"_peak")),
-				fmt.Sprintf("%s AS %s", q.movedColumn(i), ident(name+"_moved")),
-				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)), ident(name+"_level"), n, ident(name+"_support"), ident(name+"_own")))
+			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, sqltext.Ident(name)), fmt.Sprintf("%s AS %s", q.peak(i), sqltext.Ident(name+"_peak")),
+				fmt.Sprintf("%s AS %s", q.movedColumn(i), sqltext.Ident(name+"_moved")),
+				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)), sqltext.Ident(name+"_level"), n, sqltext.Ident(name+"_support"), sqltext.Ident(name+"_own")))
 			for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
-				cols = append(cols, fmt.Sprintf("f%d.%s%d AS %s", n, s, i, ident(name+"_"+s)))
+				cols = append(cols, fmt.Sprintf("f%d.%s%d AS %s", n, s, i, sqltext.Ident(name+"_"+s)))
 			}
 		}
 	}
 	of := func(fn, col string) string {
-		return fn + "(" + list(q.each(func(group) string { return col })) + ")"
+		return fn + "(" + sqltext.List(q.each(func(group) string { return col })) + ")"
 	}
 	fits := q.each(func(group) string { return "LEFT JOIN " + q.t("fit$g") + " AS f$g ON f$g.id = k.fit$g" })
 	return fmt.Sprintf(`SELECT o.entity, make_timestamptz(o.bucket * %[1]d) AS bucket, make_timestamptz((o.bucket + 1) * %[1]d) AS bucket_end,
@@ -260,7 +262,7 @@ func (q fitSQL) result() string {
   %[5]s
 FROM (FROM %[6]s WHERE wanted) AS o
 JOIN %[7]s AS k ON k.entity = o.entity AND k.s0 = o.s0 AND k.s1 = o.s1
-%[8]s%[9]s`, q.form.bucket.Microseconds(), level(of("least", "k.level$g")), of("greatest", "k.n$g"), of("greatest", "k.own$g"), list(cols), q.t("obs"), q.t("keys"),
+%[8]s%[9]s`, q.form.bucket.Microseconds(), level(of("least", "k.level$g")), of("greatest", "k.n$g"), of("greatest", "k.own$g"), sqltext.List(cols), q.t("obs"), q.t("keys"),
 		strings.Join(fits, "\n"), q.peaks()+q.moved())
 }
 
@@ -284,5 +286,5 @@ func (q fitSQL) peaks() string {
 	}
 	hour := func(b string) string { h := *q.form; h.season = seasonHourOfDay; return h.slot(b, 0) }
 	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND %s = %s WHERE o.wanted GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
-		list(maxes), q.t("obs"), q.t("hist"), hour("h.bucket"), hour("o.bucket"))
+		sqltext.List(maxes), q.t("obs"), q.t("hist"), hour("h.bucket"), hour("o.bucket"))
 }

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/pipeline/detect"
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -25,8 +27,11 @@ func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confin
 	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{}, down: map[string]bool{},
 		c: &Compiled{name: p.Name.Value, steps: map[string]*step{}, keys: map[string]string{}, cols: map[string][]string{}}}
 	for _, s := range p.Steps {
-		if a := s.Anomaly; a != nil && a.Method == spec.MethodRobustZ && a.Deviation != nil && a.Deviation.Direction != spec.Up {
-			b.down[a.Of.Value] = true
+		if s.Anomaly == nil {
+			continue
+		}
+		if d, ok := s.Anomaly.Detector.(detect.BaselineDetector); ok && d.LooksDown() {
+			b.down[s.Anomaly.Of.Value] = true
 		}
 	}
 	for _, s := range p.Steps {
@@ -94,7 +99,7 @@ func (b *builder) want(p *spec.Pipeline) {
 			switch {
 			case !slices.Contains(reader.of, s.name):
 			case reader.kind == kindAnomaly:
-				ors = append(ors, reader.anomaly.wantedSQL(s.baseline))
+				ors = append(ors, reader.anomaly.wanted(s.baseline))
 			default:
 				ors = append(ors, "")
 			}
@@ -172,52 +177,11 @@ func closing(text string, at int) int {
 func (b *builder) keep(s *step) {
 	ranges := map[string][]Range{}
 	b.c.tableRanges(s.baseline.of, []Range{{}}, ranges)
-	maps.DeleteFunc(ranges, func(table string, _ []Range) bool { return !isLake(table) }) // only those have snapshots
+	maps.DeleteFunc(ranges, func(table string, _ []Range) bool { return !sqltext.IsLake(table) }) // only those have snapshots
 	sum := sha256.Sum256([]byte(b.c.name + "\x00" + s.name + "\x00" + b.c.aggregateSQL(s.baseline, []Range{{}})))
 	key := hex.EncodeToString(sum[:8])
 	b.c.keys[s.name] = key
 	b.c.Baselines = append(b.c.Baselines, Baseline{Step: s.name, Key: key, Tables: sortedKeys(ranges), Bucket: s.baseline.bucket, History: s.baseline.history})
-}
-
-func (b *builder) anomaly(a *spec.Anomaly) *anomalyForm {
-	f := &anomalyForm{method: string(a.Method), of: a.Of.Value, entityType: a.EntityType, technique: a.Technique, reason: a.Reason.Value, ceiling: a.MaxScore}
-	switch {
-	case a.Deviation != nil:
-		d := a.Deviation
-		f.threshold, f.direction, f.minDelta = d.Threshold, string(d.Direction), d.MinDelta
-		for _, x := range d.AtLeast {
-			f.atLeast = append(f.atLeast, bound{x.Measure.Value, x.Min})
-		}
-		for _, m := range d.Measures {
-			f.measures = append(f.measures, m.Value)
-		}
-		f.entity = b.c.steps[f.of].baseline.entity
-	case a.Novelty != nil:
-		n := a.Novelty
-		f.entity, f.values = b.paths(f.of, n.Entity), b.paths(f.of, n.Values)
-		f.lookback, f.learning, f.smoothing, f.threshold = n.Lookback, n.Learning, n.Smoothing, n.Threshold
-		f.peers, f.maxP, f.once = n.Peers, n.MaxP, n.Once
-	case a.Travel != nil:
-		f.entity, f.travel = b.paths(f.of, a.Travel.Entity), b.travel(f.of, a.Travel)
-	case a.Spray != nil:
-		f.spray = b.spray(f.of, a.Spray)
-	case a.BruteForce != nil:
-		f.guess = b.guess(f.of, a.BruteForce)
-	}
-	return f
-}
-
-func (b *builder) travel(of string, t *spec.Travel) *travelForm {
-	country := b.optional(of, t.Country)
-	if t.Country.Value == "" {
-		country = b.beside(of, t.Lat.Value, "country")
-	}
-	network := b.optionalPath(of, t.Network)
-	return &travelForm{
-		country: country, lat: b.number(of, b.path(of, t.Lat)), lon: b.number(of, b.path(of, t.Lon)), address: b.path(of, t.Address),
-		radius: b.optional(of, t.Radius), place: b.optional(of, t.Place), success: b.expr(of, t.Success), familiar: b.optional(of, t.Familiar),
-		speedKmh: t.SpeedKmh, distanceKm: t.DistanceKm, network: network, allowed: b.allowed(t.Allowed, network), habitDays: t.HabitDays, habitBack: t.HabitWindow,
-	}
 }
 
 // beside is the column of a name beside another, or nothing if it is not there.
@@ -226,33 +190,7 @@ func (b *builder) beside(of, column, name string) string {
 	if name = column[:i+1] + name; b.known[of] == nil || !b.known[of].has(name) {
 		return ""
 	}
-	return path(name)
-}
-
-func (b *builder) spray(of string, s *spec.Spray) *sprayForm {
-	f := &sprayForm{
-		account: b.path(of, s.Account), success: b.expr(of, s.Success), failure: b.expr(of, s.Failure),
-		lookback: s.Lookback, minUsers: s.MinUsers, perUser: s.AttemptsPerUser, minDays: s.MinDays, score: s.MinScore, known: s.KnownAccounts,
-		shortUsers: s.Short.Users, shortAttempts: s.Short.Attempts, short: s.Short.Window,
-	}
-	for _, o := range s.Sources {
-		if e := b.optional(of, o.Expr); e != "" {
-			f.origins = append(f.origins, origin{o.Type.Value, e})
-		}
-	}
-	if len(f.origins) == 0 && len(s.Sources) > 0 {
-		b.expr(of, s.Sources[0].Expr) // one is needed
-	}
-	return f
-}
-
-func (b *builder) guess(of string, g *spec.BruteForce) *guessForm {
-	f := &guessForm{account: b.path(of, g.Account), address: b.optionalPath(of, g.Address), group: b.optional(of, g.Group),
-		failure: b.expr(of, g.Failure), attempts: g.Attempts, window: g.Window}
-	if f.address == "" {
-		f.group = ""
-	}
-	return f
+	return sqltext.Path(name)
 }
 
 func (b *builder) risk(r *spec.Risk) *riskForm {
@@ -270,18 +208,6 @@ func (b *builder) risk(r *spec.Risk) *riskForm {
 	return f
 }
 
-// allowed is nil where the table or its column does not exist yet: then no
-// network is allowed.
-func (b *builder) allowed(a *spec.Allowed, network string) *allowedForm {
-	if a == nil || network == "" {
-		return nil
-	}
-	if !b.context(a.Table.Value, a.Key.Value) {
-		return nil
-	}
-	return &allowedForm{table: a.Table.Value, key: a.Key.Value}
-}
-
 // criticality is nil where the table or its columns do not exist yet: then
 // every entity is medium.
 func (b *builder) criticality(k *spec.Criticality) *criticalForm {
@@ -297,7 +223,7 @@ func (b *builder) criticality(k *spec.Criticality) *criticalForm {
 // context reports whether a table that only adds context can be read: it exists
 // and has the columns, as far as is known.
 func (b *builder) context(table string, columns ...string) bool {
-	if !isLake(table) {
+	if !sqltext.IsLake(table) {
 		return true
 	}
 	schema, ok := b.schemas(table)
@@ -317,7 +243,7 @@ func (b *builder) context(table string, columns ...string) bool {
 // nothing.
 func (b *builder) tryStatements(p *spec.Pipeline) {
 	day0 := time.Unix(0, 0).UTC()
-	run := Run{ID: "check", Window: Range{day0, day0.Add(day)}, Stateless: true}
+	run := Run{ID: "check", Window: Range{Start: day0, End: day0.Add(sqltext.Day)}, Stateless: true}
 	for _, s := range p.Steps {
 		if _, err := b.c.stepStmts(b.c.steps[s.Name.Value], run); err != nil {
 			at := s.Name

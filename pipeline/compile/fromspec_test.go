@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeward/lakeward/pipeline/detect"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
@@ -132,8 +133,8 @@ write: [{from: odd, to: analytics.findings}]
 }
 
 func TestMaxScoreBoundsTheScore(t *testing.T) {
-	c := compiled(&step{name: "x", kind: kindAnomaly, anomaly: &anomalyForm{ceiling: 40}})
-	q, err := c.findingSQL("x", "r", shape{from: "t", entityType: "''", entity: "''", key: "''", score: "90.0", reason: "", time: "now()", start: "now()", end: "now()", observed: "1", expected: "1"})
+	f := detect.Finding{From: "t", EntityType: "''", Entity: "''", Key: "''", Score: "90.0", Time: "now()", Start: "now()", End: "now()", Observed: "1", Expected: "1"}
+	q, err := f.SQL(detect.Source{Step: "x", RunID: "r", Ceiling: 40})
 	if err != nil || !strings.Contains(q, "least(40.0::DOUBLE, ") {
 		t.Error(q, err)
 	}

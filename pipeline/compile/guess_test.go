@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 func guessStep(attempts int, window time.Duration) *step {
-	return &step{name: "guess", kind: kindAnomaly, of: []string{"rows"}, anomaly: &anomalyForm{method: methodGuessing, of: "rows", entityType: "user",
-		guess: &guessForm{account: "account", address: "ip", failure: "true", attempts: attempts, window: window}}}
+	return detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("account"), Address: word("ip"), Failure: word("true"), Attempts: attempts, Window: window})
 }
 
 func TestTheLimitsOfARuleDoNotDependOnTheFirst(t *testing.T) {
@@ -16,7 +17,7 @@ func TestTheLimitsOfARuleDoNotDependOnTheFirst(t *testing.T) {
 		b := newBench(t)
 		b.exec(`CREATE TABLE lake.fails AS SELECT TIMESTAMPTZ '2026-11-24 10:00:00+00' + to_seconds(5 * i) AS "time", 'e' AS event_id, 'ada' AS account, '203.0.113.' || i % 40 AS ip FROM range(150) t(i)`)
 		c := compiled(readStep("rows", "lake.fails", ""), guessStep(attempts, time.Minute))
-		b.run(c, Run{Window: Range{at("2026-11-24 10:00"), at("2026-11-24 11:00")}})
+		b.run(c, Run{Window: Range{Start: at("2026-11-24 10:00"), End: at("2026-11-24 11:00")}})
 		// 150 failures where 100 are the limit: 100 (1 - 2^-1.5).
 		expect(t, b.rows("SELECT entity, observed, expected, score FROM guess WHERE evidence->>'rule' = 'many addresses'"), "ada|150|100|64.64")
 	}
@@ -32,7 +33,7 @@ func TestOneCampaignIsOneFindingOverManyWindows(t *testing.T) {
 	ids, times := map[string]bool{}, map[string]bool{}
 	for h := range 54 {
 		start := at("2026-11-20 20:00").Add(time.Duration(h) * 3 * time.Hour)
-		b.run(c, Run{Window: Range{start, start.Add(3 * time.Hour)}})
+		b.run(c, Run{Window: Range{Start: start, End: start.Add(3 * time.Hour)}})
 		for _, id := range b.rows("SELECT finding_id FROM guess") {
 			ids[id] = true
 		}
@@ -52,7 +53,7 @@ func TestACampaignLongerThanTheLookBackKeepsItsID(t *testing.T) {
 	ids := map[string]bool{}
 	for d := range 30 {
 		start := at("2026-10-02 00:00").Add(time.Duration(d) * day)
-		b.run(c, Run{Window: Range{start, start.Add(time.Hour)}})
+		b.run(c, Run{Window: Range{Start: start, End: start.Add(time.Hour)}})
 		for _, id := range b.rows("SELECT finding_id FROM guess") {
 			ids[id] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -51,23 +52,9 @@ func (b *builder) lenientSelect(name string, t spec.Text) string {
 // column may be none.
 func (b *builder) number(of, column string) string {
 	if f := b.fieldOf(of, column); f != nil && f.Type.Kind == tiers.KindString {
-		b.c.misfits = append(b.c.misfits, misfit{step: of, cond: "(" + path(column) + ") IS NOT NULL AND " + number(path(column)) + " IS NULL"})
+		b.c.misfits = append(b.c.misfits, misfit{step: of, cond: "(" + sqltext.Path(column) + ") IS NOT NULL AND " + sqltext.Number(sqltext.Path(column)) + " IS NULL"})
 	}
 	return column
-}
-
-// number is a value as a finite number; NULL if it is none.
-func number(expr string) string { return finite("TRY_CAST((" + expr + ") AS DOUBLE)") }
-
-// finite is a DOUBLE, or NULL for infinity and NaN, which the engine orders
-// above it.
-func finite(expr string) string {
-	return fmt.Sprintf("CASE WHEN abs(%[1]s) < 'Infinity'::DOUBLE THEN %[1]s END", expr)
-}
-
-// evidence is a scalar of any type as findings show it: no NaN, no infinity.
-func evidence(expr string) string {
-	return fmt.Sprintf("CASE WHEN typeof(%[1]s) NOT IN ('DOUBLE', 'FLOAT') OR (%[1]s)::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN %[1]s END", "("+expr+")")
 }
 
 // Misfits is a SELECT of step and rows: how many rows of the run's window have
@@ -82,7 +69,7 @@ func (c *Compiled) Misfits(r Run) string {
 	var order []about
 	var parts []string
 	count := func(step, sql string) {
-		parts = append(parts, fmt.Sprintf("SELECT %s AS step, (%s) AS n", str(step), sql))
+		parts = append(parts, fmt.Sprintf("SELECT %s AS step, (%s) AS n", sqltext.Str(step), sql))
 	}
 	for _, m := range c.misfits {
 		if m.count != "" {

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/detect"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // Elastic's entity risk, as its code has it (its documentation's example uses
@@ -21,10 +22,9 @@ const (
 )
 
 // riskLevels are Elastic's.
-var riskLevels = [...]struct {
-	below float64
-	name  string
-}{{20, "unknown"}, {40, "low"}, {70, "moderate"}, {90, "high"}}
+func riskLevels() []sqltext.Level {
+	return []sqltext.Level{{Below: 20, Name: "unknown"}, {Below: 40, Name: "low"}, {Below: 70, Name: "moderate"}, {Below: 90, Name: "high"}}
+}
 
 // riskForm is a risk step.
 type riskForm struct {
@@ -53,14 +53,7 @@ type watchForm struct {
 	factor   float64
 }
 
-func riskLevel(score string) string {
-	var b strings.Builder
-	b.WriteString("CASE")
-	for _, l := range riskLevels {
-		fmt.Fprintf(&b, " WHEN %s < %v THEN '%s'", score, l.below, l.name)
-	}
-	return b.String() + " ELSE 'critical' END"
-}
+func riskLevel(score string) string { return sqltext.Levels(score, riskLevels(), "critical") }
 
 // modified applies the modifier to a normalised sum by its odds.
 func modified(n, m string) string {
@@ -91,7 +84,7 @@ func (f *riskForm) total() (agg, sums, without, share string) {
 // findings' columns and besides level, criticality, modifier and inputs.
 func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	f := s.risk
-	t := func(n string) string { return ident(s.name + "." + n) }
+	t := func(n string) string { return sqltext.Ident(s.name + "." + n) }
 	var out []Stmt
 	work := func(kind, name, sql string) {
 		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP " + kind + " " + t(name) + " AS\n" + sql})
@@ -100,11 +93,12 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	work("TABLE", "criticality", f.criticality())
 	// In one statement with the entities: their contributions are large, and
 	// would be written out twice.
-	q, err := c.findingSQL(s.name, r.ID, f.shape("("+f.entities(t)+")", r))
+	q, err := f.finding("("+f.entities(t)+")", r).SQL(detect.Source{Pipeline: c.name, Step: s.name, RunID: r.ID,
+		Detector: "risk_" + f.method, Technique: f.technique})
 	if err != nil {
 		return nil, err
 	}
-	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + ident(s.name) + " AS\n" + q}), nil
+	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + q}), nil
 }
 
 // inputs: findings of the look back, the strongest for each (pipeline,
@@ -114,15 +108,15 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 	var parts []string
 	end := r.Window.End
 	for _, of := range f.of {
-		rows := ident(of)
+		rows := sqltext.Ident(of)
 		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
-			rows = c.raw(of, []Range{{end.Add(-2 * f.lookback), end}})
+			rows = c.raw(of, []Range{{Start: end.Add(-2 * f.lookback), End: end}})
 		}
-		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s AS entity, detector, %s AS score, reason, pipeline FROM %s", foldBy("entity_type", path(f.entity)), number("score"), rows))
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s AS entity, detector, %s AS score, reason, pipeline FROM %s", sqltext.FoldBy("entity_type", sqltext.Path(f.entity)), sqltext.Number("score"), rows))
 	}
 	var w strings.Builder
 	for _, x := range f.weights {
-		fmt.Fprintf(&w, " WHEN detector = %[1]s OR pipeline = %[1]s THEN %[2]s", str(x.name), num(x.value))
+		fmt.Fprintf(&w, " WHEN detector = %[1]s OR pipeline = %[1]s THEN %[2]s", sqltext.Str(x.name), sqltext.Num(x.value))
 	}
 	weighted := "1.0::DOUBLE"
 	if w.Len() > 0 {
@@ -130,15 +124,15 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 	}
 	where := "entity IS NOT NULL AND score > 0"
 	if len(f.types) > 0 {
-		where += " AND entity_type IN (" + literals(f.types) + ")"
+		where += " AND entity_type IN (" + sqltext.Literals(f.types) + ")"
 	}
-	age := fmt.Sprintf("(greatest(0, epoch_us(%s) - epoch_us(window_end)) / 1e6)", instant(end))
+	age := fmt.Sprintf("(greatest(0, epoch_us(%s) - epoch_us(window_end)) / 1e6)", sqltext.Instant(end))
 	return fmt.Sprintf(`SELECT * EXCLUDE (age), CASE WHEN age <= %[1]v THEN least(100.0, score * %[2]s) * pow(2.0, -age / %[3]v) ELSE 0.0 END AS s
 FROM (SELECT *, %[4]s AS age FROM (
 %[5]s))
 WHERE %[6]s AND "time" < %[7]s
 QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN (%[8]s) THEN finding_id END ORDER BY score DESC, finding_id) = 1`,
-		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, instant(end), literals([]string{methodFirst, methodRare}))
+		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, sqltext.Instant(end), sqltext.Literals(detect.ByValue()))
 }
 
 // ranked adds each input's rank and gain: what the inputs behind it would add
@@ -158,24 +152,24 @@ func (f *riskForm) criticality() string {
 		return "SELECT NULL::VARCHAR AS entity, NULL::VARCHAR AS criticality WHERE false"
 	}
 	k := f.critical
-	key := "[" + folded(k.key) + "]"
-	if spellingOf(spec.EntityType(k.key)) == asWritten { // of which type is not known
-		key = anySpelling("(" + path(k.key) + ")::VARCHAR")
+	key := "[" + sqltext.Folded(k.key) + "]"
+	if sqltext.SpellingOf(sqltext.EntityType(k.key)) == sqltext.AsWritten { // of which type is not known
+		key = anySpelling("(" + sqltext.Path(k.key) + ")::VARCHAR")
 	}
 	return fmt.Sprintf("SELECT entity, max_by(criticality, list_position(['low', 'medium', 'high', 'extreme'], lower(trim(criticality)))) AS criticality FROM (SELECT unnest(%s) AS entity, %s::VARCHAR AS criticality FROM %s) WHERE entity IS NOT NULL GROUP BY 1",
-		key, path(k.value), source(k.table))
+		key, sqltext.Path(k.value), sqltext.Source(k.table))
 }
 
 // anySpelling is a list of a text as it was written, as a name and as an address.
 func anySpelling(expr string) string {
-	return "list_distinct([" + list([]string{expr, fold("user", expr), fold("ip", expr)}) + "])"
+	return "list_distinct([" + sqltext.List([]string{expr, sqltext.Fold("user", expr), sqltext.Fold("ip", expr)}) + "])"
 }
 
 func (f *riskForm) entities(t func(string) string) string {
 	agg, sums, without, share := f.total()
 	watch := "1.0"
 	if f.watch != nil {
-		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s) FROM (SELECT unnest(%s) AS w)) THEN %s ELSE 1.0 END", anySpelling("w"), stringList(f.watch.entities), num(f.watch.factor))
+		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s) FROM (SELECT unnest(%s) AS w)) THEN %s ELSE 1.0 END", anySpelling("w"), sqltext.StringList(f.watch.entities), sqltext.Num(f.watch.factor))
 	}
 	final := modified("n", "modifier")
 	gone := modified("("+without+")", "e.modifier")
@@ -198,16 +192,16 @@ FROM e JOIN (
 		final, riskLevel(final), agg, watch, t("ranked"), t("criticality"), share, gone, riskLevel("without"), sums)
 }
 
-func (f *riskForm) shape(from string, r Run) shape {
-	end := instant(r.Window.End)
-	return shape{
-		from: from, time: end, start: "coalesce(first, last)", end: end,
-		entityType: "entity_type", entity: "entity", detector: "risk_" + f.method, key: "entity_type",
-		score: "score", observed: "n", expected: "NULL", technique: f.technique,
-		reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",
-		vars:   map[string]string{"entity": "entity", "level": "level", "score": text("round(score)"), "inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
-		extra:  []string{riskLevel("round(score, 2)") + " AS level", "criticality", "modifier", "inputs"},
-		evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"}, {"inputs", "inputs"},
+func (f *riskForm) finding(from string, r Run) detect.Finding {
+	end := sqltext.Instant(r.Window.End)
+	return detect.Finding{
+		From: from, Time: end, Start: "coalesce(first, last)", End: end,
+		EntityType: "entity_type", Entity: "entity", Key: "entity_type",
+		Score: "score", Observed: "n", Expected: "NULL",
+		Reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",
+		Vars:   map[string]string{"entity": "entity", "level": "level", "score": sqltext.Shown("round(score)"), "inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
+		Extra:  []string{riskLevel("round(score, 2)") + " AS level", "criticality", "modifier", "inputs"},
+		Evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"}, {"inputs", "inputs"},
 			{"contributions", "contributions"}, {"level_depends_on", "needed"}},
 	}
 }

@@ -34,7 +34,7 @@ func TestRiskMatchesElasticsPublishedExample(t *testing.T) {
 	}
 	b.finding("z", "ada", end, 0) // nothing
 	c := compiled(riskSteps("rank")...)
-	b.run(c, Run{ID: "r", Window: Range{at("2026-11-09 00:00"), end}})
+	b.run(c, Run{ID: "r", Window: Range{Start: at("2026-11-09 00:00"), End: end}})
 	// S = 70 + 45/2^1.5 + 21 (3^-1.5 + 4^-1.5 + 5^-1.5) = 94.4554; / 2.5924 = 36.4355; extreme: 53.41.
 	expect(t, b.rows(`SELECT entity, entity_type, round(observed, 2), score, level, criticality, modifier, inputs FROM risk`), "ada|user|36.44|53.41|moderate|extreme|2|5")
 	// Without the 70: (45 + 21 (2^-1.5 + 3^-1.5 + 4^-1.5)) / 2.5924 = 22.794: 37.13 is low.
@@ -49,11 +49,11 @@ func TestRiskDecaysAndEndsAtZero(t *testing.T) {
 	b.finding("a", "ada", at("2026-11-03 00:00"), 80)
 	b.finding("b", "bob", at("2026-10-20 00:00"), 80)
 	c := compiled(riskSteps("sum")...)
-	b.run(c, Run{Window: Range{at("2026-11-09 00:00"), at("2026-11-10 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-09 00:00"), End: at("2026-11-10 00:00")}})
 	expect(t, b.rows(`SELECT entity, score, inputs FROM risk ORDER BY 1`), "ada|80|1", "bob|0|0") // 80 / 2 * extreme
 	c = compiled(riskSteps("max_plus")...)
 	b.finding("c", "ada", at("2026-11-10 00:00"), 20)
-	b.run(c, Run{Window: Range{at("2026-11-09 00:00"), at("2026-11-10 00:00")}})
+	b.run(c, Run{Window: Range{Start: at("2026-11-09 00:00"), End: at("2026-11-10 00:00")}})
 	expect(t, b.rows(`SELECT entity, observed FROM risk WHERE entity = 'ada'`), "ada|44")
 }
 
@@ -66,7 +66,7 @@ func TestRiskCountsEachFirstUseOfAWindowAndOnePersonOnce(t *testing.T) {
 	}
 	steps := riskSteps("rank")
 	steps[1].risk.watch = &watchForm{[]string{" ADA"}, 1.5}
-	b.run(compiled(steps...), Run{ID: "r", Window: Range{at("2026-11-09 00:00"), end}})
+	b.run(compiled(steps...), Run{ID: "r", Window: Range{Start: at("2026-11-09 00:00"), End: end}})
 	// N = 50 (1 + 2^-1.5 + 3^-1.5) / 2.5924 = 29.818; extreme and watched: odds tripled.
 	expect(t, b.rows(`SELECT entity, inputs, round(observed, 3), modifier, score FROM risk`), "ada|3|29.818|3|56.04")
 }

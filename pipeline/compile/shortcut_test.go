@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 // What a run does not work out must not have changed what it finds.
@@ -22,8 +24,8 @@ func TestHabitsOfTheSettledAreThoseThatTheSequenceTeaches(t *testing.T) {
 					[[48.2, 16.4], [47.1, 15.4], [48.2, 16.4], [-33.9, 151.2], [35.7, 139.7], [48.3, 14.3], [50.1, 14.4], [0, 0]][s + 1] AS p
 				FROM range(40) a(u), range(55) b(d), range(4) c(n) WHERE hash(%[1]d, u, d, n, 2) %% 4 < 1 + u %% 4)`, seed))
 		travel := travelStep("")
-		travel.anomaly.travel.network, travel.anomaly.travel.habitDays, travel.anomaly.travel.habitBack = "src_endpoint.asn", 3, 30*day
-		stmts, err := compiled(readStep("rows", "lake.signin", ""), travel).Statements(Run{Window: Range{at("2026-11-24 00:00"), at("2026-11-25 00:00")}})
+		habits(travel, 3)
+		stmts, err := compiled(readStep("rows", "lake.signin", ""), travel).Statements(Run{Window: Range{Start: at("2026-11-24 00:00"), End: at("2026-11-25 00:00")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,12 +63,12 @@ func TestRowsThatNobodyWantsChangeNoFinding(t *testing.T) {
 				WHERE n < hash(%[1]d, u, h, 1) %% if(h %% 24 = u %% 24, 12, 4) + if(h > 190 AND hash(%[1]d, u, h, 2) %% 5 = 0, 12, 0) AND (u %% 10 <> 0 OR h > 190)`, seed))
 			base := hourly(seasonHourOfDay, 190*time.Hour)
 			base.baseline.measures, base.baseline.wanted = base.baseline.measures[:1], wanted
-			c := compiled(readStep("rows", "lake.ev", ""), base, zStep(anomalyForm{threshold: 3.5, direction: "up", atLeast: []bound{{"n", 8}}}))
+			c := compiled(readStep("rows", "lake.ev", ""), base, zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{AtLeast: []detect.Bound{{Measure: word("n"), Min: 8}}}}))
 			for h := range 5 {
-				w := Range{at("2026-10-09 00:00").Add(time.Duration(h) * time.Hour), at("2026-10-09 01:00").Add(time.Duration(h) * time.Hour)}
+				w := Range{Start: at("2026-10-09 00:00").Add(time.Duration(h) * time.Hour), End: at("2026-10-09 01:00").Add(time.Duration(h) * time.Hour)}
 				refresh := map[string][]Range{"usual": {w}}
 				if h == 0 {
-					refresh["usual"] = []Range{{at("2026-10-01 00:00"), w.End}}
+					refresh["usual"] = []Range{{Start: at("2026-10-01 00:00"), End: w.End}}
 				}
 				b.run(c, Run{Window: w, Refresh: refresh})
 				found[i] = append(found[i], b.rows(`SELECT * FROM unusual ORDER BY finding_id`)...)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // The forms below are what the compiler works on: names resolved, defaults
@@ -30,7 +32,7 @@ type step struct {
 	read     *readForm
 	sql      string
 	baseline *baselineForm
-	anomaly  *anomalyForm
+	anomaly  *anomaly
 	risk     *riskForm
 }
 
@@ -51,29 +53,16 @@ type readForm struct {
 	whole  bool          // every row, whatever its time
 }
 
-func isLake(table string) bool { return strings.HasPrefix(table, "lake.") }
-
-// isStored tells a table of either tier from a step.
-func isStored(table string) bool { return strings.IndexByte(table, '.') > 0 }
-
-// source is the table expression of "lake.x", "analytics.x" or a step.
-func source(table string) string {
-	if i := strings.IndexByte(table, '.'); i > 0 {
-		return ident(table[:i]) + "." + ident(table[i+1:])
-	}
-	return ident(table)
-}
-
 // readSQL is the SELECT of a read step over the time ranges.
 func (f *readForm) readSQL(rs []Range) string {
 	cols := "*"
 	switch {
 	case len(f.cols) > 0:
-		cols = list(f.cols)
+		cols = sqltext.List(f.cols)
 	case len(f.joins) > 0:
-		cols = ident(base) + ".*"
+		cols = sqltext.Ident(base) + ".*"
 		for _, j := range f.joins {
-			cols += ", " + ident(j.as)
+			cols += ", " + sqltext.Ident(j.as)
 		}
 	}
 	where := ""
@@ -88,24 +77,24 @@ const base = "t"
 
 // fromSQL is FROM and WHERE of a read step, with a condition beside the time.
 func (f *readForm) fromSQL(rs []Range, where string) string {
-	from := "FROM " + source(f.table)
+	from := "FROM " + sqltext.Source(f.table)
 	if len(f.joins) > 0 {
-		from += " AS " + ident(base)
+		from += " AS " + sqltext.Ident(base)
 	}
 	for _, j := range f.joins {
 		how := "JOIN"
 		if j.left {
 			how = "LEFT JOIN"
 		}
-		from += fmt.Sprintf("\n%s %s AS %s ON (%s)", how, source(j.table), ident(j.as), j.on)
+		from += fmt.Sprintf("\n%s %s AS %s ON (%s)", how, sqltext.Source(j.table), sqltext.Ident(j.as), j.on)
 	}
 	var ands []string
 	if f.timed && !f.whole {
 		col := `"time"`
 		if len(f.joins) > 0 {
-			col = ident(base) + "." + col
+			col = sqltext.Ident(base) + "." + col
 		}
-		ands = append(ands, inRanges(col, f.ranges(rs)))
+		ands = append(ands, sqltext.InRanges(col, f.ranges(rs)))
 	}
 	if where != "" {
 		ands = append(ands, where)
@@ -127,9 +116,9 @@ func (f *readForm) ranges(rs []Range) []Range {
 		if r.Start.Before(start) {
 			start = r.Start
 		}
-		out = append(out, Range{start, r.End})
+		out = append(out, Range{Start: start, End: r.End})
 	}
-	return merge(out)
+	return sqltext.Merge(out)
 }
 
 // raw is a table expression for a step's rows over the time ranges, computed
@@ -143,7 +132,7 @@ func (c *Compiled) raw(name string, rs []Range) string {
 	case kindSQL:
 		return "(" + c.over(name, s.sql, rs) + ")"
 	default:
-		return ident(name)
+		return sqltext.Ident(name)
 	}
 }
 
@@ -152,13 +141,13 @@ func (c *Compiled) over(name, sql string, rs []Range) string {
 	var with []string
 	for _, in := range c.steps[name].of {
 		if k := c.steps[in].kind; k == kindRead || k == kindSQL {
-			with = append(with, ident(in)+" AS "+c.raw(in, rs))
+			with = append(with, sqltext.Ident(in)+" AS "+c.raw(in, rs))
 		}
 	}
 	if len(with) == 0 {
 		return sql
 	}
-	return "WITH " + list(with) + "\nSELECT * FROM (" + sql + "\n)"
+	return "WITH " + sqltext.List(with) + "\nSELECT * FROM (" + sql + "\n)"
 }
 
 // tableRanges adds to out the raw ranges that the step's rows over rs need.
@@ -173,15 +162,15 @@ func (c *Compiled) tableRanges(name string, rs []Range, out map[string][]Range) 
 		return
 	}
 	f := s.read
-	if isStored(f.table) {
+	if sqltext.IsStored(f.table) {
 		need := f.ranges(rs)
 		if f.whole || !f.timed {
 			need = []Range{{}}
 		}
-		out[f.table] = merge(append(out[f.table], need...))
+		out[f.table] = sqltext.Merge(append(out[f.table], need...))
 	}
 	for _, j := range f.joins {
-		if isStored(j.table) {
+		if sqltext.IsStored(j.table) {
 			out[j.table] = []Range{{}}
 		}
 	}

@@ -3,6 +3,8 @@ package compile
 import (
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 func TestOnlyCountsAndSumsAreZeroOverNoRows(t *testing.T) {
@@ -25,7 +27,7 @@ func TestAnAverageIsSupportedByTheValuesThatWereSeen(t *testing.T) {
 	b.exec(`INSERT INTO lake.ev VALUES ('2026-11-02 00:10:00+00', 'e', {'name': 'eve'}, 5), ('2026-11-02 10:10:00+00', 'e', {'name': 'eve'}, 6)`)
 	b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 00:10:00+00' + to_hours(i), 'e', {'name': who}, 100 + i FROM range(11) t(i), (VALUES ('ada'), ('bob')) u(who)`)
 	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 10*time.Hour))
-	b.run(c, Run{Window: Range{at("2026-11-02 10:00"), at("2026-11-02 11:00")}, Stateless: true})
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 10:00"), End: at("2026-11-02 11:00")}, Stateless: true})
 	expect(t, b.rows(`SELECT entity, n_level, n_support, n_median, mx_level, mx_support, mx_own, mx_median FROM usual ORDER BY 1`),
 		"ada|season|10|1|season|10|10|104.5",
 		"bob|season|10|1|season|10|10|104.5",
@@ -39,8 +41,8 @@ func TestSumsMayBeNegative(t *testing.T) {
 		FROM (VALUES (0, -8), (1, 5), (3, -2), (5, 3), (10, -40)) t(h, v)`)
 	s := hourly(seasonNone, 10*time.Hour)
 	s.baseline.measures = []measure{{name: "v", expr: "sum(v)", fill: true, none: true}}
-	c := compiled(readStep("rows", "lake.ev", ""), s, zStep(anomalyForm{threshold: 3.5, direction: "both"}))
-	b.run(c, Run{Window: Range{at("2026-11-02 10:00"), at("2026-11-02 11:00")}, Stateless: true})
+	c := compiled(readStep("rows", "lake.ev", ""), s, zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Both}))
+	b.run(c, Run{Window: Range{Start: at("2026-11-02 10:00"), End: at("2026-11-02 11:00")}, Stateless: true})
 	// p10 at index 0.9: -8 + 0.9 * 6; p90 at 8.1: 3 + 0.1 * 2; mean|x| 1.8; sd by n - 1: sqrt((102 - 10 * 0.04) / 9).
 	expect(t, b.rows(`SELECT v_median, v_mad, v_aad, round(v_mean, 6), round(v_sd, 6), round(v_p10, 6), round(v_p90, 6) FROM usual`), "0|0|1.8|-0.2|3.359894|-2.6|3.2")
 	expect(t, b.rows(`SELECT observed, round((evidence->>'z')::DOUBLE, 4) FROM unusual`), "-40|-17.7308")
@@ -58,8 +60,8 @@ func TestSilenceIsAValue(t *testing.T) {
 		for i := range s.baseline.measures {
 			s.baseline.measures[i].none = s.baseline.measures[i].fill
 		}
-		c := compiled(readStep("rows", "lake.ev", ""), s, zStep(anomalyForm{threshold: 3.5, direction: direction, measures: []string{"n"}}))
-		b.run(c, Run{Window: Range{at("2026-11-26 00:00"), at("2026-11-26 01:00")}, Stateless: true})
+		c := compiled(readStep("rows", "lake.ev", ""), s, zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Direction(direction), Deviation: detect.Deviation{Measures: words("n")}}))
+		b.run(c, Run{Window: Range{Start: at("2026-11-26 00:00"), End: at("2026-11-26 01:00")}, Stateless: true})
 		expect(t, b.rows(`SELECT entity, observed, expected FROM unusual ORDER BY 1`), "dead|0|11", "dim|1|11")
 	}
 }
@@ -69,7 +71,7 @@ func TestAnHourOfFloodingInNarrowBucketsTeachesNothing(t *testing.T) {
 	b.exec(`CREATE TABLE state.main.flagged AS SELECT 'eve' AS entity, (epoch_us(TIMESTAMPTZ '2026-11-02 09:00:00+00') // 300000000) + i AS bucket FROM range(12) t(i)`)
 	f := hourly(seasonHourOfDay, 28*day).baseline
 	f.bucket = 5 * time.Minute
-	hist := Range{at("2026-11-01 00:00"), at("2026-11-20 00:00")}
+	hist := Range{Start: at("2026-11-01 00:00"), End: at("2026-11-20 00:00")}
 	skipped := func() []string {
 		return b.rows("SELECT count(*) FROM (" + f.skipSQL("state.main.flagged", hist) + ")")
 	}

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline/terms"
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// linter checks what no single value shows, and fills in the defaults that
-// depend on other values.
+// linter checks what no single value shows. It changes nothing: complete has
+// filled in what was left open.
 type linter struct {
 	p        *Pipeline
 	root     Pos
@@ -38,7 +38,7 @@ func (l *linter) lint() {
 		l.step(s, l.p.Steps[:i])
 	}
 	for i := range l.p.Write {
-		l.write(&l.p.Write[i])
+		l.write(l.p.Write[i])
 		l.sameTable(l.p.Write[:i], l.p.Write[i])
 	}
 	if len(l.p.Steps) == 0 && len(l.problems) == 0 {
@@ -148,7 +148,7 @@ func (l *linter) read(r *Read, earlier []Step) {
 	seen := map[string]bool{}
 	for _, j := range r.Join {
 		if isTable(j.Table.Value) {
-			if what, remedy := tableProblem(j.Table.Value); what != "" {
+			if what, remedy := terms.TableProblem(j.Table.Value); what != "" {
 				l.report(j.Table.Pos, what, remedy)
 			}
 		} else {
@@ -162,56 +162,25 @@ func (l *linter) read(r *Read, earlier []Step) {
 }
 
 func (l *linter) sql(q *SQL, earlier []Step) {
-	if len(q.Inputs) > 0 {
-		for _, in := range q.Inputs {
-			l.ref(in, earlier)
-		}
-		return
-	}
-	words := sqlWords(q.Query.Value)
-	for _, s := range earlier {
-		if words[s.Name.Value] {
-			q.Inputs = append(q.Inputs, Text{Value: s.Name.Value, Pos: q.Query.Pos})
-		}
+	for _, in := range q.Inputs {
+		l.ref(in, earlier)
 	}
 	if len(q.Inputs) == 0 && q.Query.Value != "" {
 		l.report(q.Query.Pos, "the SQL names no earlier step", "select from a step; read tables in `read` steps first")
 	}
 }
 
-// sqlWords are the names in a statement, in lower case, those in text
-// constants too: as inputs they do no harm.
-func sqlWords(q string) map[string]bool {
-	out := map[string]bool{}
-	for w := range strings.FieldsFuncSeq(strings.ToLower(q), func(r rune) bool {
-		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}) {
-		out[w] = true
-	}
-	return out
-}
-
 func (l *linter) baseline(s *Step, earlier []Step) {
 	b := s.Baseline
 	l.ref(b.Of, earlier, KindRead, KindSQL)
-	if len(b.Entity) > 0 && b.EntityType == "" {
-		b.EntityType = EntityType(b.Entity[0].Value)
-	}
 	if len(b.Measures) == 0 && b.Of.Value != "" {
 		l.report(s.Name.Pos, "the baseline has no measures", "add one, such as `events: count(*)`")
 	}
 	if b.Bucket == 0 {
 		return
 	}
-	hourly := b.Bucket <= time.Hour && time.Hour%b.Bucket == 0
 	switch {
-	case b.Season == "" && hourly:
-		b.Season = SeasonHourOfWeek
-	case b.Season == "" && b.Bucket == day:
-		b.Season = SeasonDayOfWeek
-	case b.Season == "":
-		b.Season = SeasonNone
-	case (b.Season == SeasonHourOfDay || b.Season == SeasonHourOfWeek) && !hourly:
+	case (b.Season == SeasonHourOfDay || b.Season == SeasonHourOfWeek) && !b.hourly():
 		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide an hour, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1h`, or another season")
 	case b.Season == SeasonDayOfWeek && (b.Bucket > day || day%b.Bucket != 0):
 		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide a day, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1d`, or another season")
@@ -221,7 +190,7 @@ func (l *linter) baseline(s *Step, earlier []Step) {
 	}
 }
 
-// findingSteps give rows in the findings' shape.
+// givesFindings reports whether the step's rows have the findings' shape.
 func (s *Step) givesFindings() bool { return s.Kind == KindAnomaly || s.Kind == KindRisk }
 
 func (l *linter) risk(s *Step, earlier []Step) {
@@ -239,7 +208,7 @@ func systemTables() []string {
 	return []string{"lake.quarantine", "lake.ingest_skipped", "lake.ingest_removed", "analytics.pipeline_runs"}
 }
 
-func (l *linter) write(w *Write) {
+func (l *linter) write(w Write) {
 	from := l.ref(w.From, l.p.Steps)
 	if slices.Contains(systemTables(), w.To.Value) {
 		l.report(w.To.Pos, "`"+w.To.Value+"` is Lakeward's own", "choose another table")
@@ -248,17 +217,9 @@ func (l *linter) write(w *Write) {
 		return
 	}
 	findings := from.givesFindings()
-	if w.Mode == "" {
-		w.Mode = tiers.ReplaceWindow
-		if findings || len(w.Key) > 0 {
-			w.Mode = tiers.Merge
-		}
-	}
 	switch {
 	case w.Mode != tiers.Merge && len(w.Key) > 0:
 		l.report(w.Key[0].Pos, fmt.Sprintf("mode %s has no key", w.Mode), "use mode `merge`, or remove `key`")
-	case w.Mode == tiers.Merge && len(w.Key) == 0 && findings:
-		w.Key = []Text{{Value: "finding_id", Pos: w.From.Pos}}
 	case w.Mode == tiers.Merge && len(w.Key) == 0:
 		l.report(w.From.Pos, "mode merge needs a key", "name the columns that make a row the same under `key`")
 	}

@@ -1,12 +1,12 @@
 package spec
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline/terms"
 )
 
 // splitTable cuts "lake.signin" into tier and bare name.
@@ -28,36 +28,19 @@ func (r *Read) stepJoins() []Text {
 	return out
 }
 
-func checkedText(name string, check func(string) (what, remedy string)) strict.Type[string] {
-	return strict.Named(strict.Checked(strict.NonEmpty(), check), name)
-}
-
-func table() strict.Type[Text]  { return strict.Positioned(checkedText("table", tableProblem)) }
-func column() strict.Type[Text] { return strict.Positioned(checkedText("column", columnProblem)) }
-func step() strict.Type[Text]   { return strict.Named(text(), "step") }
-func condition() strict.Type[Text] {
-	return strict.Named(text(), "condition")
-}
-func technique() strict.Type[string] { return checkedText("technique", techniqueProblem) }
-func zone() strict.Type[string]      { return checkedText("time zone", zoneProblem) }
-
-// matches is whole-name matching of [first][rest]*, at most 63 bytes.
-func matches(s, pattern string) bool {
-	ok, err := regexp.MatchString("^(?:"+pattern+")$", s)
-	return err == nil && ok && len(s) <= 63
-}
-
-const identPattern = `[A-Za-z_][A-Za-z0-9_]*`
+func step() strict.Type[Text]        { return strict.Named(terms.Word(), "step") }
+func technique() strict.Type[string] { return terms.Checked("technique", techniqueProblem) }
+func zone() strict.Type[string]      { return terms.Checked("time zone", zoneProblem) }
 
 func nameProblem(s string) (what, remedy string) {
-	if !matches(s, `[a-z0-9][a-z0-9_-]*`) {
+	if !terms.Matches(s, `[a-z0-9][a-z0-9_-]*`) {
 		return "`" + s + "` is no name of a pipeline", "use lower-case letters, digits, `-` and `_`, at most 63"
 	}
 	return "", ""
 }
 
 func stepNameProblem(s string) (what, remedy string) {
-	if !matches(s, `[a-z_][a-z0-9_]*`) {
+	if !terms.Matches(s, `[a-z_][a-z0-9_]*`) {
 		return "`" + s + "` is no name of a step", "use lower-case letters, digits and `_`, at most 63, not beginning with a digit"
 	}
 	if slices.Contains([]string{"lake", "analytics", "state", "main", "t"}, s) {
@@ -67,7 +50,7 @@ func stepNameProblem(s string) (what, remedy string) {
 }
 
 func identProblem(s string) (what, remedy string) {
-	if !matches(s, identPattern) {
+	if !terms.Matches(s, terms.Identifier) {
 		return "`" + s + "` is no identifier", "use letters, digits and `_`, at most 63, not beginning with a digit"
 	}
 	if s == "t" {
@@ -90,38 +73,8 @@ func measureProblem(s string) (what, remedy string) {
 	return identProblem(s)
 }
 
-func sourceTypeProblem(s string) (what, remedy string) {
-	if !matches(s, `[a-z][a-z0-9_]*`) {
-		return "`" + s + "` is no entity type", "use lower-case letters, digits and `_`, such as ip, asn or user_agent"
-	}
-	return "", ""
-}
-
-func anyKey(string) (what, remedy string) { return "", "" }
-
-func tableProblem(s string) (what, remedy string) {
-	tier, name := splitTable(s)
-	if tier != "lake" && tier != "analytics" {
-		return "`" + s + "` names no tier", "write `lake.NAME` or `analytics.NAME`"
-	}
-	if !matches(name, identPattern) {
-		return "`" + s + "` is no table", "use letters, digits and `_` after `" + tier + ".`, at most 63, not beginning with a digit"
-	}
-	return "", ""
-}
-
-func columnProblem(s string) (what, remedy string) {
-	if strings.ContainsAny(s, "()'\"`,;\x00\n*") || strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
-		return "`" + s + "` is an expression, and a column is needed", "write a column such as `user.name`; compute others with `select` in a `read` step"
-	}
-	if slices.Contains(strings.Split(s, "."), "") {
-		return "`" + s + "` has an empty part", "write a column such as `user.name`"
-	}
-	return "", ""
-}
-
 func techniqueProblem(s string) (what, remedy string) {
-	if !matches(s, `TA?[0-9]{4}(\.[0-9]{3})?`) {
+	if !terms.Matches(s, `TA?[0-9]{4}(\.[0-9]{3})?`) {
 		return "`" + s + "` is no technique of MITRE ATT&CK", "write an id such as `T1110` or `T1110.003`"
 	}
 	return "", ""
@@ -166,32 +119,4 @@ func templateProblem(s string) (what, remedy string) {
 		s = s[open+end+1:]
 	}
 	return "", ""
-}
-
-// EntityType is what an entity's column says that it is: the member before a
-// name or id (user.name is a user), otherwise the last member.
-func EntityType(column string) string {
-	parts := strings.Split(column, ".")
-	last := parts[len(parts)-1]
-	before := ""
-	if len(parts) > 1 {
-		before = parts[len(parts)-2]
-	}
-	switch last {
-	case "name", "uid", "id", "number":
-		switch before {
-		case "":
-			return last
-		case "autonomous_system":
-			return "asn"
-		default:
-			return before
-		}
-	case "hostname":
-		return "host"
-	case "username", "user_name":
-		return "user"
-	default:
-		return last
-	}
 }

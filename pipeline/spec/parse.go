@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline/detect"
 )
 
 // Language reads pipelines. Who reads many makes it once. It is immutable.
@@ -28,6 +29,7 @@ func (g Language) Parse(file string, data []byte) (*Pipeline, []Problem) {
 	}
 	p, ps := strict.Decode(doc, g.pipeline)
 	p.File = file
+	p.complete()
 	l := linter{p: &p, root: Pos{File: file, Line: 1, Column: 1}, problems: ps}
 	l.lint()
 	if len(l.problems) > 0 {
@@ -139,8 +141,10 @@ func (p *Pipeline) Tables() []Table {
 				add(j.Table, false)
 			}
 		case KindAnomaly:
-			if t := s.Anomaly.Travel; t != nil && t.Allowed != nil {
-				add(t.Allowed.Table, true)
+			if d, ok := s.Anomaly.Detector.(detect.RowDetector); ok {
+				for _, t := range d.Context() {
+					add(t, true)
+				}
 			}
 		case KindRisk:
 			if s.Risk.Criticality != nil {

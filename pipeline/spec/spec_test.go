@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakeward/lakeward/pipeline/detect"
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -145,7 +147,7 @@ func TestPositionsAreKept(t *testing.T) {
 	for want, pos := range map[string]spec.Pos{
 		"taste.yml:10:12": p.Steps[0].Read.Where.Pos,
 		"taste.yml:20:19": p.Steps[1].Baseline.Measures[0].Expr.Pos,
-		"taste.yml:28:18": p.Steps[2].Anomaly.Deviation.AtLeast[0].Measure.Pos,
+		"taste.yml:28:18": p.Steps[2].Anomaly.Detector.(*detect.RobustZ).AtLeast[0].Measure.Pos,
 		"taste.yml:2:7":   p.Name.Pos,
 	} {
 		if pos.String() != want {
@@ -159,7 +161,7 @@ func TestEntityTypeFollowsFromTheColumn(t *testing.T) {
 		"user.name": "user", "src_endpoint.ip": "ip", "device.hostname": "host", "name": "name",
 		"src_endpoint.autonomous_system.number": "asn", "http_request.user_agent": "user_agent", "actor.user.uid": "user",
 	} {
-		if got := spec.EntityType(column); got != want {
+		if got := sqltext.EntityType(column); got != want {
 			t.Errorf("%s: got %s, want %s", column, got, want)
 		}
 	}

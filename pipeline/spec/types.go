@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline/detect"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -160,129 +161,15 @@ type Baseline struct {
 	ExcludeFlagged bool
 }
 
-// Method is how an anomaly step detects.
-type Method string
-
-// The methods.
-const (
-	MethodRobustZ    Method = "robust_z"
-	MethodPoisson    Method = "poisson"
-	MethodFirstSeen  Method = "first_seen"
-	MethodRare       Method = "rare"
-	MethodTravel     Method = "impossible_travel"
-	MethodSpray      Method = "spray"
-	MethodBruteForce Method = "brute_force"
-)
-
-// Anomaly is findings by one method; only the part of the method is set.
+// Anomaly is findings by one method.
 type Anomaly struct {
 	Of         Text
-	Method     Method
+	Method     detect.Method
 	EntityType string // user, ip, ...: the findings' entity_type
 	Technique  string // MITRE ATT&CK id; may be empty
 	Reason     Text   // template; empty: the method's own sentence
 	MaxScore   float64
-
-	Deviation  *Deviation  // robust_z, poisson
-	Novelty    *Novelty    // first_seen, rare
-	Travel     *Travel     // impossible_travel
-	Spray      *Spray      // spray
-	BruteForce *BruteForce // brute_force
-}
-
-// Direction is the side on which a value is unusual.
-type Direction string
-
-// The directions.
-const (
-	Up   Direction = "up"
-	Down Direction = "down"
-	Both Direction = "both"
-)
-
-// Bound is a measure's least value.
-type Bound struct {
-	Measure Text
-	Min     float64
-}
-
-// Deviation holds the options of robust_z and poisson, whose input is a
-// baseline.
-type Deviation struct {
-	Threshold float64   // robust_z: |M|; poisson: probability of the upper tail
-	Direction Direction // poisson: always up
-	AtLeast   []Bound   // in order
-	MinDelta  float64
-	Measures  []Text // those that may raise; empty: all
-}
-
-// Novelty holds the options of first_seen and rare.
-type Novelty struct {
-	Entity    []Text // column paths
-	Values    []Text // column paths; several are one combined value
-	Lookback  time.Duration
-	Learning  time.Duration
-	Smoothing float64 // rare: a
-	Threshold float64 // rare: standard deviations of ln p
-	Peers     bool    // first_seen: judge an entity without a past against the others
-	MaxP      float64 // rare: share of uses from which a value is not
-	Once      time.Duration
-}
-
-// Travel holds the options of impossible_travel.
-type Travel struct {
-	Entity      []Text   // column paths
-	Lat, Lon    Text     // column paths, degrees
-	Address     Text     // column path
-	Radius      Text     // expression, km; may be empty
-	Place       Text     // expression, for people; may be empty
-	Country     Text     // expression: the place's country; may be empty
-	Success     Text     // condition of rows that count; may be empty
-	Familiar    Text     // condition of rows that are no evidence; may be empty
-	Allowed     *Allowed // networks that are no evidence; nil: none
-	SpeedKmh    float64
-	DistanceKm  float64
-	Network     Text // column path; empty: no habits
-	HabitDays   int
-	HabitWindow time.Duration
-}
-
-// Origin is one way to say where attempts come from.
-type Origin struct {
-	Type Text // ip, asn, user_agent: the finding's entity_type
-	Expr Text
-}
-
-// Spray holds the options of spray.
-type Spray struct {
-	Account         Text // column path
-	Sources         []Origin
-	Success         Text // condition
-	Failure         Text // condition
-	Lookback        time.Duration
-	MinUsers        int
-	AttemptsPerUser float64
-	MinDays         int
-	MinScore        float64 // 0 to 1
-	KnownAccounts   bool
-	Short           Burst
-}
-
-// Burst is the short rule of spray: so much within a sliding window.
-type Burst struct {
-	Users    int
-	Attempts int
-	Window   time.Duration
-}
-
-// BruteForce holds the options of brute_force.
-type BruteForce struct {
-	Account  Text // column path
-	Address  Text // column path; may be empty
-	Group    Text // expression; may be empty
-	Failure  Text // condition
-	Attempts int
-	Window   time.Duration
+	Detector   detect.Detector // the method, with its options
 }
 
 // RiskMethod is how a risk step adds findings up.
@@ -299,12 +186,6 @@ const (
 type Weight struct {
 	Name  Text // detector or pipeline
 	Value float64
-}
-
-// Allowed names the table of the networks that are the organization's own.
-type Allowed struct {
-	Table Text // lake.x or analytics.x
-	Key   Text // column path, equal to Travel.Network
 }
 
 // Criticality looks an entity's criticality up.

@@ -1,11 +1,13 @@
-package compile
+package sqltext
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/lakeward/lakeward/query/duckdb"
 )
 
 func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
-	b := newBench(t)
 	for in, want := range map[string]string{
 		"ada": "ada", "ADA": "ada", " Ada\t": "ada", "\u00a0Ada@X.example \r\n": "ada@x.example", `CORP\Ada`: `corp\ada`, "ÄRGER": "ärger", "na": "na",
 		"": "(null)", "  ": "(null)", "-": "(null)", "N/A": "(null)", "Null": "(null)", " unknown ": "(null)", "ANONYMOUS LOGON": "(null)",
@@ -14,17 +16,16 @@ func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
 		"\ufeffAda\x0b": "ada", "GROSS": "gross", "Groß": "gross", "GROẞ": "gross", "Ju\u0308rgen": "jürgen", "JÜRGEN": "jürgen",
 		"ΟΔΥΣΣΕΥΣ": "οδυσσευσ", "Οδυσσεύς": "οδυσσεύσ", "İpek": "ipek", "i\u0307pek": "ipek",
 	} {
-		if got := b.rows("SELECT " + fold("user", str(in)))[0]; got != want {
+		if got := rows(t, "SELECT "+Fold("user", Str(in)))[0]; got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
 		}
-		if got := b.rows("SELECT " + foldBy("k", str(in)) + " FROM (SELECT 'user' AS k)")[0]; got != want {
+		if got := rows(t, "SELECT "+FoldBy("k", Str(in))+" FROM (SELECT 'user' AS k)")[0]; got != want {
 			t.Errorf("%q by its type is %q, want %q", in, got, want)
 		}
 	}
 }
 
 func TestOneAddressHasOneSpelling(t *testing.T) {
-	b := newBench(t)
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", " 192.0.2.1 ": "192.0.2.1", "192.0.2.1:51234": "192.0.2.1",
 		"2001:DB8::1": "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001": "2001:db8::1", "2001:db8:0:0:0::1": "2001:db8::1",
@@ -34,19 +35,52 @@ func TestOneAddressHasOneSpelling(t *testing.T) {
 		"64:ff9b::192.0.2.33": "64:ff9b::c000:221",
 		"host:443":            "host:443", "1:2": "1:2", "a::b::c": "a::b::c", "12345::1": "12345::1", "": "(null)", "-": "(null)", "N/A": "(null)",
 	} {
-		if got := b.rows("SELECT " + fold("ip", str(in)))[0]; got != want {
+		if got := rows(t, "SELECT "+Fold("ip", Str(in)))[0]; got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
 		}
 	}
 }
 
 func TestAValueThatIsNotSaidIsNone(t *testing.T) {
-	b := newBench(t)
 	for in, want := range map[string]string{
 		"curl": "curl", "Curl ": "Curl ", "": "(null)", "-": "(null)", "(unknown)": "(null)", "N/A": "(null)", "None": "None", "anonymous": "anonymous",
 	} {
-		if got := b.rows("SELECT coalesce(" + said("ua") + ", '(null)') FROM (SELECT " + str(in) + " AS ua)")[0]; got != want {
+		if got := rows(t, "SELECT coalesce("+Said("ua")+", '(null)') FROM (SELECT "+Str(in)+" AS ua)")[0]; got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
 		}
 	}
+}
+
+// rows returns a query's rows as text, columns joined by a bar.
+func rows(t *testing.T, sql string) []string {
+	t.Helper()
+	conn, err := duckdb.Scratch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := conn.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	defer r.Release()
+	var out []string
+	for r.Next() {
+		rec := r.RecordBatch()
+		for i := range int(rec.NumRows()) {
+			var cells []string
+			for c := range int(rec.NumCols()) {
+				cells = append(cells, rec.Column(c).ValueStr(i))
+			}
+			out = append(out, strings.Join(cells, "|"))
+		}
+	}
+	if r.Err() != nil {
+		t.Fatalf("%v\n%s", r.Err(), sql)
+	}
+	return out
 }

@@ -1,11 +1,9 @@
-package compile
+package sqltext
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/lakeward/lakeward/pipeline/spec"
 )
 
 // Names of one person, host or address are compared in one spelling, which is
@@ -33,24 +31,25 @@ func placeholder(words []string) string {
 	return "(?i)" + mark + "((" + strings.Join(words, "|") + ")" + mark + ")?"
 }
 
-// spelling is how values of an entity type are compared.
-type spelling uint8
+// Spelling is how values of an entity type are compared.
+type Spelling uint8
 
+// The spellings.
 const (
-	asWritten spelling = iota
-	asName             // without case and surrounding blanks
-	asAddress          // an IP address, however it was written
+	AsWritten Spelling = iota
+	AsName             // without case and surrounding blanks
+	AsAddress          // an IP address, however it was written
 )
 
-// spellingOf is the spelling of an entity type.
-func spellingOf(kind string) spelling {
+// SpellingOf is the spelling of an entity type.
+func SpellingOf(kind string) Spelling {
 	switch {
 	case slices.Contains(nameTypes(), kind), strings.HasSuffix(kind, "_user"):
-		return asName
+		return AsName
 	case slices.Contains(addressTypes(), kind), strings.HasSuffix(kind, "_ip"):
-		return asAddress
+		return AsAddress
 	default:
-		return asWritten
+		return AsWritten
 	}
 }
 
@@ -60,32 +59,32 @@ func nameTypes() []string {
 
 func addressTypes() []string { return []string{"ip", "ip_address", "address"} }
 
-// fold is the SQL of a text in the one spelling of its type; null for nobody.
-func fold(kind, expr string) string {
-	switch spellingOf(kind) {
-	case asName:
-		return somebody(trimmed(expr))
-	case asAddress:
-		return somebody(addressSQL(trimmed(expr)))
+// Fold is the SQL of a text in the one spelling of its type; null for nobody.
+func Fold(kind, expr string) string {
+	switch SpellingOf(kind) {
+	case AsName:
+		return Somebody(Trimmed(expr))
+	case AsAddress:
+		return Somebody(addressSQL(Trimmed(expr)))
 	default:
 		return "(" + expr + ")::VARCHAR"
 	}
 }
 
-// foldBy is fold for a type that is a column's value.
-func foldBy(kind, expr string) string {
+// FoldBy is fold for a type that is a column's value.
+func FoldBy(kind, expr string) string {
 	return fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR %[1]s LIKE '%%\\_user' ESCAPE '\\' THEN %[3]s WHEN %[1]s IN (%[4]s) OR %[1]s LIKE '%%\\_ip' ESCAPE '\\' THEN %[5]s ELSE (%[6]s)::VARCHAR END",
-		kind, literals(nameTypes()), fold("user", expr), literals(addressTypes()), fold("ip", expr), expr)
+		kind, Literals(nameTypes()), Fold("user", expr), Literals(addressTypes()), Fold("ip", expr), expr)
 }
 
-// folded is the SQL of a column in the spelling of its type.
-func folded(column string) string { return fold(spec.EntityType(column), path(column)) }
+// Folded is the SQL of a column in the spelling of its type.
+func Folded(column string) string { return Fold(EntityType(column), Path(column)) }
 
-// trimmed is a text in lower case without surrounding blanks. The engine's
+// Trimmed is a text in lower case without surrounding blanks. The engine's
 // trim knows the blanks of Unicode, but not those that are control characters.
 // Most texts are ASCII without blanks and capitals: one pattern is three times
 // as fast as three functions.
-func trimmed(expr string) string {
+func Trimmed(expr string) string {
 	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE %s END", expr, caseless("("+expr+")::VARCHAR"))
 }
 
@@ -101,28 +100,28 @@ func caseless(text string) string {
 		text, blanks, none)
 }
 
-// isNobody holds for a placeholder.
-func isNobody(name string) string {
-	return fmt.Sprintf("regexp_full_match(%s, %s)", name, str(placeholder(nobody[:])))
+// IsNobody holds for a placeholder.
+func IsNobody(name string) string {
+	return fmt.Sprintf("regexp_full_match(%s, %s)", name, Str(placeholder(nobody[:])))
 }
 
-// somebody is a trimmed name, or null if it is a placeholder.
-func somebody(name string) string {
-	return fmt.Sprintf("CASE WHEN NOT %s THEN %s END", isNobody(name), name)
+// Somebody is a trimmed name, or null if it is a placeholder.
+func Somebody(name string) string {
+	return fmt.Sprintf("CASE WHEN NOT %s THEN %s END", IsNobody(name), name)
 }
 
-// given is a text as it was written, or null if it is a placeholder.
-func given(expr string) string {
-	return fmt.Sprintf("CASE WHEN NOT %s THEN (%s)::VARCHAR END", isNobody(trimmed(expr)), expr)
+// Given is a text as it was written, or null if it is a placeholder.
+func Given(expr string) string {
+	return fmt.Sprintf("CASE WHEN NOT %s THEN (%s)::VARCHAR END", IsNobody(Trimmed(expr)), expr)
 }
 
-// said is a column's value in the one spelling of its type, or null if it is none.
-func said(column string) string {
-	text := folded(column)
-	if spellingOf(spec.EntityType(column)) != asWritten {
+// Said is a column's value in the one spelling of its type, or null if it is none.
+func Said(column string) string {
+	text := Folded(column)
+	if SpellingOf(EntityType(column)) != AsWritten {
 		return text
 	}
-	return fmt.Sprintf("CASE WHEN NOT regexp_full_match(%s, %s) THEN %[1]s END", text, str(placeholder(unsaid[:])))
+	return fmt.Sprintf("CASE WHEN NOT regexp_full_match(%s, %s) THEN %[1]s END", text, Str(placeholder(unsaid[:])))
 }
 
 // addressSQL is the one spelling of an address in lower case: without port,
@@ -163,21 +162,21 @@ func addressSQL(a string) string {
 		a, port, six, hex, groups, byteOf(7, "//"), byteOf(7, "%"), byteOf(8, "//"), byteOf(8, "%"), joined, short)
 }
 
-// entityText is the SQL of an entity's name from its columns; null if one of
+// Entity is the SQL of an entity's name from its columns; null if one of
 // them names nobody. kind is the type of a single column; empty: as the
 // column's name has it.
 //
 // A condition on it is evaluated for each row, many times slower than the text
 // itself: where rows are grouped, drop nobody afterwards (isSomebody).
-func entityText(cols []string, kind string) string {
+func Entity(cols []string, kind string) string {
 	if len(cols) == 1 && kind != "" {
-		return fold(kind, path(cols[0]))
+		return Fold(kind, Path(cols[0]))
 	}
-	return combined(cols, folded)
+	return Combined(cols, Folded)
 }
 
-// combined is the SQL of several columns as one text; null if one of them is.
-func combined(cols []string, text func(column string) string) string {
+// Combined is the SQL of several columns as one text; null if one of them is.
+func Combined(cols []string, text func(column string) string) string {
 	parts, known := make([]string, len(cols)), make([]string, len(cols))
 	for i, c := range cols {
 		parts[i] = text(c)
@@ -186,23 +185,51 @@ func combined(cols []string, text func(column string) string) string {
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	return "CASE WHEN " + strings.Join(known, " AND ") + " THEN concat_ws(' / ', " + list(parts) + ") END"
+	return "CASE WHEN " + strings.Join(known, " AND ") + " THEN concat_ws(' / ', " + List(parts) + ") END"
 }
 
-// present is the condition that the columns of an entity have values, which
+// Present is the condition that the columns of an entity have values, which
 // costs next to nothing: those of most rows that name nobody are null.
-func present(cols []string) string {
+func Present(cols []string) string {
 	parts := make([]string, len(cols))
 	for i, c := range cols {
-		parts[i] = path(c) + " IS NOT NULL"
+		parts[i] = Path(c) + " IS NOT NULL"
 	}
 	return strings.Join(parts, " AND ")
 }
 
-// isSomebody holds, in a HAVING over groups of one name, if the name is one.
-func isSomebody(name string) string { return "count(" + name + ") > 0" }
+// IsSomebody holds, in a HAVING over groups of one name, if the name is one.
+func IsSomebody(name string) string { return "count(" + name + ") > 0" }
 
-// notNull is the condition on rows that the entity is somebody.
-func notNull(cols []string, kind string) string {
-	return present(cols) + " AND " + entityText(cols, kind) + " IS NOT NULL"
+// NotNull is the condition on rows that the entity is somebody.
+func NotNull(cols []string, kind string) string {
+	return Present(cols) + " AND " + Entity(cols, kind) + " IS NOT NULL"
+}
+
+// EntityType is what an entity's column says that it is: the member before a
+// name or id (user.name is a user), otherwise the last member.
+func EntityType(column string) string {
+	parts := strings.Split(column, ".")
+	last := parts[len(parts)-1]
+	before := ""
+	if len(parts) > 1 {
+		before = parts[len(parts)-2]
+	}
+	switch last {
+	case "name", "uid", "id", "number":
+		switch before {
+		case "":
+			return last
+		case "autonomous_system":
+			return "asn"
+		default:
+			return before
+		}
+	case "hostname":
+		return "host"
+	case "username", "user_name":
+		return "user"
+	default:
+		return last
+	}
 }
