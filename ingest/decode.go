@@ -138,6 +138,7 @@ func (d *decoder) letGo() {
 	for _, f := range d.e.feeds {
 		d.e.letGo(f)
 	}
+	d.e.writer.Release()
 }
 
 // pressed closes the batch because the sources' memory is needed, unless it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -46,7 +47,8 @@ type File struct {
 // Writer writes files one after the other and keeps its buffers between them.
 // Not safe for concurrent use.
 type Writer struct {
-	encoders []*encoder // the columns of a row group are divided among them
+	mu       sync.Mutex // of everything below
+	encoders []*encoder // the columns of a row group are divided among them; nil: not made yet
 	rows     []uint32
 	out      []byte
 
@@ -61,11 +63,18 @@ func NewWriter() *Writer { return NewParallelWriter(1) }
 // NewParallelWriter makes a writer that encodes up to n columns at a time, each
 // with buffers of its own. The files are the same.
 func NewParallelWriter(n int) *Writer {
-	w := &Writer{}
-	for range max(n, 1) {
-		w.encoders = append(w.encoders, newEncoder())
+	return &Writer{encoders: make([]*encoder, max(n, 1))}
+}
+
+// Release gives up the buffers, which the next Write makes anew. While a Write
+// is under way it does nothing.
+func (w *Writer) Release() {
+	if !w.mu.TryLock() {
+		return
 	}
-	return w
+	defer w.mu.Unlock()
+	clear(w.encoders)
+	w.rows, w.out, w.leaves, w.groups, w.pages = nil, nil, nil, nil, nil
 }
 
 // encoder makes column chunks one after the other.
@@ -101,9 +110,15 @@ func (w *Writer) Write(t *Table, rows []uint32, o Options) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("write Parquet file: %w", err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.leaves, w.groups, w.pages, w.out = p.leaves, nil, nil, append(w.out[:0], magic...)
 	defer func() { w.leaves, w.groups, w.pages = nil, nil, nil }() // they hold the table's memory
-	for _, e := range w.encoders {
+	for i, e := range w.encoders {
+		if e == nil {
+			e = newEncoder()
+			w.encoders[i] = e
+		}
 		e.pageRows = o.PageRows
 	}
 	size := o.RowGroup

@@ -108,6 +108,7 @@ type measured struct {
 	ingestCPU           float64
 	bytes, copyBytes    float64 // an event
 	peakRSS, idleRSS    float64 // MiB
+	idleOwn             float64 // MiB at rest that are not pages of the program and its libraries
 	ingestTook          time.Duration
 }
 
@@ -142,4 +143,5 @@ func report(all []measured) {
 	figure("ingest_bytes_per_event_ratio", "ratio", "%.3f", func(m measured) float64 { return m.bytes / m.copyBytes })
 	figure("ingest_peak_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.peakRSS })
 	figure("idle_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.idleRSS })
+	figure("idle_anonymous_mib", "MiB", "%.0f", func(m measured) float64 { return m.idleOwn })
 }

@@ -144,6 +144,9 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	if m.idleRSS, err = d.memory("VmRSS"); err != nil {
 		return err
 	}
+	if m.idleOwn, err = d.memory("RssAnon"); err != nil {
+		return err
+	}
 	return b.check(ctx, client, m)
 }
 
