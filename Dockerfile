@@ -8,8 +8,17 @@ RUN go mod download
 COPY . .
 RUN go build -trimpath -ldflags "-s -w" -o /out/lakeward .
 
+# The version is that of internal/version, as a test checks. Pass the commit:
+# docker build --build-arg REVISION="$(git rev-parse HEAD)" .
 # glibc and libstdc++, which DuckDB's library needs; no shell beyond that.
 FROM gcr.io/distroless/cc-debian12:nonroot
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Lakeward" \
+      org.opencontainers.image.description="A security data lake in one binary" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
 COPY --from=build /out/lakeward /usr/bin/lakeward
 COPY pipelines.d /etc/lakeward/pipelines.d
 ENV LAKEWARD_DATA_DIR=/data \

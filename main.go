@@ -4,11 +4,11 @@ package main
 import (
 	"os"
 
-	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/query/worker"
 )
 
 func main() {
 	worker.Divert()
-	os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 }

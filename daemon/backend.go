@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -17,7 +19,8 @@ import (
 // serve.Backend.
 type backend struct {
 	*core
-	verbs    *verbs
+	commands Commands
+	verbs    *Verbs
 	status   func(ctx context.Context) (serve.Status, error)
 	problems problems
 }
@@ -174,7 +177,7 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 		d.Snapshots = append(d.Snapshots, serve.Snapshot{ID: all[i].ID, Time: all[i].Time, Operation: all[i].Operation})
 	}
 	for _, m := range t.Marks() {
-		d.Marks = append(d.Marks, fmt.Sprintf("%s (created %s), %s: to sequence %d", m.Stream, timeText(m.Created), m.Filter, m.Seq))
+		d.Marks = append(d.Marks, fmt.Sprintf("%s (created %s), %s: to sequence %d", m.Stream, TimeText(m.Created), m.Filter, m.Seq))
 	}
 	return d, nil
 }
@@ -236,7 +239,29 @@ func columnNote(prefix string, f tiers.Field, siblings []tiers.Field) string {
 // Status is the state of the daemon.
 func (b *backend) Status(ctx context.Context) (serve.Status, error) { return b.status(ctx) }
 
-// Do carries out a verb.
+// Do carries out a command.
 func (b *backend) Do(ctx context.Context, c serve.Command) (serve.Report, error) {
-	return b.verbs.do(ctx, c)
+	return b.commands.do(ctx, b.verbs, c)
+}
+
+// misfits are what a table's properties say of values that did not fit.
+func misfits(t tiers.Table) []serve.Misfit {
+	var out []serve.Misfit
+	for _, m := range tiers.Misfits(t.Properties()) {
+		column := cmp.Or(m.Column, tiers.ColUnmapped)
+		if m.Reason == tiers.MisfitDigits {
+			column = m.Path
+		}
+		out = append(out, serve.Misfit{Path: m.Path, Reason: string(m.Reason), Column: column, Values: m.Values,
+			First: m.First, Last: m.Last, Advice: m.Advice()})
+	}
+	return out
+}
+
+// TimeText writes a time for people.
+func TimeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
 }

@@ -10,7 +10,7 @@ import (
 const clockLook = time.Minute
 
 // watchClock looks at the clock until ctx ends.
-func (a *app) watchClock(ctx context.Context) error {
+func (a *Daemon) watchClock(ctx context.Context) error {
 	tick := time.NewTicker(clockLook)
 	defer tick.Stop()
 	was := ""
@@ -32,7 +32,7 @@ func (a *app) watchClock(ctx context.Context) error {
 }
 
 // heldByClock is why nothing may be deleted for its age; empty: it may.
-func (a *app) heldByClock() string {
+func (a *Daemon) heldByClock() string {
 	held, err := a.clock.Look()
 	if err != nil {
 		a.log.Debug("watch the clock", "error", err)

@@ -32,7 +32,7 @@ type core struct {
 	lake      *lake.Lake
 	engine    *engines
 	confiner  compile.Confiner // the engine's
-	benches   *benches         // for the tests of pipelines
+	benches   *Benches         // for the tests of pipelines
 	analytics analyticsTier
 	runner    *pipeline.Runner
 	keeper    *compact.Maintainer
@@ -83,7 +83,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.lake, err = openLake(ctx, cfg, log, o.readOnly); err != nil {
+	if c.lake, err = OpenLake(ctx, cfg, log, o.readOnly); err != nil {
 		return nil, err
 	}
 	c.cfg.Lake.Warehouse = c.lake.Warehouse() // by the name that files have in metadata
@@ -116,7 +116,7 @@ func (c *core) openEngine(ctx context.Context, readOnly bool) error {
 		}
 		external, c.analytics = s, s
 	}
-	c.benches = newBenches(c.log)
+	c.benches = NewBenches(c.log)
 	c.engine, c.analytics = openEngines(c.cfg, c.log, readOnly, c.lake, external)
 	c.confiner = compile.Remember(c.engine)
 	return nil
@@ -138,7 +138,8 @@ func openPostgres(ctx context.Context, a config.Analytics, log *slog.Logger) (*p
 	return s, nil
 }
 
-func openLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly bool) (*lake.Lake, error) {
+// OpenLake opens the lake alone. The caller closes it.
+func OpenLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly bool) (*lake.Lake, error) {
 	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the lake: %w", err)
@@ -160,7 +161,7 @@ func (c *core) close() error {
 		errs = append(errs, c.engine.Close())
 	}
 	if c.benches != nil {
-		errs = append(errs, c.benches.close())
+		errs = append(errs, c.benches.Close())
 	}
 	if c.analytics != nil && c.cfg.Analytics.External() {
 		errs = append(errs, c.analytics.Close())
@@ -173,10 +174,11 @@ func (c *core) close() error {
 
 // loader parses pipeline files for this core's engine.
 func (c *core) loader() func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
-	return pipelineLoader(c.cfg.Pipelines, c.confiner)
+	return Loader(c.cfg.Pipelines, c.confiner)
 }
 
-func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
+// Loader parses pipeline files as the configuration says.
+func Loader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
 	return pipeline.Loader(pipeline.SpecOptions{
 		Settle: p.Settle, Lateness: p.Lateness, CatchUp: max(1, int(p.CatchUp/time.Hour)),
 		Compile: func(s *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem) {
@@ -190,7 +192,7 @@ func pipelineLoader(p config.Pipelines, confiner compile.Confiner) func(ctx cont
 func (c *core) folder(keep string, changed func(*pipeline.Generation)) *pipeline.Folder {
 	return pipeline.NewFolder(pipeline.FolderOptions{
 		Dir: c.cfg.Pipelines.Dir, Keep: keep, Poll: c.cfg.Pipelines.Poll,
-		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.open, c.cfg.Pipelines.PlanTime), Changed: changed, Logger: c.log,
+		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.Open, c.cfg.Pipelines.PlanTime), Changed: changed, Logger: c.log,
 	})
 }
 

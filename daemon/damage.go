@@ -67,7 +67,7 @@ const lookEvery = time.Hour
 
 // lookAtFiles finds tables that cannot be read and files that are missing or of another size before anybody
 // asks for them, now and every hour until ctx ends.
-func (a *app) lookAtFiles(ctx context.Context) error {
+func (a *Daemon) lookAtFiles(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -82,7 +82,7 @@ func (a *app) lookAtFiles(ctx context.Context) error {
 	}
 }
 
-func (a *app) lookOnce(ctx context.Context) error {
+func (a *Daemon) lookOnce(ctx context.Context) error {
 	return a.backend.each(ctx, func(l listing) error {
 		if l.problem != nil {
 			a.log.Error("a table cannot be read; others can", "table", "lake."+l.name, "err", errors.Unwrap(l.problem))

@@ -15,7 +15,7 @@ import (
 )
 
 // watchDisks looks at every disk that the daemon writes to.
-func (a *app) watchDisks() error {
+func (a *Daemon) watchDisks() error {
 	if err := os.MkdirAll(a.cfg.TempDir(), 0o700); err != nil {
 		return fmt.Errorf("make directory for spilling: %w", err)
 	}
@@ -58,7 +58,7 @@ func diskStatus(states []disks.State) (all []serve.Disk, failing, low []string) 
 
 // blameDisk keeps a run that failed while a disk fails from being given up: it
 // would fail for every pipeline and every time, whatever they are.
-func (a *app) blameDisk(err error) error {
+func (a *Daemon) blameDisk(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -70,8 +70,8 @@ const (
 	workerQuery = "query"
 )
 
-// newParser checks SQL for commands that have no engine. The caller closes it.
-func newParser() *worker.Pool {
+// NewParser checks SQL for commands that have no engine. The caller closes it.
+func NewParser() *worker.Pool {
 	return worker.NewPool(worker.Options{Config: worker.Config{Name: workerQuery, Memory: parserMemory},
 		Engine: worker.EngineOptions{MemoryLimit: parserMemory / 2, Threads: 1}})
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,7 @@ import (
 
 // listen opens the audit log and the address, in this order: what cannot be
 // recorded is not answered.
-func (a *app) listen(ctx context.Context) error {
+func (a *Daemon) listen(ctx context.Context) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend))
 	var err error
@@ -28,7 +29,7 @@ func (a *app) listen(ctx context.Context) error {
 	a.http, err = serve.Listen(ctx, serve.Options{
 		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens), MaxRequests: h.MaxRequests, MaxConns: h.MaxConns,
 		MaxRunning: a.cfg.Query.MaxRunning, MaxWaiting: a.cfg.Query.MaxWaiting, Timeout: a.cfg.Query.Timeout,
-		Backend: a.backend, Gatherer: reg, Audit: a.audit, Logger: a.log,
+		Backend: a.backend, Role: a.commands.role, Gatherer: reg, Audit: a.audit, Logger: a.log,
 	})
 	return err
 }
@@ -43,12 +44,12 @@ func tokens(in []config.Token) []serve.Token {
 
 // publish says in the data directory where the daemon is reached, and by which
 // certificates it is known.
-func (a *app) publish() error {
+func (a *Daemon) publish() error {
 	cert, err := absolute(a.cfg.HTTP.TLS.Cert)
 	if err != nil {
 		return err
 	}
-	r := running{PID: pid(), HTTP: a.http.Addr(), Cert: cert, NATS: a.natsURL()}
+	r := Running{PID: os.Getpid(), HTTP: a.http.Addr(), Cert: cert, NATS: a.NATSURL()}
 	if a.nats != nil {
 		if r.NATSCert, err = absolute(a.cfg.NATS.Embedded.TLS.Cert); err != nil {
 			return err

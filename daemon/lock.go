@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// running is what the process that has a data directory leaves there for
+// Running is what the process that has a data directory leaves there for
 // others to find: a daemon where it is reached, a command only who it is.
-type running struct {
+type Running struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command,omitempty"` // without a daemon; empty: the process is a daemon
 	HTTP    string `json:"http"`              // host:port
@@ -96,7 +96,7 @@ func awaitDir(ctx context.Context, dir string, log *slog.Logger) (*dirLock, erro
 }
 
 // String is the process, for people.
-func (r running) String() string {
+func (r Running) String() string {
 	switch {
 	case r.Command != "":
 		return fmt.Sprintf("`lakeward %s` (pid %d)", r.Command, r.PID)
@@ -108,14 +108,14 @@ func (r running) String() string {
 }
 
 // or is the process if it is known, and otherwise what the system knows of it.
-func (r running) or(holders string) string {
+func (r Running) or(holders string) string {
 	if r.PID != 0 || holders == "" {
 		return r.String()
 	}
 	return holders
 }
 
-func readRunning(f *os.File) (r running, err error) {
+func readRunning(f *os.File) (r Running, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return r, err
 	}
@@ -124,7 +124,7 @@ func readRunning(f *os.File) (r running, err error) {
 
 // publish says where the daemon is reached. The content is only believed while
 // the lock is held.
-func (l *dirLock) publish(r running) error {
+func (l *dirLock) publish(r Running) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode lock: %w", err)
@@ -142,36 +142,36 @@ func (l *dirLock) release() error {
 	return errors.Join(l.f.Truncate(0), l.f.Close())
 }
 
-// findDaemon returns the daemon that has dir, if one does.
-func findDaemon(dir string) (running, bool, error) {
+// Find returns the daemon that has dir, if one does.
+func Find(dir string) (Running, bool, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return running{}, false, nil
+		return Running{}, false, nil
 	}
 	if err != nil {
-		return running{}, false, fmt.Errorf("open lock of data directory: %w", err)
+		return Running{}, false, fmt.Errorf("open lock of data directory: %w", err)
 	}
 	defer f.Close()
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
-		return running{}, false, nil // nobody holds it; closing releases ours
+		return Running{}, false, nil // nobody holds it; closing releases ours
 	}
 	r, err := readRunning(f)
 	if err != nil {
-		return running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path, err)
+		return Running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path, err)
 	}
 	if r.HTTP == "" {
-		return running{}, true, fmt.Errorf("lock %s: %w: %s; try again when it has ended", path, errLocked, r)
+		return Running{}, true, fmt.Errorf("lock %s: %w: %s; try again when it has ended", path, errLocked, r)
 	}
 	return r, true, nil
 }
 
-// localAddr is where this machine reaches a listener, which may listen on all
-// of its addresses.
-func localAddr(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
+// Address is where this machine reaches the daemon, which may listen on all of
+// its addresses.
+func (r Running) Address() string {
+	host, port, err := net.SplitHostPort(r.HTTP)
 	if err != nil {
-		return addr
+		return r.HTTP
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"

@@ -5,14 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/serve"
 )
-
-const argTables = "tables" // separated by commas; empty: all
 
 // maintenance names the lease of the daemon that maintains the lake by itself.
 const maintenance = "maintenance"
@@ -29,85 +25,41 @@ func newKeeper(c *core, hold func() string) *compact.Maintainer {
 	})
 }
 
-// maintain carries out a command on the lake's files.
-func (v *verbs) maintain(ctx context.Context, c serve.Command) (serve.Report, error) {
-	dry, err := flagOf(c, argDryRun)
+// Retain takes days out of lake tables that are older than their retention.
+func (v *Verbs) Retain(ctx context.Context, c serve.Command) (serve.Report, error) {
+	return maintained(ctx, c, v.keeper.Retain)
+}
+
+// Compact merges the small files of lake tables.
+func (v *Verbs) Compact(ctx context.Context, c serve.Command) (serve.Report, error) {
+	return maintained(ctx, c, v.keeper.Compact)
+}
+
+// Expire forgets old snapshots of lake tables.
+func (v *Verbs) Expire(ctx context.Context, c serve.Command) (serve.Report, error) {
+	return maintained(ctx, c, v.keeper.Expire)
+}
+
+// Orphans removes files that no table has named for long.
+func (v *Verbs) Orphans(ctx context.Context, c serve.Command) (serve.Report, error) {
+	return maintained(ctx, c, func(ctx context.Context, _ []string, dry bool) (compact.Report, error) {
+		return v.keeper.Orphans(ctx, dry)
+	})
+}
+
+// maintained does a piece of maintenance on the tables that the command names.
+func maintained(ctx context.Context, c serve.Command, do func(context.Context, []string, bool) (compact.Report, error)) (serve.Report, error) {
+	dry, err := flagOf(c, ArgDryRun)
 	if err != nil {
 		return serve.Report{}, err
 	}
 	var names []string
-	if list := c.Args[argTables]; list != "" {
+	if list := c.Args[ArgTables]; list != "" {
 		names = strings.Split(list, ",")
 	}
-	var rep compact.Report
-	switch c.Verb {
-	case "retain":
-		rep, err = v.keeper.Retain(ctx, names, dry)
-	case "compact":
-		rep, err = v.keeper.Compact(ctx, names, dry)
-	case "expire":
-		rep, err = v.keeper.Expire(ctx, names, dry)
-	default:
-		rep, err = v.keeper.Orphans(ctx, dry)
-	}
+	rep, err := do(ctx, names, dry)
 	if err != nil {
 		return serve.Report{}, err
 	}
 	return report(rep.String(), rep)
-}
-
-func (c *cli) maintenanceCommands() []*cobra.Command {
-	return []*cobra.Command{
-		c.retainCommand(), c.eraseCommand(),
-		c.maintenance("compact [TABLE...]", "Merge the small files of each day into large sorted ones", "  lakeward compact lake.signin --dry-run", cobra.ArbitraryArgs),
-		c.maintenance("expire [TABLE...]", "Forget old snapshots, so that commits stay fast", "  lakeward expire --dry-run", cobra.ArbitraryArgs),
-		c.maintenance("orphans", "Remove files that no table has named for long", "  lakeward orphans --dry-run", exactArgs(0, "no arguments")),
-	}
-}
-
-func (c *cli) retainCommand() *cobra.Command {
-	var tables []string
-	var asJSON, dry bool
-	cmd := &cobra.Command{
-		Use:   "retain",
-		Short: "Take out the days of lake tables that are older than their retention",
-		Long: "Takes the days out of lake tables whose end is older than the table's retention (lake.retention,\n" +
-			"tables.NAME.retention, lake.quarantine_retention), by the events' time. A daemon does it by itself\n" +
-			"(lake.maintenance.every). The files are removed later, by expire and orphans, so that no query is\n" +
-			"disturbed. lake.ingest_skipped and lake.ingest_removed stay, since `lakeward verify` rests on them, and so\n" +
-			"do tables that pipelines write.",
-		Example: "  lakeward retain --dry-run\n  lakeward retain --table signin",
-		Args:    exactArgs(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			sc := serve.Command{Noun: "lake", Verb: "retain", Args: map[string]string{argTables: strings.Join(tables, ",")}}
-			with := c.withWriter
-			if dry {
-				sc.Args[argDryRun], with = "true", c.withBackend
-			}
-			return with(cmd.Context(), func(b serve.Backend) error { return c.do(cmd.Context(), b, sc, asJSON) })
-		},
-	}
-	cmd.Flags().StringSliceVar(&tables, "table", nil, "only the lake table `TABLE`; several are separated by commas")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the plan, change nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-func (c *cli) maintenance(use, short, example string, args cobra.PositionalArgs) *cobra.Command {
-	var asJSON, dry bool
-	verb, _, _ := strings.Cut(use, " ")
-	cmd := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: args,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sc := serve.Command{Noun: "lake", Verb: verb, Args: map[string]string{argTables: strings.Join(args, ",")}}
-			with := c.withWriter
-			if dry {
-				sc.Args[argDryRun], with = "true", c.withBackend
-			}
-			return with(cmd.Context(), func(b serve.Backend) error { return c.do(cmd.Context(), b, sc, asJSON) })
-		},
-	}
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the plan, change nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
 }

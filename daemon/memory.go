@@ -25,7 +25,7 @@ const gcPercent = 32
 // rest gives memory back each time that ingest falls silent, and again when
 // the last batch's memory and the stream's caches have been let go of, too. What
 // starting has touched of the program is let go of before ingest needs memory.
-func (a *app) rest(ctx context.Context) error {
+func (a *Daemon) rest(ctx context.Context) error {
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
 	trim := time.NewTicker(trimEvery)
@@ -62,14 +62,14 @@ func (a *app) rest(ctx context.Context) error {
 	}
 }
 
-func (a *app) unmap() {
+func (a *Daemon) unmap() {
 	if err := unmapProgram(); err != nil {
 		a.log.Debug("the program's pages stay mapped", "error", err)
 	}
 }
 
 // memory is the budget and what is used of it.
-func (a *app) memory(ctx context.Context) (serve.Memory, error) {
+func (a *Daemon) memory(ctx context.Context) (serve.Memory, error) {
 	engine, err := a.engine.owner.Usage(ctx)
 	if err != nil { // it may be out of memory, and that is no reason to say nothing
 		a.log.Debug("the engine does not say what it holds", "error", err)

@@ -15,7 +15,7 @@ import (
 // connect reaches the NATS server of one's own or, without one, starts the
 // server inside the process. The caller closes both, the connection first.
 func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstream.Server, *jetstream.Conn, error) {
-	o := connectOptions(cfg)
+	o := NATSOptions(cfg)
 	if cfg.NATS.External() {
 		conn, err := jetstream.Connect(ctx, o, log)
 		return nil, conn, err
@@ -72,7 +72,7 @@ func (t *natsTrouble) reason() string {
 // watchNATS starts the embedded server again after its store could not be
 // written to, once its disk is well. By itself it would refuse every message
 // until the daemon is started again.
-func (a *app) watchNATS(ctx context.Context) error {
+func (a *Daemon) watchNATS(ctx context.Context) error {
 	if a.nats == nil {
 		return nil
 	}
@@ -134,7 +134,8 @@ func (r *restarts) due(trouble, failing bool) bool {
 	return true
 }
 
-func connectOptions(cfg config.Config) jetstream.Options {
+// NATSOptions say how the configured NATS server is reached.
+func NATSOptions(cfg config.Config) jetstream.Options {
 	n := cfg.NATS
 	return jetstream.Options{
 		URL: n.URL, Creds: n.Creds, NKey: n.NKey, User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),

@@ -1,112 +1,128 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/serve"
+	"github.com/lakeward/lakeward/tiers"
 )
 
-func (c *cli) quarantineCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "quarantine",
-		Short: "What could not be decoded: list it, look at it, put it through again",
-		Long: "Events that could not be decoded are in lake.quarantine with their bytes and the reason. Once the cause is\n" +
-			"mended, usually in the configuration, they can be put through again.",
+func (v *Verbs) rejectedFilter(c serve.Command) (f ingest.RejectedFilter, err error) {
+	f.Reason, f.IDs = c.Args[ArgReason], strings.Fields(c.Args[ArgIDs])
+	if f.Since, err = v.instant(c, ArgSince, time.Time{}); err != nil {
+		return f, err
 	}
-	cmd.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(c.quarantineListCommand(&asJSON), &cobra.Command{
-		Use:     "show ID",
-		Short:   "One row: its bytes, escaped, its reason, and where it came from",
-		Example: "  lakeward quarantine show 5f0c2a",
-		Args:    exactArgs(1, "the id of a row, or its beginning"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withBackend(cmd.Context(), func(b serve.Backend) error {
-				return c.do(cmd.Context(), b, serve.Command{Noun: "quarantine", Verb: "show", Name: args[0]}, asJSON)
-			})
-		},
-	}, c.quarantineReplayCommand(&asJSON))
-	return cmd
+	name := c.Args[ArgSource]
+	if name == "" {
+		return f, nil
+	}
+	var names []string
+	for _, s := range v.cfg.Sources {
+		if s.Name == name {
+			f.Source = sourceKey(s)
+			return f, nil
+		}
+		names = append(names, s.Name)
+	}
+	return f, fmt.Errorf("%w: there is no source %q; there are %s", serve.ErrNotFound, name, listed(names))
 }
 
-func (c *cli) quarantineListCommand(asJSON *bool) *cobra.Command {
-	var f rejectedFlags
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "Reasons, how often, when first and last, and the id of an example",
-		Example: "  lakeward quarantine list --since 24h\n  lakeward quarantine list --reason 'larger than'",
-		Args:    exactArgs(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			args, err := f.args(time.Now())
-			if err != nil {
-				return err
-			}
-			return c.withBackend(cmd.Context(), func(b serve.Backend) error {
-				return c.do(cmd.Context(), b, serve.Command{Noun: "quarantine", Verb: "list", Args: args}, *asJSON)
-			})
-		},
+func sourceKey(s config.Source) string { return tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key() }
+
+func (v *Verbs) books() ingest.Books { return ingest.Books{Lake: v.lake} }
+
+// QuarantineList groups the rows of lake.quarantine by their reason.
+func (v *Verbs) QuarantineList(ctx context.Context, c serve.Command) (serve.Report, error) {
+	f, err := v.rejectedFilter(c)
+	if err != nil {
+		return serve.Report{}, err
 	}
-	f.add(cmd)
-	return cmd
+	groups, err := v.books().Groups(ctx, f)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	if len(groups) == 0 {
+		return report("nothing is in quarantine\n", groups)
+	}
+	names := map[string]string{}
+	for _, s := range v.cfg.Sources {
+		names[sourceKey(s)] = s.Name
+	}
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ROWS\tREPLAYED\tFIRST\tLAST\tSOURCE\tEXAMPLE\tREASON")
+	for _, g := range groups {
+		name, ok := names[g.Source]
+		if !ok {
+			name = g.Source + " (not configured)"
+		}
+		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", g.Count, g.Replayed, TimeText(g.First), TimeText(g.Last), name, g.Example, oneLine(g.Reason))
+	}
+	if err := t.Flush(); err != nil {
+		return serve.Report{}, fmt.Errorf("render list: %w", err)
+	}
+	return report(text.String(), groups)
 }
 
-func (c *cli) quarantineReplayCommand(asJSON *bool) *cobra.Command {
-	var f rejectedFlags
-	var dry, all bool
-	cmd := &cobra.Command{
-		Use:   "replay [ID...]",
-		Short: "Decode rows again with today's configuration, and commit their events once",
-		Long: "Decodes rows of lake.quarantine again with the configuration of today and commits their events to their\n" +
-			"tables. What was replayed before is not replayed again, however often this is run or cut short. The row\n" +
-			"stays in lake.quarantine as evidence; lake.ingest_skipped says where its events are. What still cannot be\n" +
-			"decoded is counted by its reason. The source stands still meanwhile.",
-		Example: "  lakeward quarantine replay --reason 'larger than' --dry-run\n  lakeward quarantine replay 5f0c2a81d2b4e6f7",
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			args, err := f.args(time.Now())
-			if err != nil {
-				return err
-			}
-			if len(ids) == 0 && f == (rejectedFlags{}) && !all {
-				return fmt.Errorf("%w: say what to replay: ids, --reason, --source, --since or --all", errUsage)
-			}
-			args[argIDs], args[argDryRun], args[argBy] = strings.Join(ids, " "), strconv.FormatBool(dry), whoAmI()
-			return c.withWriter(cmd.Context(), func(b serve.Backend) error {
-				return c.do(cmd.Context(), b, serve.Command{Noun: "quarantine", Verb: "replay", Args: args}, *asJSON)
-			})
-		},
+// oneLine makes text of others fit for a terminal: no control characters, and
+// not long.
+func oneLine(s string) string {
+	quoted := fmt.Sprintf("%+q", s)
+	quoted = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	if len(quoted) > 160 {
+		quoted = quoted[:157] + "..."
 	}
-	f.add(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "everything that was not replayed yet")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be replayed; write nothing")
-	return cmd
+	return quoted
 }
 
-// rejectedFlags select rows of quarantine.
-type rejectedFlags struct{ source, since, reason string }
-
-func (f *rejectedFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.source, "source", "", "only of the source `NAME`")
-	cmd.Flags().StringVar(&f.since, "since", "", "only what came since `T`: a time such as 2026-11-24T10:05:00Z, or for how long, such as 24h")
-	cmd.Flags().StringVar(&f.reason, "reason", "", "only where the reason contains `TEXT`")
-}
-
-func (f rejectedFlags) args(now time.Time) (map[string]string, error) {
-	args := map[string]string{argSource: f.source, argReason: f.reason}
-	if f.since == "" {
-		return args, nil
-	}
-	at, err := time.Parse(time.RFC3339, f.since)
-	if d, derr := time.ParseDuration(f.since); derr == nil {
-		at, err = now.Add(-d), nil
+// QuarantineShow shows one row of lake.quarantine.
+func (v *Verbs) QuarantineShow(ctx context.Context, c serve.Command) (serve.Report, error) {
+	r, err := v.books().Show(ctx, c.Name)
+	if errors.Is(err, ingest.ErrNoRejected) || errors.Is(err, ingest.ErrManyRejected) {
+		return serve.Report{}, fmt.Errorf("%w: %w", serve.ErrNotFound, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: --since %q is neither a time nor a duration; write it like 2026-11-24T10:05:00Z or 24h", errUsage, f.since)
+		return serve.Report{}, err
 	}
-	args[argSince] = at.UTC().Format(time.RFC3339Nano)
-	return args, nil
+	return report(r.String(), r)
+}
+
+// QuarantineReplay decodes rows of lake.quarantine again and commits their events.
+func (v *Verbs) QuarantineReplay(ctx context.Context, c serve.Command) (serve.Report, error) {
+	f, err := v.rejectedFilter(c)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	dry, err := flagOf(c, ArgDryRun)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	var total ingest.ReplayReport
+	err = v.withSources(ctx, func(sources []openedSource) error {
+		for _, s := range sources {
+			if f.Source != "" && f.Source != sourceKey(s.cfg) {
+				continue
+			}
+			r, err := s.Replay(ctx, ingest.ReplayRequest{Stream: s.cfg.Stream, Filter: f, DryRun: dry, By: c.Args[ArgBy]})
+			total.Add(r)
+			if err != nil {
+				return fmt.Errorf("replay to source %s, after %d rows: %w", s.cfg.Name, total.Replayed, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return serve.Report{}, err
+	}
+	if total.Matched == 0 && len(f.IDs) > 0 {
+		return serve.Report{}, fmt.Errorf("%w: no row of a configured source in lake.quarantine has the id %s", serve.ErrNotFound, strings.Join(f.IDs, " or "))
+	}
+	return report(total.String(), total)
 }

@@ -12,7 +12,7 @@ const retainEvery = time.Hour
 
 // retain deletes the analytics tier's rows that are older than its retention,
 // now and every hour until ctx ends.
-func (a *app) retain(ctx context.Context) error {
+func (a *Daemon) retain(ctx context.Context) error {
 	if a.cfg.Analytics.Retention <= 0 {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (a *app) retain(ctx context.Context) error {
 	}
 }
 
-func (a *app) retainOnce(ctx context.Context, now time.Time) error {
+func (a *Daemon) retainOnce(ctx context.Context, now time.Time) error {
 	tables, err := a.analytics.Tables(ctx)
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func misfitCounts(in map[tiers.MisfitReason]uint64) map[string]uint64 {
 }
 
 // verify proves on the running daemon's streams and lake.
-func (a *app) verify(ctx context.Context, deep bool) (serve.Report, error) {
+func (a *Daemon) verify(ctx context.Context, deep bool) (serve.Report, error) {
 	return verifySources(ctx, a.core, a.conn, deep)
 }
 
@@ -160,7 +160,7 @@ type openedSource struct {
 }
 
 // withSources lends the running sources.
-func (a *app) withSources(_ context.Context, f func([]openedSource) error) error {
+func (a *Daemon) withSources(_ context.Context, f func([]openedSource) error) error {
 	var out []openedSource
 	for i, s := range a.sources {
 		out = append(out, openedSource{s, a.cfg.Sources[i]})

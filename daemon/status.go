@@ -3,20 +3,18 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/internal/version"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
 )
 
-func pid() int { return os.Getpid() }
-
 // status is the state of every part. The daemon is ready if its sources run,
 // or stand by and could take over.
-func (a *app) status(ctx context.Context) (serve.Status, error) {
-	st := serve.Status{Version: version(), Started: a.started, NATS: a.natsURL(), Warehouse: a.cfg.Lake.Warehouse}
+func (a *Daemon) status(ctx context.Context) (serve.Status, error) {
+	st := serve.Status{Version: version.String(), Started: a.started, NATS: a.NATSURL(), Warehouse: a.cfg.Lake.Warehouse}
 	st.Disks, st.Reasons, st.Degraded = diskStatus(a.disks.States())
 	if why := a.trouble.reason(); why != "" {
 		st.Reasons = append(st.Reasons, why)
@@ -91,7 +89,7 @@ func notReady(s ingest.Status, now time.Time) string {
 
 // pipelines is one line for each file, and the last run of each pipeline; if
 // the history cannot be read, without those, beside the error.
-func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
+func (a *Daemon) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 	g := a.folder.Current()
 	ls, err := a.runner.List(ctx, g.List())
 	byName := map[string]pipeline.Listing{}
@@ -124,8 +122,8 @@ func (a *app) pipelines(ctx context.Context) ([]serve.Pipeline, error) {
 // caughtUpEvery is how often a wait for the sources looks.
 const caughtUpEvery = 100 * time.Millisecond
 
-// caughtUp waits until the sources have committed all that their streams hold.
-func (a *app) caughtUp(ctx context.Context) error {
+// CaughtUp waits until the sources have committed all that their streams hold.
+func (a *Daemon) CaughtUp(ctx context.Context) error {
 	tick := time.NewTicker(caughtUpEvery)
 	defer tick.Stop()
 	for {

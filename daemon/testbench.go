@@ -22,22 +22,24 @@ import (
 // noClock leaves a pipeline that runs after others to the test's own default.
 func noClock(string) *schedule.Cron { return nil }
 
-// benches are where the tests of pipelines run: in a worker that has no access
+// Benches are where the tests of pipelines run: in a worker that has no access
 // to anything else.
-type benches struct{ host *worker.Host }
+type Benches struct{ host *worker.Host }
 
-func newBenches(log *slog.Logger) *benches {
-	return &benches{worker.NewHost(worker.Config{Name: "test", Memory: benchMemory * 2, Logger: log}, "lakeward-test-")}
+// NewBenches starts no worker yet. The caller closes the benches.
+func NewBenches(log *slog.Logger) *Benches {
+	return &Benches{worker.NewHost(worker.Config{Name: "test", Memory: benchMemory * 2, Logger: log}, "lakeward-test-")}
 }
 
 const benchMemory = 256 << 20 // bytes of an engine
 
-func (b *benches) close() error { return b.host.Close() }
+// Close ends the worker.
+func (b *Benches) Close() error { return b.host.Close() }
 
-// open is an empty lake with an engine of its own, for one case of a pipeline's
+// Open is an empty lake with an engine of its own, for one case of a pipeline's
 // tests. Events reach it through the decoder and the table format that the daemon
 // uses.
-func (b *benches) open(ctx context.Context) (_ *pipeline.Bench, err error) {
+func (b *Benches) Open(ctx context.Context) (_ *pipeline.Bench, err error) {
 	e, dir, err := b.host.Open(ctx, func(dir string) worker.EngineOptions {
 		return worker.EngineOptions{AllowedDirs: []string{filepath.Join(dir, "lake")}, Threads: 1, MemoryLimit: benchMemory,
 			AnalyticsPath: filepath.Join(dir, "analytics.duckdb"), StatePath: filepath.Join(dir, "state.duckdb")}

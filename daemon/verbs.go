@@ -15,8 +15,8 @@ import (
 	"github.com/lakeward/lakeward/serve"
 )
 
-// verbs carries out commands on pipelines, findings and the lake.
-type verbs struct {
+// Verbs carries out commands on pipelines, findings, sources and the lake.
+type Verbs struct {
 	*core
 	active func(ctx context.Context) (*pipeline.Generation, error)
 	verify func(ctx context.Context, deep bool) (serve.Report, error)
@@ -28,60 +28,6 @@ type verbs struct {
 	now   func() time.Time
 }
 
-// Names of a command's arguments.
-const (
-	argAt     = "at"
-	argFrom   = "from"
-	argTo     = "to"
-	argDryRun = serve.ArgDryRun
-	argLimit  = "limit"
-	argStatus = "status"
-	argData   = serve.ArgPipeline
-)
-
-func (v *verbs) do(ctx context.Context, c serve.Command) (serve.Report, error) {
-	switch c.Noun + " " + c.Verb {
-	case "pipeline list":
-		return v.list(ctx)
-	case "pipeline plan":
-		return v.plan(ctx, c)
-	case "pipeline explain":
-		return v.explain(ctx, c)
-	case "pipeline run":
-		return v.run(ctx, c)
-	case "pipeline backfill":
-		return v.backfill(ctx, c)
-	case "pipeline history":
-		return v.history(ctx, c)
-	case "finding explain":
-		return v.finding(ctx, c)
-	case "lake retain", "lake compact", "lake expire", "lake orphans":
-		return v.maintain(ctx, c)
-	case "lake erase":
-		return v.erase(ctx, c)
-	case "lake adopt":
-		return v.adopt(ctx, c)
-	case "source status":
-		return v.sourceStatus(ctx, c)
-	case "source reset":
-		return v.sourceReset(ctx, c)
-	case "quarantine list":
-		return v.quarantineList(ctx, c)
-	case "quarantine show":
-		return v.quarantineShow(ctx, c)
-	case "quarantine replay":
-		return v.quarantineReplay(ctx, c)
-	case "lake verify":
-		deep, err := flagOf(c, argDeep)
-		if err != nil {
-			return serve.Report{}, err
-		}
-		return v.verify(ctx, deep)
-	default:
-		return serve.Report{}, fmt.Errorf("%w: nothing is known of %s %s; the daemon and the command may be of different versions", serve.ErrInvalid, c.Noun, c.Verb)
-	}
-}
-
 // report is an answer as text and as data.
 func report(text string, data any) (serve.Report, error) {
 	raw, err := json.Marshal(data)
@@ -91,7 +37,8 @@ func report(text string, data any) (serve.Report, error) {
 	return serve.Report{Text: text, Data: raw}, nil
 }
 
-func (v *verbs) list(ctx context.Context) (serve.Report, error) {
+// PipelineList lists the active pipelines, and the problems of the others.
+func (v *Verbs) PipelineList(ctx context.Context, _ serve.Command) (serve.Report, error) {
 	g, err := v.active(ctx)
 	if err != nil {
 		return serve.Report{}, err
@@ -110,11 +57,11 @@ func (v *verbs) list(ctx context.Context) (serve.Report, error) {
 }
 
 // definition is the active one by name or, if the command brings a file, that.
-func (v *verbs) definition(ctx context.Context, c serve.Command) (d, live *pipeline.Definition, g *pipeline.Generation, err error) {
+func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipeline.Definition, g *pipeline.Generation, err error) {
 	if g, err = v.active(ctx); err != nil {
 		return nil, nil, nil, err
 	}
-	data, ok := c.Args[argData]
+	data, ok := c.Args[ArgPipeline]
 	if !ok {
 		d, ok := g.Definitions[c.Name]
 		if !ok {
@@ -137,16 +84,17 @@ func problemLines(ps []pipeline.Problem) string {
 	return strings.Join(lines, "\n")
 }
 
-func (v *verbs) plan(ctx context.Context, c serve.Command) (serve.Report, error) {
+// PipelinePlan says what a pipeline would have found.
+func (v *Verbs) PipelinePlan(ctx context.Context, c serve.Command) (serve.Report, error) {
 	d, live, g, err := v.definition(ctx, c)
 	if err != nil {
 		return serve.Report{}, err
 	}
-	to, err := v.instant(c, argTo, v.now())
+	to, err := v.instant(c, ArgTo, v.now())
 	if err != nil {
 		return serve.Report{}, err
 	}
-	from, err := v.instant(c, argFrom, to.Add(-7*24*time.Hour))
+	from, err := v.instant(c, ArgFrom, to.Add(-7*24*time.Hour))
 	if err != nil {
 		return serve.Report{}, err
 	}
@@ -178,7 +126,7 @@ func withDefinition(g *pipeline.Generation, d *pipeline.Definition) []*pipeline.
 }
 
 // instant reads a time argument.
-func (v *verbs) instant(c serve.Command, name string, missing time.Time) (time.Time, error) {
+func (v *Verbs) instant(c serve.Command, name string, missing time.Time) (time.Time, error) {
 	text := c.Args[name]
 	if text == "" {
 		return missing, nil
@@ -190,12 +138,13 @@ func (v *verbs) instant(c serve.Command, name string, missing time.Time) (time.T
 	return t.UTC(), nil
 }
 
-func (v *verbs) explain(ctx context.Context, c serve.Command) (serve.Report, error) {
+// PipelineExplain shows the SQL of a run.
+func (v *Verbs) PipelineExplain(ctx context.Context, c serve.Command) (serve.Report, error) {
 	d, _, g, err := v.definition(ctx, c)
 	if err != nil {
 		return serve.Report{}, err
 	}
-	at, err := v.instant(c, argAt, v.now())
+	at, err := v.instant(c, ArgAt, v.now())
 	if err != nil {
 		return serve.Report{}, err
 	}
@@ -207,7 +156,8 @@ func (v *verbs) explain(ctx context.Context, c serve.Command) (serve.Report, err
 	return report(text, text)
 }
 
-func (v *verbs) run(ctx context.Context, c serve.Command) (serve.Report, error) {
+// PipelineRun runs a pipeline once.
+func (v *Verbs) PipelineRun(ctx context.Context, c serve.Command) (serve.Report, error) {
 	if err := v.believe(ctx); err != nil {
 		return serve.Report{}, err
 	}
@@ -215,11 +165,11 @@ func (v *verbs) run(ctx context.Context, c serve.Command) (serve.Report, error) 
 	if err != nil {
 		return serve.Report{}, err
 	}
-	at, err := v.instant(c, argAt, v.now())
+	at, err := v.instant(c, ArgAt, v.now())
 	if err != nil {
 		return serve.Report{}, err
 	}
-	dry, err := flagOf(c, argDryRun)
+	dry, err := flagOf(c, ArgDryRun)
 	if err != nil {
 		return serve.Report{}, err
 	}
@@ -254,7 +204,7 @@ func flagOf(c serve.Command, name string) (bool, error) {
 
 func runText(r pipeline.Result, dry bool) string {
 	text := fmt.Sprintf("%s over [%s, %s): %s, %d rows in, %d rows out, in %s\n", r.Pipeline,
-		timeText(r.Window.Start), timeText(r.Window.End), r.Status, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond))
+		TimeText(r.Window.Start), TimeText(r.Window.End), r.Status, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond))
 	if r.Error != "" {
 		text += r.Error + "\n"
 	}
@@ -275,7 +225,8 @@ func runText(r pipeline.Result, dry bool) string {
 	return text
 }
 
-func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, error) {
+// PipelineBackfill runs the windows that have not been run.
+func (v *Verbs) PipelineBackfill(ctx context.Context, c serve.Command) (serve.Report, error) {
 	if err := v.believe(ctx); err != nil {
 		return serve.Report{}, err
 	}
@@ -291,11 +242,11 @@ func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, er
 		}
 		ds = []*pipeline.Definition{d}
 	}
-	to, err := v.instant(c, argTo, v.now())
+	to, err := v.instant(c, ArgTo, v.now())
 	if err != nil {
 		return serve.Report{}, err
 	}
-	from, err := v.instant(c, argFrom, time.Time{})
+	from, err := v.instant(c, ArgFrom, time.Time{})
 	if err != nil {
 		return serve.Report{}, err
 	}
@@ -315,9 +266,10 @@ func (v *verbs) backfill(ctx context.Context, c serve.Command) (serve.Report, er
 	return report(fmt.Sprintf("%d runs succeeded, %d skipped, %d rows out\n", counts[pipeline.StatusSucceeded], counts[pipeline.StatusSkipped], rows), counts)
 }
 
-func (v *verbs) history(ctx context.Context, c serve.Command) (serve.Report, error) {
-	f := pipeline.HistoryFilter{Pipeline: c.Name, Status: c.Args[argStatus], Limit: 20}
-	if l := c.Args[argLimit]; l != "" {
+// PipelineHistory lists past runs.
+func (v *Verbs) PipelineHistory(ctx context.Context, c serve.Command) (serve.Report, error) {
+	f := pipeline.HistoryFilter{Pipeline: c.Name, Status: c.Args[ArgStatus], Limit: 20}
+	if l := c.Args[ArgLimit]; l != "" {
 		n, err := strconv.Atoi(l)
 		if err != nil || n < 0 {
 			return serve.Report{}, fmt.Errorf("%w: limit %q is no count", serve.ErrInvalid, l)
@@ -331,7 +283,8 @@ func (v *verbs) history(ctx context.Context, c serve.Command) (serve.Report, err
 	return report(pipeline.RenderHistory(rs), rs)
 }
 
-func (v *verbs) finding(ctx context.Context, c serve.Command) (serve.Report, error) {
+// FindingExplain says where a finding came from.
+func (v *Verbs) FindingExplain(ctx context.Context, c serve.Command) (serve.Report, error) {
 	g, err := v.active(ctx)
 	if err != nil {
 		return serve.Report{}, err
@@ -347,4 +300,13 @@ func (v *verbs) finding(ctx context.Context, c serve.Command) (serve.Report, err
 		return serve.Report{}, err
 	}
 	return report(rep.String(), rep)
+}
+
+// Verify proves that every message of the streams is in the lake once.
+func (v *Verbs) Verify(ctx context.Context, c serve.Command) (serve.Report, error) {
+	deep, err := flagOf(c, ArgDeep)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	return v.verify(ctx, deep)
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/livefile"
@@ -52,6 +51,7 @@ type Options struct {
 	// Timeout bounds a query with its waiting; 0: what the query asks for.
 	Timeout    time.Duration
 	Backend    Backend
+	Role       func(Command) Role // that a command needs, beside that of its route; nil: RoleAdmin
 	Gatherer   prometheus.Gatherer
 	Audit      *Audit        // nil: nothing is recorded; the caller closes it after the server
 	GuessDelay time.Duration // of the answer to one wrong token too many; 0: 1s
@@ -85,6 +85,9 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Role == nil {
+		o.Role = func(Command) Role { return RoleAdmin }
 	}
 	if o.MaxRequests <= 0 {
 		o.MaxRequests = defaultRequests
@@ -180,34 +183,6 @@ func (s *Server) Run(ctx context.Context, grace time.Duration) error {
 
 // Close stops listening at once.
 func (s *Server) Close() error { return s.http.Close() }
-
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern string, needed Role, h http.HandlerFunc) {
-		mux.HandleFunc(pattern, s.allow(needed, s.requests, h))
-	}
-	probe := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, s.allow(RoleRead, s.probes, h)) }
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	probe("GET /readyz", s.ready)
-	probe("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{s.opts.Gatherer, s.metrics.registry}, promhttp.HandlerOpts{}).ServeHTTP)
-	probe("GET /{$}", s.page)
-	handle("POST /api/v1/query", RoleRead, s.query)
-	handle("GET /api/v1/query/{id}", RoleRead, s.progress)
-	handle("GET /api/v1/tables", RoleRead, func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.opts.Backend.Tables(r.Context())
-		answer(w, t, err)
-	})
-	handle("GET /api/v1/tables/{name}", RoleRead, func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.opts.Backend.Describe(r.Context(), r.PathValue("name"))
-		answer(w, t, err)
-	})
-	handle("GET /api/v1/status", RoleRead, func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.opts.Backend.Status(r.Context())
-		answer(w, t, err)
-	})
-	handle("POST /api/v1/do", RoleRead, s.do) // and what the command itself needs
-	return s.guard(mux)
-}
 
 // hostAllowed refuses a foreign Host (DNS rebinding). Beyond loopback there are
 // tokens, which a browser does not send to a name that it was not given them for.
@@ -333,7 +308,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 	}
 	began := s.opts.Now()
 	e := Entry{Action: c.Noun + " " + c.Verb, Object: c.Name, Args: c.Args}
-	if !s.permit(w, r, RoleOf(c), e.Action) {
+	if !s.permit(w, r, s.opts.Role(c), e.Action) {
 		e.Outcome = OutcomeRefused
 		s.record(r.Context(), began, e, nil)
 		return

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,39 +37,6 @@ func (r Role) rank() int {
 }
 
 func (r Role) includes(needed Role) bool { return r.rank() >= needed.rank() }
-
-// The arguments of a command that decide which role it needs.
-const (
-	ArgPipeline = "data"    // a pipeline that is not in the folder, in YAML
-	ArgDryRun   = "dry_run" // true: nothing is written
-)
-
-// RoleOf is the role that a command needs. What is not known here needs the
-// highest one. So does a pipeline that the command brings along, unless nothing
-// is written: it could replace the rows of any other.
-func RoleOf(c Command) Role {
-	if _, brought := c.Args[ArgPipeline]; brought && c.Noun == "pipeline" {
-		dry, err := strconv.ParseBool(c.Args[ArgDryRun])
-		switch c.Verb {
-		case "explain", "plan":
-		case "run":
-			if err != nil || !dry {
-				return RoleAdmin
-			}
-		default:
-			return RoleAdmin
-		}
-	}
-	switch c.Noun + " " + c.Verb {
-	case "pipeline list", "pipeline explain", "pipeline history", "pipeline plan", "finding explain",
-		"source status", "quarantine list", "quarantine show":
-		return RoleRead
-	case "pipeline run", "pipeline backfill":
-		return RoleWrite
-	default:
-		return RoleAdmin
-	}
-}
 
 // Token lets whoever presents it do what its role allows. Exactly one of
 // Secret, File and SHA256 is set.

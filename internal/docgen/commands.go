@@ -6,11 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/lakeward/lakeward/cli"
 )
 
 const commandsIntro = `# Commands
 
-Every command has ` + "`--help`" + `. Exit codes: 0 is success; 1 that the command ran and something is wrong; 2 that the command line or the configuration is wrong.
+Every command has ` + "`--help`" + `. Exit codes: 0 is success; 1 that the command ran and something is wrong; 2 that the command line or the configuration is wrong; 130 that Ctrl-C interrupted the command, 143 that SIGTERM ended it. ` + "`serve` and `demo`" + ` drain on either, and then end with 0.
 `
 
 // commands documents a tree of commands.
@@ -30,8 +32,11 @@ func command(b *strings.Builder, c *cobra.Command) {
 		return
 	}
 	fmt.Fprintf(b, "\n## `%s`\n\n%s\n", c.CommandPath(), sentence(c))
-	if c.Runnable() {
+	if c.Runnable() && !cli.IsGroup(c) {
 		fmt.Fprintf(b, "\n```\n%s\n```\n", c.UseLine())
+	}
+	if role := cli.Role(c); role != "" {
+		fmt.Fprintf(b, "\nA daemon with tokens asks for the role `%s`.\n", role)
 	}
 	if c.Example != "" {
 		fmt.Fprintf(b, "\n```sh\n%s\n```\n", strings.TrimRight(c.Example, "\n"))

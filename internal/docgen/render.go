@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/config/strict"
-	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -33,7 +33,7 @@ func documents() (map[string][]byte, error) {
 		"docs/configuration.md":     []byte(configuration()),
 		"docs/pipelines.md":         []byte(pipelines()),
 		"docs/pipeline.schema.json": schema,
-		"docs/commands.md":          []byte(commands(daemon.NewCommand(daemon.Streams{}, nil))),
+		"docs/commands.md":          []byte(commands(cli.NewCommand())),
 	}, nil
 }
 

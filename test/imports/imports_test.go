@@ -1,25 +1,36 @@
-// Package imports holds the test of the one way that imports run.
+// Package imports holds the test of the one way that imports run, which writes
+// the tables of ARCHITECTURE.md too.
 package imports
 
 import (
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
 
-const module = "github.com/lakeward/lakeward/"
+const module = "github.com/lakeward/lakeward"
 
 type pkg struct {
 	ImportPath string
 	Imports    []string
 }
 
+// from is the package's path in the module; empty for main.
+func (p pkg) from() string { return ours(p.ImportPath) }
+
+// ours is a path in the module.
+func ours(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
+
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd := exec.Command("go", "list", "-pgo=off", "-json=ImportPath,Imports", "./...")
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
@@ -43,63 +54,124 @@ func under(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }
 
-func TestStagesMeetOnlyThroughSnapshots(t *testing.T) {
-	stages := []string{"ingest", "compact", "pipeline", "serve"}
-	domain := []string{"query", "tiers", "config"}
+// folderOf is the folder with the longest path that fits; false: there is none.
+func folderOf(path string) (best folder, ok bool) {
+	for _, f := range folders() {
+		fits := under(path, f.path) && f.path != "" || path == f.path
+		if fits && (!ok || len(f.path) > len(best.path)) {
+			best, ok = f, true
+		}
+	}
+	return best, ok
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	used := map[string]bool{}
 	for _, p := range packages(t) {
-		from := strings.TrimPrefix(p.ImportPath, module)
+		f, ok := folderOf(p.from())
+		if !ok {
+			t.Errorf("%s is in no folder that rules_test.go names: say there what it may import", p.from())
+			continue
+		}
 		for _, imp := range p.Imports {
-			to, ours := strings.CutPrefix(imp, module)
-			if !ours {
+			to := ours(imp)
+			if !under(imp, module) || under(to, f.path) && f.path != "" {
 				continue
 			}
-			for _, s := range stages {
-				if !under(to, s) {
+			i := slices.IndexFunc(f.may, func(dir string) bool { return under(to, dir) })
+			if i < 0 {
+				t.Errorf("%s imports %s: %s may import %s", p.from(), to, f.path, strings.Join(f.may, ", "))
+				continue
+			}
+			used[f.path+" "+f.may[i]] = true
+		}
+	}
+	for _, f := range folders() {
+		for _, dir := range f.may {
+			if !used[f.path+" "+dir] {
+				t.Errorf("%s does not import %s any more: take that out of rules_test.go", f.path, dir)
+			}
+		}
+	}
+}
+
+func TestALibraryIsImportedWhereItBelongs(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			for _, l := range libraries() {
+				if imp != l.path && !under(imp, strings.TrimSuffix(l.path, "/")) {
 					continue
 				}
-				for _, other := range append(stages, domain...) {
-					if other != s && under(from, other) {
-						t.Errorf("%s imports %s: stages and the domain do not import a stage", from, to)
-					}
+				i := slices.IndexFunc(l.in, func(dir string) bool { return under(p.from(), dir) })
+				if i < 0 {
+					t.Errorf("%s imports %s, which belongs to %s", p.from(), imp, strings.Join(l.in, ", "))
+					continue
 				}
+				used[l.path+" "+l.in[i]] = true
 			}
-			if under(to, "daemon") && from != "" && !under(from, "daemon") && from != strings.TrimSuffix(module, "/") && !under(from, "test") && !under(from, "internal/docgen") {
-				t.Errorf("%s imports %s: only main does", from, to)
+		}
+	}
+	for _, l := range libraries() {
+		for _, dir := range l.in {
+			if !used[l.path+" "+dir] {
+				t.Errorf("%s does not import %s any more: take that out of rules_test.go", dir, l.path)
 			}
 		}
 	}
 }
 
-func TestEachLibraryHasOneImporter(t *testing.T) {
-	only := map[string][]string{
-		"github.com/nats-io/":              {"ingest/jetstream", "test"},
-		"github.com/apache/iceberg-go":     {"tiers/lake", "test"},
-		"github.com/duckdb/":               {"query/duckdb"},
-		"github.com/prometheus/":           {"serve", "daemon"},
-		"github.com/spf13/cobra":           {"daemon", "internal/docgen"},
-		"github.com/robfig/cron":           {"pipeline/schedule", "pipeline/spec"},
-		"gopkg.in/yaml.v3":                 {"config"},
-		"github.com/jackc/pgx":             {"tiers", "internal/pgtest", "test"},
-		"github.com/hanwen/go-fuse":        {"test"},
-		"github.com/parquet-go/parquet-go": {"tiers/parquetfile", "ingest", "test"},
+var update = flag.Bool("update", false, "write the tables of ARCHITECTURE.md")
+
+const (
+	begin = "<!-- Written by `go test ./test/imports -update` from test/imports/rules_test.go. -->\n"
+	end   = "<!-- The end of what is written. -->\n"
+)
+
+func TestArchitectureHasTheTables(t *testing.T) {
+	const file = "../../ARCHITECTURE.md"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, p := range packages(t) {
-		from := strings.TrimPrefix(p.ImportPath, module)
-		for _, imp := range p.Imports {
-			for lib, allowed := range only {
-				if strings.HasPrefix(imp, lib) && !anyUnder(from, allowed) {
-					t.Errorf("%s imports %s, which belongs to %v", from, imp, allowed)
-				}
-			}
-		}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("ARCHITECTURE.md has no lines %q and %q", begin, end)
+	}
+	want := before + begin + tables() + end + after
+	if want == string(data) {
+		return
+	}
+	if !*update {
+		t.Fatal("the tables of ARCHITECTURE.md are not those of rules_test.go: run `go test ./test/imports -update`")
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // documentation is for everyone
+		t.Fatal(err)
 	}
 }
 
-func anyUnder(path string, dirs []string) bool {
-	for _, d := range dirs {
-		if under(path, d) {
-			return true
+func tables() string {
+	var b strings.Builder
+	b.WriteString("\n| packages below | import of ours, beside themselves |\n| --- | --- |\n")
+	for _, f := range folders() {
+		name := quoted([]string{f.path + "/"})
+		if f.path == "" {
+			name = "`main.go`"
 		}
+		fmt.Fprintf(&b, "| %s | %s |\n", name, quoted(f.may))
 	}
-	return false
+	b.WriteString("\n| library | is imported only by | for |\n| --- | --- | --- |\n")
+	for _, l := range libraries() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", quoted([]string{l.path}), quoted(l.in), l.why)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/ingest/eventfile"
 	"github.com/lakeward/lakeward/query/worker"
 )
@@ -25,7 +25,7 @@ const roleVariable = "LAKEWARD_REALDATA_ROLE"
 func TestMain(m *testing.M) {
 	worker.Divert()
 	if os.Getenv(roleVariable) != "" {
-		os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+		os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 	}
 	os.Exit(m.Run())
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/internal/testcert"
 	"github.com/lakeward/lakeward/query/worker"
 )
@@ -35,13 +35,13 @@ func TestMain(m *testing.M) {
 	worker.Divert()
 	testscript.Main(withPostgres{m}, map[string]func(){
 		"lakeward": func() {
-			os.Exit(daemon.Main(os.Args[1:], daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+			os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 		},
 	})
 }
 
 func TestScripts(t *testing.T) {
-	pg := &postgresCommand{t: t}
+	pg, running := &postgresCommand{t: t}, &fed{}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +77,8 @@ func TestScripts(t *testing.T) {
 			"get":      get,
 			"certs":    certs,
 			"postgres": pg.command,
+			"feed":     running.feed,
+			"signal":   running.signal,
 		},
 	})
 }

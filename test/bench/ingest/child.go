@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/demo"
 	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/ingest/jetstream"
@@ -39,7 +39,7 @@ func child(role string, args []string) int {
 			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 			return 1
 		}
-		code := daemon.Main(args, daemon.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ())
+		code := cli.Main(args, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ())
 		if err := stop(); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 			return 1

@@ -1,41 +1,37 @@
-package daemon
+package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/tiers/lake"
 )
 
-func (c *cli) fsckCommand() *cobra.Command {
-	var (
-		o      lake.FsckOptions
-		asJSON bool
-	)
-	cmd := &cobra.Command{
-		Use:   "fsck",
-		Short: "Check that every file that the lake's snapshots need is there and whole",
-		Long: "Reads every snapshot, manifest list and manifest of every table, and looks for each data file and\n" +
+func fsckCommand() entry {
+	var o lake.FsckOptions
+	var asJSON bool
+	return local{
+		path: "fsck", args: none(), short: "Check that every file that the lake's snapshots need is there and whole",
+		long: "Reads every snapshot, manifest list and manifest of every table, and looks for each data file and\n" +
 			"its size; with --deep it also reads each data file and compares its checksum and its row count with\n" +
 			"what was committed. It finds tables of which the warehouse has newer metadata than the catalog names, or\n" +
 			"that the catalog does not name at all. It prints what is wrong and what to do about it. Exit code 1 if\n" +
 			"data is damaged, or the catalog is older than the lake.\n" +
 			"It works beside a running daemon and changes nothing; --repair removes what a crash left half\n" +
 			"written more than a day ago, which no snapshot names, and nothing else.",
-		Example: "  lakeward fsck --deep\n  lakeward fsck --json | jq '.problems[] | select(.damage) | .path'",
-		Args:    exactArgs(0, "no arguments"),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.fsck(cmd.Context(), o, asJSON) },
+		example: "  lakeward fsck --deep\n  lakeward fsck --json | jq '.problems[] | select(.damage) | .path'",
+		flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&o.Deep, "deep", false, "read every data file: checksum, footer and row count")
+			f.BoolVar(&o.Repair, "repair", false, "remove leftover temporary files that are older than a day")
+			jsonFlag(&asJSON)(f)
+		},
+		run: func(ctx context.Context, c *cli, _ []string) error { return c.fsck(ctx, o, asJSON) },
 	}
-	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every data file: checksum, footer and row count")
-	cmd.Flags().BoolVar(&o.Repair, "repair", false, "remove leftover temporary files that are older than a day")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
 }
 
 // fsck opens the lake alone: a daemon, if there is one, goes on meanwhile.
@@ -44,18 +40,18 @@ func (c *cli) fsck(ctx context.Context, o lake.FsckOptions, asJSON bool) (err er
 	if err != nil {
 		return err
 	}
-	_, running, err := findDaemon(cfg.DataDir)
+	_, running, err := daemon.Find(cfg.DataDir)
 	if err != nil {
 		return err
 	}
 	if !running {
-		release, err := c.claim(cfg.DataDir, true)
+		release, err := daemon.Claim(cfg.DataDir, daemon.DirectoryOptions{ReadOnly: true, Command: c.command})
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, release()) }()
 	}
-	l, err := openLake(ctx, cfg, c.logger(max(cfg.Log.Level.Slog(), slog.LevelWarn), cfg.Log.Format == config.LogJSON), !o.Repair)
+	l, err := daemon.OpenLake(ctx, cfg, c.quietLogger(cfg), !o.Repair)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"crypto/tls"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/internal/livefile"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -26,7 +27,7 @@ func (c *cli) daemonClient() (*serve.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, running, err := findDaemon(cfg.DataDir)
+	d, running, err := daemon.Find(cfg.DataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (c *cli) daemonClient() (*serve.Client, error) {
 
 // local asks the daemon that has the data directory. Its certificate is known
 // from there, so it need not name the address that this machine uses.
-func (c *cli) local(d running) (*serve.Client, error) {
+func (c *cli) local(d daemon.Running) (*serve.Client, error) {
 	token, err := c.token()
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (c *cli) local(d running) (*serve.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serve.NewClient(localAddr(d.HTTP), o), nil
+	return serve.NewClient(d.Address(), o), nil
 }
 
 // remote asks the daemon that --server names; ok is false if it names none.

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -9,18 +9,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/ingest/eventfile"
 	"github.com/lakeward/lakeward/ingest/jetstream"
 )
 
-func (c *cli) publishCommand() *cobra.Command {
+func publishCommand() entry {
 	var subject, url, idFrom string
-	cmd := &cobra.Command{
-		Use:   "publish FILE...",
-		Short: "Publish the events of files to NATS",
-		Long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, or a log with a\n" +
+	return local{
+		path: "publish", args: some("FILE...", "files, or - for standard input"), short: "Publish the events of files to NATS",
+		long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, or a log with a\n" +
 			"line #Fields (W3C extended, Exchange, Zeek), plain, in gzip or in zip; - is standard input. Every event\n" +
 			"has a message id, so that publishing a file again repeats nothing. Without --url it publishes to the daemon of the data directory, or to nats.url.\n\n" +
 			"--id-from says what the id is made of, next to the content of the event and which of equal ones in its\n" +
@@ -29,9 +29,13 @@ func (c *cli) publishCommand() *cobra.Command {
 			"is another one; with content alone equal events of two files are one. Standard input has no path.\n\n" +
 			"What is broken does not end it. A broken event is published as it is, so that it goes to\n" +
 			"lake.quarantine with its bytes; what cannot be read is listed. Either way the exit code is 1.",
-		Example: "  lakeward publish signins.ndjson.gz --subject events.signin",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		example: "  lakeward publish signins.ndjson.gz --subject events.signin",
+		flags: func(f *pflag.FlagSet) {
+			f.StringVarP(&subject, "subject", "s", "", "subject to publish on; its last token names the table")
+			f.StringVar(&url, "url", "", "address of the NATS server")
+			f.StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, or content")
+		},
+		run: func(ctx context.Context, c *cli, files []string) error {
 			if subject == "" || strings.ContainsAny(subject, " *>") {
 				return fmt.Errorf("%w: publish needs --subject with a plain subject, such as events.signin", errUsage)
 			}
@@ -39,13 +43,9 @@ func (c *cli) publishCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.publish(cmd.Context(), args, publishing{subject: subject, salt: salt}, url)
+			return c.publish(ctx, files, publishing{subject: subject, salt: salt}, url)
 		},
 	}
-	cmd.Flags().StringVarP(&subject, "subject", "s", "", "subject to publish on; its last token names the table")
-	cmd.Flags().StringVar(&url, "url", "", "address of the NATS server")
-	cmd.Flags().StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, or content")
-	return cmd
 }
 
 // saltOf reads --id-from.
@@ -91,12 +91,12 @@ func (c *cli) publish(ctx context.Context, files []string, p publishing, url str
 	if err != nil {
 		return err
 	}
-	o := connectOptions(cfg)
+	o := daemon.NATSOptions(cfg)
 	if url != "" {
 		o.URL = url
 	}
 	if o.URL == "" {
-		d, running, err := findDaemon(cfg.DataDir)
+		d, running, err := daemon.Find(cfg.DataDir)
 		if err != nil {
 			return err
 		}
@@ -186,6 +186,9 @@ func (c *cli) publishFile(ctx context.Context, p *publishing, path string) error
 	return nil
 }
 
+// drawEvery is the least time between two drawings.
+const drawEvery = 250 * time.Millisecond
+
 // bar draws one line for what takes longer than a second, on a terminal only.
 type bar struct {
 	w           io.Writer
@@ -202,7 +205,7 @@ func newBar(w io.Writer, name string) *bar {
 
 func (b *bar) draw(done, total int64) {
 	now := time.Now()
-	if b.w == nil || now.Sub(b.last) < progressEvery {
+	if b.w == nil || now.Sub(b.last) < drawEvery {
 		return
 	}
 	b.last = now

@@ -1,49 +1,16 @@
-package daemon
+package cli
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/serve"
 	"github.com/lakeward/lakeward/tiers"
 )
-
-// misfits are what a table's properties say of values that did not fit.
-func misfits(t tiers.Table) []serve.Misfit {
-	var out []serve.Misfit
-	for _, m := range tiers.Misfits(t.Properties()) {
-		column := cmp.Or(m.Column, tiers.ColUnmapped)
-		if m.Reason == tiers.MisfitDigits {
-			column = m.Path
-		}
-		out = append(out, serve.Misfit{Path: m.Path, Reason: string(m.Reason), Column: column, Values: m.Values,
-			First: m.First, Last: m.Last, Advice: m.Advice()})
-	}
-	return out
-}
-
-func (c *cli) misfitsCommand(asJSON *bool) *cobra.Command {
-	return &cobra.Command{
-		Use:   "misfits [TABLE]",
-		Short: "Which values are not in the column of their path, how many, since when, and what to do",
-		Long: "Lists by table and path the values that are not, or not only, in the column of their path: in a column\n" +
-			"beside it, such as n_text beside n, or in unmapped. Counted since the table was made; what retention and\n" +
-			"erasure took out is counted still.",
-		Example: "  lakeward tables misfits lake.signin",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withBackend(cmd.Context(), func(b serve.Backend) error {
-				return c.misfits(cmd.Context(), b, strings.Join(args, ""), *asJSON)
-			})
-		},
-	}
-}
 
 // tableMisfits are those of one table.
 type tableMisfits struct {
@@ -97,7 +64,7 @@ func printMisfits(w io.Writer, ms []serve.Misfit) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "PATH\tVALUES\tREASON\tCOLUMN\tSINCE\tLAST\tTO DO")
 	for _, m := range ms {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(m.Path, "(others)"), m.Values, m.Reason, m.Column, timeText(m.First), timeText(m.Last), m.Advice)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(m.Path, "(others)"), m.Values, m.Reason, m.Column, daemon.TimeText(m.First), daemon.TimeText(m.Last), m.Advice)
 	}
 	return t.Flush()
 }

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"log/slog"

@@ -1,4 +1,4 @@
-package daemon
+package cli
 
 import (
 	"context"
@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/demo"
 	"github.com/lakeward/lakeward/pipeline"
 	shipped "github.com/lakeward/lakeward/pipelines.d"
@@ -37,29 +37,29 @@ type demoFlags struct {
 	end    string
 }
 
-func (c *cli) demoCommand() *cobra.Command {
-	var f demoFlags
-	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Start the daemon on a fresh directory with a month of events and planted attacks",
-		Long: "Starts the daemon on a fresh directory (./demo-data, or --data-dir), publishes a seeded month of\n" +
+func demoCommand() entry {
+	var o demoFlags
+	return local{
+		path: "demo", args: none(), short: "Start the daemon on a fresh directory with a month of events and planted attacks",
+		long: "Starts the daemon on a fresh directory (./demo-data, or --data-dir), publishes a seeded month of\n" +
 			"sign-ins with planted attacks, runs every shipped pipeline at its logical times across the month,\n" +
 			"and prints what was planted, found, missed and raised for nothing. The daemon then goes on.",
-		Example: "  lakeward demo --once\n  lakeward demo --seed 7",
-		Args:    exactArgs(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.demoConfig(f.once)
+		example: "  lakeward demo --once\n  lakeward demo --seed 7",
+		flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&o.once, "once", false, "exit when done, on free ports")
+			f.Uint64Var(&o.seed, "seed", 1, "of the generated month")
+			f.IntVar(&o.events, "events", 1_000_000, "how many, about")
+			f.StringVar(&o.end, "end", "", "end of the month, such as 2026-11-24T00:00:00Z (default: this hour)")
+		},
+		drains: true,
+		run: func(ctx context.Context, c *cli, _ []string) error {
+			cfg, err := c.demoConfig(o.once)
 			if err != nil {
 				return err
 			}
-			return c.runDemo(cmd.Context(), cfg, f)
+			return c.runDemo(ctx, cfg, o)
 		},
 	}
-	cmd.Flags().BoolVar(&f.once, "once", false, "exit when done, on free ports")
-	cmd.Flags().Uint64Var(&f.seed, "seed", 1, "of the generated month")
-	cmd.Flags().IntVar(&f.events, "events", 1_000_000, "how many, about")
-	cmd.Flags().StringVar(&f.end, "end", "", "end of the month, such as 2026-11-24T00:00:00Z (default: this hour)")
-	return cmd
 }
 
 // demoConfig is the configuration with a directory of the demo's own.
@@ -98,7 +98,7 @@ func freshDemoDir(dir string) error {
 		if _, err := os.Stat(marker); err != nil {
 			return fmt.Errorf("%s is not empty and no earlier demo's: give another --data-dir", dir)
 		}
-		if _, running, err := findDaemon(dir); err != nil || running {
+		if _, running, err := daemon.Find(dir); err != nil || running {
 			return errors.Join(fmt.Errorf("a daemon has %s: stop it, or give another --data-dir", dir), err)
 		}
 		if err := os.RemoveAll(dir); err != nil {
@@ -129,36 +129,36 @@ func (c *cli) runDemo(ctx context.Context, cfg config.Config, f demoFlags) (err 
 		}
 	}
 	began := time.Now()
-	a, err := startApp(ctx, cfg, c.logger(max(cfg.Log.Level.Slog(), slog.LevelWarn), cfg.Log.Format == config.LogJSON))
+	a, err := daemon.Start(ctx, cfg, c.quietLogger(cfg), c.commands)
 	if err != nil {
 		return err
 	}
-	if err := a.emptyTier(ctx); err != nil {
-		return errors.Join(err, a.close())
+	if err := emptyTier(ctx, cfg, a); err != nil {
+		return errors.Join(err, a.Close())
 	}
 	actx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- a.run(actx, appOptions{unscheduled: true}) }()
+	go func() { ended <- a.Run(actx, daemon.RunOptions{Unscheduled: true}) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	d := &demoRun{app: a, out: c.Out, began: began}
+	d := &demoRun{Daemon: a, dir: cfg.DataDir, pipelines: cfg.Pipelines.Dir, out: c.Out, began: began}
 	if err := d.all(ctx, demo.Options{Seed: f.seed, End: end, Events: f.events}); err != nil || f.once {
 		return err
 	}
-	fmt.Fprintf(c.Out, "\nThe daemon goes on (Ctrl-C ends it): %s, NATS at %s\n", a.http.URL(), a.natsURL())
+	fmt.Fprintf(c.Out, "\nThe daemon goes on (Ctrl-C ends it): %s, NATS at %s\n", a.HTTPURL(), a.NATSURL())
 	<-ctx.Done()
 	return nil
 }
 
 // emptyTier refuses a PostgreSQL that has findings: the planted attacks would be
 // among them.
-func (a *app) emptyTier(ctx context.Context) error {
-	if !a.cfg.Analytics.External() {
+func emptyTier(ctx context.Context, cfg config.Config, a *daemon.Daemon) error {
+	if !cfg.Analytics.External() {
 		return nil
 	}
-	tables, err := a.analytics.Tables(ctx)
+	tables, err := a.Analytics(ctx)
 	if err == nil && len(tables) > 0 {
 		err = fmt.Errorf("%w: the database of analytics.url has analytics tables already, and the demo would add planted attacks: unset it, or give an empty database", errUsage)
 	}
@@ -167,9 +167,11 @@ func (a *app) emptyTier(ctx context.Context) error {
 
 // demoRun is one demo on a running daemon.
 type demoRun struct {
-	*app
-	out   io.Writer
-	began time.Time
+	*daemon.Daemon
+	dir       string // of its data
+	pipelines string // directory
+	out       io.Writer
+	began     time.Time
 }
 
 func (d *demoRun) all(ctx context.Context, o demo.Options) error {
@@ -185,9 +187,9 @@ func (d *demoRun) all(ctx context.Context, o demo.Options) error {
 
 // ingest publishes the month and waits until all of it is in the lake.
 func (d *demoRun) ingest(ctx context.Context, o demo.Options) (demo.Truth, error) {
-	fmt.Fprintf(d.out, "publishing a month of events (seed %d) to %s ...\n", o.Seed, d.natsURL())
+	fmt.Fprintf(d.out, "publishing a month of events (seed %d) to %s ...\n", o.Seed, d.NATSURL())
 	began := time.Now()
-	p, err := d.conn.Publisher(ctx)
+	p, err := d.NATS().Publisher(ctx)
 	if err != nil {
 		return demo.Truth{}, err
 	}
@@ -201,7 +203,7 @@ func (d *demoRun) ingest(ctx context.Context, o demo.Options) (demo.Truth, error
 		return truth, fmt.Errorf("publish the month: %w", err)
 	}
 	published := time.Since(began)
-	if err := d.caughtUp(ctx); err != nil {
+	if err := d.CaughtUp(ctx); err != nil {
 		return truth, err
 	}
 	took := time.Since(began)
@@ -212,16 +214,16 @@ func (d *demoRun) ingest(ctx context.Context, o demo.Options) (demo.Truth, error
 
 // replay runs the active pipelines at their logical times across the month.
 func (d *demoRun) replay(ctx context.Context, t demo.Truth) error {
-	g := d.folder.Current()
+	g := d.Pipelines()
 	ds := g.List()
 	if len(ds) == 0 {
-		return fmt.Errorf("there is no good pipeline in %s: look with `lakeward pipeline lint`", d.cfg.Pipelines.Dir)
+		return fmt.Errorf("there is no good pipeline in %s: look with `lakeward pipeline lint`", d.pipelines)
 	}
 	clocks, errs := pipeline.Clocks(ds)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "running %d pipelines at their logical times from %s to %s ...\n", len(ds), timeText(t.Start), timeText(t.End))
+	fmt.Fprintf(d.out, "running %d pipelines at their logical times from %s to %s ...\n", len(ds), daemon.TimeText(t.Start), daemon.TimeText(t.End))
 	began := time.Now()
 	tally := &runTally{runs: map[string]int{}, spent: map[string]time.Duration{}}
 	for _, stage := range stages(ds) {
@@ -229,7 +231,7 @@ func (d *demoRun) replay(ctx context.Context, t demo.Truth) error {
 		work.SetLimit(runtime.GOMAXPROCS(0))
 		for _, p := range stage {
 			work.Go(func() error {
-				return d.runner.Backfill(wctx, []*pipeline.Definition{p}, clocks, t.Start, t.End.Add(time.Hour), tally.add)
+				return d.Runner().Backfill(wctx, []*pipeline.Definition{p}, clocks, t.Start, t.End.Add(time.Hour), tally.add)
 			})
 		}
 		if err := work.Wait(); err != nil {
@@ -300,12 +302,12 @@ Where to look next (add --data-dir %s):
 figure: demo_recall %.3f ratio
 figure: demo_precision %.3f ratio
 figure: demo_seconds %.1f s
-`, d.cfg.DataDir, r.Recall(), r.Precision(), time.Since(d.began).Seconds())
+`, d.dir, r.Recall(), r.Precision(), time.Since(d.began).Seconds())
 	return err
 }
 
 func (d *demoRun) writeTruth(t demo.Truth) (err error) {
-	f, err := os.Create(filepath.Join(d.cfg.DataDir, "truth.json"))
+	f, err := os.Create(filepath.Join(d.dir, "truth.json"))
 	if err != nil {
 		return fmt.Errorf("write what was planted: %w", err)
 	}
@@ -340,7 +342,7 @@ func (d *demoRun) ranked(ctx context.Context) ([]string, error) {
 
 // each runs a query through the daemon's own backend.
 func (d *demoRun) each(ctx context.Context, sql string, f func(row)) error {
-	rows, err := d.backend.Query(ctx, serve.Query{SQL: sql})
+	rows, err := d.Backend().Query(ctx, serve.Query{SQL: sql})
 	if err != nil {
 		return err
 	}

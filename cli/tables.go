@@ -1,49 +1,60 @@
-package daemon
+package cli
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/serve"
 )
 
-func (c *cli) tablesCommand() *cobra.Command {
+func tablesCommands() []entry {
 	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "tables",
-		Short: "List the tables of both tiers",
-		Args:  exactArgs(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withBackend(cmd.Context(), func(b serve.Backend) error {
-				tables, err := b.Tables(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(c.Out, tables)
-				}
-				return printTables(c.Out, tables)
-			})
+	return []entry{
+		reader{
+			path: "tables", args: none(), short: "List the tables of both tiers", shared: jsonFlag(&asJSON),
+			run:    func(ctx context.Context, c *cli, _ []string) error { return c.tables(ctx, asJSON) },
+			routes: []string{"GET /api/v1/tables"},
+		},
+		reader{
+			path: "tables describe", args: one("NAME", "the name of a table, with its tier"),
+			short:   "Schema, rows, bytes, files, snapshots and freshness of one table",
+			example: "  lakeward tables describe lake.signin",
+			run: func(ctx context.Context, c *cli, args []string) error {
+				return c.withBackend(ctx, func(b serve.Backend) error { return c.describe(ctx, b, args[0], asJSON) })
+			},
+			routes: []string{"GET /api/v1/tables/{name}"},
+		},
+		reader{
+			path: "tables misfits", args: atMostOne("[TABLE]", "the name of a table, or none"),
+			short: "Which values are not in the column of their path, how many, since when, and what to do",
+			long: "Lists by table and path the values that are not, or not only, in the column of their path: in a column\n" +
+				"beside it, such as n_text beside n, or in unmapped. Counted since the table was made; what retention and\n" +
+				"erasure took out is counted still.",
+			example: "  lakeward tables misfits lake.signin",
+			run: func(ctx context.Context, c *cli, args []string) error {
+				return c.withBackend(ctx, func(b serve.Backend) error { return c.misfits(ctx, b, strings.Join(args, ""), asJSON) })
+			},
+			routes: []string{"GET /api/v1/tables", "GET /api/v1/tables/{name}"},
 		},
 	}
-	cmd.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(&cobra.Command{
-		Use:     "describe NAME",
-		Short:   "Schema, rows, bytes, files, snapshots and freshness of one table",
-		Example: "  lakeward tables describe lake.signin",
-		Args:    exactArgs(1, "the name of a table, with its tier"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withBackend(cmd.Context(), func(b serve.Backend) error { return c.describe(cmd.Context(), b, args[0], asJSON) })
-		},
+}
+
+func (c *cli) tables(ctx context.Context, asJSON bool) error {
+	return c.withBackend(ctx, func(b serve.Backend) error {
+		tables, err := b.Tables(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(c.Out, tables)
+		}
+		return printTables(c.Out, tables)
 	})
-	cmd.AddCommand(c.misfitsCommand(&asJSON))
-	return cmd
 }
 
 func (c *cli) describe(ctx context.Context, b serve.Backend, name string, asJSON bool) error {
@@ -71,7 +82,7 @@ func printTables(w io.Writer, tables []serve.Table) error {
 			fmt.Fprintf(t, "%s\t-\t-\t-\t-\t-\t-\n", x.Name)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", x.Name, x.Rows, sizeText(x.Bytes), x.Files, x.Columns, timeText(x.Newest), timeText(x.Committed))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", x.Name, x.Rows, sizeText(x.Bytes), x.Files, x.Columns, daemon.TimeText(x.Newest), daemon.TimeText(x.Committed))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -91,7 +102,7 @@ func printDetail(w io.Writer, d serve.TableDetail) error {
 	}
 	fmt.Fprintf(w, "%s: %d rows, %s in %d files\n", d.Name, d.Rows, sizeText(d.Bytes), d.Files)
 	if !d.Newest.IsZero() {
-		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", timeText(d.Oldest), timeText(d.Newest), timeText(d.Committed))
+		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", daemon.TimeText(d.Oldest), daemon.TimeText(d.Newest), daemon.TimeText(d.Committed))
 	}
 	for _, x := range d.Damaged {
 		fmt.Fprintln(w, "damaged:", x)
@@ -119,16 +130,9 @@ func printDetail(w io.Writer, d serve.TableDetail) error {
 	}
 	fmt.Fprintf(t, "\nSNAPSHOT (%d of %d)\tTIME\tOPERATION\n", len(d.Snapshots), d.Total)
 	for _, s := range d.Snapshots {
-		fmt.Fprintf(t, "%d\t%s\t%s\n", s.ID, timeText(s.Time), s.Operation)
+		fmt.Fprintf(t, "%d\t%s\t%s\n", s.ID, daemon.TimeText(s.Time), s.Operation)
 	}
 	return t.Flush()
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
 
 // sizeText writes bytes the way configuration reads them.

@@ -21,41 +21,42 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// app is a daemon whose parts are open. What it owns is ended by run.
-type app struct {
+// Daemon is a daemon whose parts are open. What it owns is ended by Run.
+type Daemon struct {
 	*core
-	lock    *dirLock
-	http    *serve.Server
-	audit   *serve.Audit
-	nats    *jetstream.Server // nil with a server of one's own
-	conn    *jetstream.Conn
-	sources []*ingest.Source
-	folder  *pipeline.Folder
-	disks   *disks.Watch
-	clock   *clockguard.Guard
-	trouble natsTrouble
-	history *history
-	sched   *schedule.Scheduler
-	backend *backend
-	started time.Time
+	commands Commands
+	lock     *dirLock
+	http     *serve.Server
+	audit    *serve.Audit
+	nats     *jetstream.Server // nil with a server of one's own
+	conn     *jetstream.Conn
+	sources  []*ingest.Source
+	folder   *pipeline.Folder
+	disks    *disks.Watch
+	clock    *clockguard.Guard
+	trouble  natsTrouble
+	history  *history
+	sched    *schedule.Scheduler
+	backend  *backend
+	started  time.Time
 }
 
-// appOptions vary how an app runs.
-type appOptions struct {
-	unscheduled bool // pipelines run when they are told to, not by the clock
+// RunOptions vary how a daemon runs.
+type RunOptions struct {
+	Unscheduled bool // pipelines run when they are told to, not by the clock
 }
 
-// startApp opens every part, in the order in which they depend on each other.
-// What was opened is closed again if a later part fails.
-func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app, err error) {
+// Start opens every part, in the order in which they depend on each other. What
+// was opened is closed again if a later part fails.
+func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Commands) (_ *Daemon, err error) {
 	if err := cfg.Memory.Enough(); err != nil {
 		return nil, err
 	}
 	debug.SetGCPercent(gcPercent)
-	a := &app{started: time.Now().UTC()}
+	a := &Daemon{commands: commands, started: time.Now().UTC()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, a.Close())
 		}
 	}()
 	if a.lock, err = awaitDir(ctx, cfg.DataDir, log); err != nil {
@@ -87,7 +88,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 	if err := a.openPipelines(ctx); err != nil {
 		return nil, err
 	}
-	a.backend = &backend{core: a.core, status: a.status, verbs: &verbs{core: a.core, now: time.Now,
+	a.backend = &backend{core: a.core, commands: commands, status: a.status, verbs: &Verbs{core: a.core, now: time.Now,
 		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources, still: a.still}}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func startApp(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *app,
 	return a, nil
 }
 
-func (a *app) openSources(ctx context.Context) error {
+func (a *Daemon) openSources(ctx context.Context) error {
 	for _, s := range a.cfg.Sources {
 		src, err := openSource(ctx, a.core, a.conn, s)
 		if err != nil {
@@ -111,7 +112,7 @@ func (a *app) openSources(ctx context.Context) error {
 
 // openPipelines reads the folder for the first time, so that what is active is
 // known before anything is scheduled.
-func (a *app) openPipelines(ctx context.Context) error {
+func (a *Daemon) openPipelines(ctx context.Context) error {
 	a.folder = a.core.folder(filepath.Join(a.cfg.DataDir, "pipelines.good"), func(*pipeline.Generation) {
 		if a.sched != nil {
 			a.sched.Poke()
@@ -130,7 +131,7 @@ func (a *app) openPipelines(ctx context.Context) error {
 
 // runDue runs one logical time of a pipeline, with the windows that late rows
 // have re-opened before it.
-func (a *app) runDue(ctx context.Context, due schedule.Due) error {
+func (a *Daemon) runDue(ctx context.Context, due schedule.Due) error {
 	if err := a.believe(ctx); err != nil {
 		return fmt.Errorf("%w: %w", schedule.ErrWait, err)
 	}
@@ -153,7 +154,7 @@ func (a *app) runDue(ctx context.Context, due schedule.Due) error {
 
 // schedule runs pipelines by the clock, once the history that says where they
 // stood can be read.
-func (a *app) schedule(ctx context.Context) error {
+func (a *Daemon) schedule(ctx context.Context) error {
 	done, err := a.history.await(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -162,10 +163,10 @@ func (a *app) schedule(ctx context.Context) error {
 	return a.sched.Run(ctx)
 }
 
-// run works until ctx ends or a part fails, then ends the parts: first what
+// Run works until ctx ends or a part fails, then ends the parts: first what
 // starts work, then what answers, then what they stand on. Sources drain within
-// the grace period. It closes the app.
-func (a *app) run(ctx context.Context, o appOptions) error {
+// the grace period. It closes the daemon.
+func (a *Daemon) Run(ctx context.Context, o RunOptions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var workers sync.WaitGroup
@@ -187,7 +188,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	work("retention", a.retain)
 	work("maintenance", a.keeper.Run)
 	work("look at data files", a.lookAtFiles)
-	if !o.unscheduled {
+	if !o.Unscheduled {
 		work("schedule", a.schedule)
 	}
 	hctx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
@@ -198,7 +199,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 			cancel(err)
 		}
 	})
-	a.log.Info("ready to take events", "nats", a.natsURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
+	a.log.Info("ready to take events", "nats", a.NATSURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
 	<-ctx.Done()
 	queries, endQueries := context.WithTimeout(context.WithoutCancel(ctx), queriesGrace(a.cfg.Shutdown.Grace))
 	defer endQueries()
@@ -211,7 +212,7 @@ func (a *app) run(ctx context.Context, o appOptions) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		failed = cause
 	}
-	err := errors.Join(failed, a.close())
+	err := errors.Join(failed, a.Close())
 	a.log.Info("drained and stopped")
 	return err
 }
@@ -223,8 +224,8 @@ func sourcesGrace(all time.Duration) time.Duration { return all / 10 * 8 }
 func queriesGrace(all time.Duration) time.Duration { return all / 2 }
 func answersGrace(all time.Duration) time.Duration { return all / 10 }
 
-// close ends what is open, in the reverse order of opening.
-func (a *app) close() error {
+// Close ends what is open, in the reverse order of opening.
+func (a *Daemon) Close() error {
 	var errs []error
 	if a.http != nil {
 		errs = append(errs, a.http.Close())
@@ -247,9 +248,30 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
-func (a *app) natsURL() string {
+// NATSURL is where events are published.
+func (a *Daemon) NATSURL() string {
 	if a.nats != nil {
 		return a.nats.ClientURL()
 	}
 	return a.cfg.NATS.URL
+}
+
+// HTTPURL is where the daemon answers.
+func (a *Daemon) HTTPURL() string { return a.http.URL() }
+
+// Backend answers as the daemon does over HTTP.
+func (a *Daemon) Backend() serve.Backend { return a.backend }
+
+// NATS is the connection to the streams.
+func (a *Daemon) NATS() *jetstream.Conn { return a.conn }
+
+// Pipelines are those that are active.
+func (a *Daemon) Pipelines() *pipeline.Generation { return a.folder.Current() }
+
+// Runner runs pipelines.
+func (a *Daemon) Runner() *pipeline.Runner { return a.runner }
+
+// Analytics are the tables of the analytics tier.
+func (a *Daemon) Analytics(ctx context.Context) ([]tiers.TableInfo, error) {
+	return a.analytics.Tables(ctx)
 }

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lakeward/lakeward/daemon"
+	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/format"
+	"github.com/lakeward/lakeward/serve"
+)
+
+// queryCommands read both tiers.
+func queryCommands() []entry {
+	return append(tablesCommands(), queryCommand(), explainCommand())
+}
+
+func queryCommand() entry {
+	var (
+		form, output string
+		q            serve.Query
+	)
+	return reader{
+		path: "query", args: one(`"SQL"`, "one SQL statement, quoted"), short: "Run one read-only SELECT over lake.* and analytics.*",
+		long: "Runs one SELECT over both tiers: through the running daemon if there is one, otherwise\n" +
+			"directly on the data directory. With - the statement is read from standard input.",
+		example: `  lakeward query "SELECT user.name, count(*) FROM lake.signin WHERE status = 'Failure' GROUP BY ALL ORDER BY 2 DESC LIMIT 10"
+  lakeward query --format parquet --output findings.parquet "SELECT * FROM analytics.findings"`,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVarP(&form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: table on a terminal, csv otherwise)")
+			f.StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
+			f.Int64Var(&q.MaxRows, "max-rows", 0, "fail rather than answer more rows than this (0: no bound)")
+			f.DurationVar(&q.Timeout, "timeout", 0, "give up after this long (default: the daemon's limit)")
+		},
+		run: func(ctx context.Context, c *cli, args []string) error {
+			f, err := pickFormat(form, output, c.Out)
+			if err != nil {
+				return err
+			}
+			if q.SQL, err = c.statement(args[0]); err != nil {
+				return err
+			}
+			return c.runQuery(ctx, q, f, output)
+		},
+		routes: []string{"POST /api/v1/query", "GET /api/v1/query/{id}"},
+	}
+}
+
+// statement is the argument or, if that is -, what standard input has.
+func (c *cli) statement(arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(c.In, 1<<20))
+	if err != nil {
+		return "", fmt.Errorf("read statement: %w", err)
+	}
+	return string(data), nil
+}
+
+func explainCommand() entry {
+	var asJSON bool
+	return reader{
+		path: "explain", args: one("FINDING_ID", "a finding_id of analytics.findings"),
+		short: "Where a finding came from: rows, baseline, formula with its numbers, SQL",
+		long: "Computes again, on the snapshots of the run that raised it, what led to a finding: the input\n" +
+			"rows, the baseline, the formula with its numbers, and the SQL.",
+		example: `  lakeward explain "$(lakeward query -f csv 'SELECT finding_id FROM analytics.findings ORDER BY score DESC LIMIT 1' | tail -1)"`,
+		flags:   jsonFlag(&asJSON),
+		run: func(ctx context.Context, c *cli, args []string) error {
+			return c.read(ctx, serve.Command{Noun: "finding", Verb: "explain", Name: args[0]}, asJSON)
+		},
+		do: (*daemon.Verbs).FindingExplain, verb: "finding explain",
+	}
+}
+
+// jsonFlag asks for JSON.
+func jsonFlag(asJSON *bool) func(*pflag.FlagSet) {
+	return func(f *pflag.FlagSet) { f.BoolVar(asJSON, "json", false, "print JSON") }
+}
+
+func pickFormat(name, output string, w io.Writer) (format.Format, error) {
+	if name == "" {
+		name = "csv"
+		if output == "" && isTerminal(w) {
+			name = "table"
+		}
+	}
+	f, err := format.Parse(name)
+	if err != nil {
+		return f, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return f, nil
+}
+
+func (c *cli) runQuery(ctx context.Context, q serve.Query, f format.Format, output string) error {
+	return c.withBackend(ctx, func(b serve.Backend) error {
+		clear := func() {}
+		if isTerminal(c.Err) {
+			q.OnProgress, clear = progressLine(c.Err)
+		}
+		var warnings []string
+		q.OnWarning = func(text string) { warnings = append(warnings, text) }
+		rows, err := b.Query(ctx, q)
+		clear()
+		for _, text := range warnings {
+			fmt.Fprintln(c.Err, "warning:", text)
+		}
+		if err != nil {
+			return err
+		}
+		defer rows.Release()
+		if output == "" {
+			return format.Write(c.Out, f, rows)
+		}
+		file, err := os.Create(output)
+		if err != nil {
+			return fmt.Errorf("write answer: %w", err)
+		}
+		return errors.Join(format.Write(file, f, rows), file.Close())
+	})
+}
+
+// progressLine draws one line, but only for what takes longer than a second.
+func progressLine(w io.Writer) (func(query.Progress), func()) {
+	drawn := false
+	return func(p query.Progress) {
+			if p.Elapsed < time.Second {
+				return
+			}
+			drawn = true
+			bar := "running"
+			if p.Fraction >= 0 {
+				n := min(max(int(p.Fraction*30), 0), 30)
+				bar = fmt.Sprintf("[%s%s] %3.0f%%", strings.Repeat("#", n), strings.Repeat(".", 30-n), p.Fraction*100)
+			}
+			fmt.Fprintf(w, "\r%s %d rows read, %s  ", bar, p.Rows, p.Elapsed.Round(100*time.Millisecond))
+		}, func() {
+			if drawn {
+				fmt.Fprint(w, "\r\x1b[K")
+			}
+		}
+}
