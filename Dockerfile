@@ -12,7 +12,7 @@ RUN go build -trimpath -ldflags "-s -w" -o /out/lakeward .
 # docker build --build-arg REVISION="$(git rev-parse HEAD)" .
 # glibc and libstdc++, which DuckDB's library needs; no shell beyond that.
 FROM gcr.io/distroless/cc-debian12:nonroot
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0-dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Lakeward" \
       org.opencontainers.image.description="A security data lake in one binary" \
@@ -21,6 +21,7 @@ LABEL org.opencontainers.image.title="Lakeward" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /out/lakeward /usr/bin/lakeward
 COPY pipelines.d /etc/lakeward/pipelines.d
+COPY LICENSE NOTICE THIRD-PARTY-LICENSES /usr/share/doc/lakeward/
 ENV LAKEWARD_DATA_DIR=/data \
     LAKEWARD_PIPELINES_DIR=/etc/lakeward/pipelines.d \
     LAKEWARD_NATS_EMBEDDED_HOST=127.0.0.1 \

@@ -30,8 +30,10 @@ lint: ## vet, golangci-lint and govulncheck, with the versions that CI uses
 	./test/lint.sh
 
 .PHONY: docs
-docs: ## regenerate what docs/ takes from the code
+docs: ## regenerate what docs/ takes from the code, NOTICE and the tables of ARCHITECTURE.md
 	go run ./internal/docgen
+	go run ./internal/notice
+	go test ./test/imports -update
 
 .PHONY: demo
 demo: ## a month of events with planted attacks, and what is found in them

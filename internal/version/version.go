@@ -8,7 +8,7 @@ import (
 
 // Number is the version of this release or, with -dev behind it, of the next. A
 // release takes -dev away, and the commit after it names the next one.
-const Number = "0.1.0"
+const Number = "0.2.0-dev"
 
 // String is the version with what the build knows of where it comes from, such
 // as 0.1.0 (3f2a91c0d5e4, 2026-11-28T14:03:11Z, modified).
