@@ -96,6 +96,11 @@ const (
 	FormatAuto   Format = "auto"
 	FormatJSON   Format = "json"
 	FormatNDJSON Format = "ndjson"
+	FormatCSV    Format = "csv"
+	FormatSyslog Format = "syslog"
+	FormatCEF    Format = "cef"
+	FormatLEEF   Format = "leef"
+	FormatKV     Format = "kv"
 )
 
 // Source is one stream's subjects and the tables that they feed.

@@ -45,7 +45,10 @@ func sourceType() strict.Type[Source] {
 		strict.F("name", nameText(), func(s *S) *string { return &s.Name }, "Name, unique, for logs and metrics.").Needed(),
 		strict.F("stream", strict.NonEmpty(), func(s *S) *string { return &s.Stream }, "JetStream stream.").Default("EVENTS"),
 		strict.F("subject", filterText(), func(s *S) *string { return &s.Subject }, "Subject filter; `*` is one token, `>` the rest.").Default("events.>"),
-		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON), func(s *S) *Format { return &s.Format }, "How messages are encoded: one JSON event, or one a line. `auto` decides by each message.").Default("auto"),
+		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON, FormatCSV, FormatSyslog, FormatCEF, FormatLEEF, FormatKV),
+			func(s *S) *Format { return &s.Format }, "How events are written in a message: `json` (one value or several), `ndjson` (one a line), "+
+				"`csv` (with a header in each message; a log with a line `#Fields` too), `syslog` (RFC 5424 and 3164, with CEF or LEEF in it), `cef`, `leef`, "+
+				"or `kv` (key=value words). `auto` decides by how each message begins: JSON, syslog, CEF or LEEF. A message may be compressed by gzip or zstd, whatever its format.").Default("auto"),
 		strict.F("table", tableText(), func(s *S) *string { return &s.Table }, "Lake table. Without it the subject's last token names it."),
 		strict.F("time", strict.Object(
 			strict.F("path", strict.NonEmpty(), func(t *EventTime) *string { return &t.Path }, "Dotted path of the event's time. Without it: `time`, `timestamp`, `@timestamp` and other usual names, then the time of publishing. The column `time_source` says which it was."),

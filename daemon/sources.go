@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/ingest/format"
 	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/serve"
 	"github.com/lakeward/lakeward/tiers"
@@ -58,9 +59,13 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		return nil, err
 	}
 	in := k.cfg.Ingest
+	written, err := format.Named(string(s.Format))
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.Name, err)
+	}
 	return ingest.New(ingest.Options{
 		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
-		Table: s.Table, Format: string(s.Format), TimePath: s.Time.Path, TimeFormat: s.Time.Format, Metadata: s.Metadata,
+		Table: s.Table, Format: written, TimePath: s.Time.Path, TimeFormat: s.Time.Format, Metadata: s.Metadata,
 		Flush:     ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
 		Memory:    k.batches,
 		MaxTables: in.MaxTables,

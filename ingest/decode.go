@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/ingest/format"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -16,10 +17,11 @@ import (
 // decoder fills batches. It owns what is being filled, and decides in the
 // order of the stream, so that the same messages always get the same answer.
 type decoder struct {
-	e    *epoch
-	s    *Source
-	out  chan<- sealed
-	name map[string]route // by subject
+	e        *epoch
+	s        *Source
+	out      chan<- sealed
+	unpacker format.Unpacker
+	name     map[string]route // by subject
 
 	tables   int               // of events, with those that are still to be created
 	capped   time.Time         // when it was last logged that there are too many
@@ -332,38 +334,78 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 // events adds the events of a message to the table's batch; stored is whether
 // there was one.
 func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err error) {
-	index := 0
 	d.index = 0
-	w := d.weigh(f, m)
-	for event, bad := range columnar.Split(d.s.o.Format, m.Data) {
-		if reason := w.tooMuch(d.growth); reason != "" {
-			d.reject(m, index, event, reason, now)
-			index++
-			continue
-		}
-		if bad != nil {
-			d.reject(m, index, event, bad.Error(), now)
-			index++
-			continue
-		}
-		d.index = index
-		ok, err := d.event(f, m, index, event, now)
-		if err != nil {
-			return stored, err
-		}
-		stored = stored || ok
-		index++
+	data, err := d.unpacker.Unpack(m.Data)
+	if err != nil {
+		d.reject(m, -1, m.Data, err.Error(), now)
+		return false, nil
 	}
-	if index == 0 {
-		d.reject(m, -1, m.Data, "the message is empty", now)
+	how, is := format.JSON(d.s.o.Format, data)
+	if !is {
+		return d.otherEvents(f, m, data, now)
 	}
-	return stored, nil
+	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, len(data))}
+	for event, bad := range columnar.Split(how, data) {
+		if err := p.take(event, bad); err != nil {
+			return p.stored, err
+		}
+	}
+	p.end()
+	return p.stored, nil
+}
+
+// otherEvents is events of what is not JSON. It is apart because it allocates.
+func (d *decoder) otherEvents(f *feed, m *Message, data []byte, now time.Time) (stored bool, err error) {
+	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, len(data))}
+	for event, bad := range d.s.o.Format.Events(data) {
+		if err := p.take(event, bad); err != nil {
+			return p.stored, err
+		}
+	}
+	p.end()
+	return p.stored, nil
+}
+
+// parts takes the parts of one message.
+type parts struct {
+	d   *decoder
+	f   *feed
+	m   *Message
+	now time.Time
+	weight
+	index  int // of the next part
+	stored bool
+}
+
+// take stores an event, or puts it into quarantine.
+func (p *parts) take(event []byte, bad error) error {
+	index := p.index
+	p.index++
+	if reason := p.tooMuch(p.d.growth); reason != "" {
+		p.d.reject(p.m, index, event, reason, p.now)
+		return nil
+	}
+	if bad != nil {
+		p.d.reject(p.m, index, event, bad.Error(), p.now)
+		return nil
+	}
+	p.d.index = index
+	ok, err := p.d.event(p.f, p.m, index, event, p.now)
+	p.stored = p.stored || ok
+	return err
+}
+
+// end puts a message without parts into quarantine.
+func (p *parts) end() {
+	if p.index == 0 {
+		p.d.reject(p.m, -1, p.m.Data, "the message is empty", p.now)
+	}
 }
 
 // weight watches the memory that the events of one message take: a message is
 // in one batch, so that it cannot be divided.
 type weight struct {
-	f            *feed
+	of           *feed
 	most         int64 // bytes of its events as columns
 	before       int64 // what the table's batch held
 	growth, step int64 // at the last look, and until the next
@@ -371,9 +413,9 @@ type weight struct {
 	reason       string
 }
 
-func (d *decoder) weigh(f *feed, m *Message) weight {
-	w := weight{f: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(len(m.Data))), growth: d.growth, step: d.step, message: len(m.Data)}
-	if len(m.Data) > smallMessage {
+func (d *decoder) weigh(f *feed, message int) weight {
+	w := weight{of: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(message)), growth: d.growth, step: d.step, message: message}
+	if message > smallMessage {
 		w.before = d.fill(f).Bytes()
 	}
 	return w
@@ -389,7 +431,7 @@ func (w *weight) tooMuch(growth int64) string {
 		return w.reason
 	}
 	w.growth = growth
-	if w.f.rows.Bytes()-w.before > w.most {
+	if w.of.rows.Bytes()-w.before > w.most {
 		w.reason = fmt.Sprintf("the events of this message of %d bytes take more than %d MiB of memory as columns: publish them in smaller messages, or raise memory.budget", w.message, w.most>>20)
 	}
 	return w.reason

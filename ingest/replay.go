@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/ingest/format"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -438,11 +440,15 @@ func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason 
 		return p.event(batch, m, r.Bytes)
 	}
 	var events [][]byte
-	for event, bad := range columnar.Split(p.s.o.Format, r.Bytes) {
+	data, err := new(format.Unpacker).Unpack(r.Bytes)
+	if err != nil {
+		return err.Error(), nil
+	}
+	for event, bad := range p.s.o.Format.Events(data) {
 		if bad != nil {
 			return bad.Error(), nil
 		}
-		events = append(events, event)
+		events = append(events, bytes.Clone(event))
 	}
 	if len(events) == 0 {
 		return "the message is empty", nil

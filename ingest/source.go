@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lakeward/lakeward/ingest/format"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lease"
 )
@@ -35,10 +36,10 @@ type Options struct {
 	Stream Stream
 	Lake   tiers.Lake
 
-	Table      string // empty: the subject's last token names it
-	Format     string // of a message: auto, json, ndjson
-	TimePath   string // of the event time; empty: the usual names
-	TimeFormat string // empty: by what the value looks like
+	Table      string        // empty: the subject's last token names it
+	Format     format.Format // of a message; nil: the default
+	TimePath   string        // of the event time; empty: the usual names
+	TimeFormat string        // empty: by what the value looks like
 	// Metadata are the columns of what the stream says of a message: subject,
 	// sequence, published, headers.NAME. nil: stream_subject, where the table's
 	// name does not tell the subject.
@@ -182,7 +183,9 @@ func New(o Options) *Source {
 	if o.Memory == nil {
 		o.Memory = NewMemory(defaultMemory)
 	}
-	fill(&o.Format, "auto")
+	if o.Format == nil {
+		o.Format = format.All()[0]
+	}
 	if o.Tables == nil {
 		o.Tables = func(string) TableOptions { return TableOptions{} }
 	}

@@ -68,6 +68,9 @@ func usualTimes() []usualTime {
 		{name: "unixTime"}, {name: "calendarTime"},
 		{name: "state", below: []string{"created_at", "status_time"}},
 		{name: "issue", below: []string{"created"}},
+		// CEF and LEEF, as ingest/format takes them apart.
+		{name: "extension", below: []string{"rt", "end", "start", "deviceReceiptTime"}},
+		{name: "attributes", below: []string{"devTime"}},
 		// Further spellings.
 		{name: "timestamp_ms"}, {name: "timestamp_utc"}, {name: "UTCTimestamp"}, {name: "_timestamp"},
 		{name: "log_time"}, {name: "log_date"}, {name: "log_timestamp"}, {name: "syslog_timestamp"}, {name: "event_date"}, {name: "event_datetime"},
