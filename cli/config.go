@@ -2,17 +2,23 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline"
 )
 
 // configCommands look at the configuration alone.
 func configCommands() []entry {
 	args := arguments{what: "no arguments; name the file with --config"}
+	var asJSON bool
 	return []entry{
 		group{path: "config", short: "Check and print the configuration"},
 		local{
 			path: "config check", args: args, short: "Print every mistake of the configuration, with its place and a remedy",
-			run: func(_ context.Context, c *cli, _ []string) error { return c.checkConfig() },
+			flags: jsonFlag(&asJSON),
+			run:   func(_ context.Context, c *cli, _ []string) error { return c.checkConfig(asJSON) },
 		},
 		local{
 			path: "config print", args: args, short: "Print the configuration with every default filled in and secrets masked, and how memory is divided",
@@ -21,12 +27,26 @@ func configCommands() []entry {
 	}
 }
 
-func (c *cli) checkConfig() error {
-	if _, err := c.load(); err != nil {
+func (c *cli) checkConfig(asJSON bool) error {
+	_, err := c.load()
+	if !asJSON {
+		if err == nil {
+			_, err = fmt.Fprintln(c.Out, "the configuration is good")
+		}
 		return err
 	}
-	_, err := fmt.Fprintln(c.Out, "the configuration is good")
-	return err
+	problems := strict.Problems{}
+	if err != nil && !errors.As(err, &problems) {
+		return err
+	}
+	found := []pipeline.Problem{} // in the form that those of pipelines have
+	if err := printJSON(c.Out, append(found, pipeline.FromProblems(problems)...)); err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return errFailed
+	}
+	return nil
 }
 
 func (c *cli) printConfig() error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/lakeward/lakeward/daemon"
-	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
 )
 
@@ -79,15 +78,4 @@ func (c *cli) do(ctx context.Context, b serve.Backend, cmd serve.Command, asJSON
 		return errFailed
 	}
 	return nil
-}
-
-// problemsError prints problems and is the failure of the command.
-func (c *cli) problemsError(ps []pipeline.Problem) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	for _, p := range ps {
-		fmt.Fprintln(c.Out, p)
-	}
-	return errFailed
 }

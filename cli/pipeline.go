@@ -17,6 +17,7 @@ import (
 // pipelineCommands work on files, or ask about the active pipelines.
 func pipelineCommands() []entry {
 	files := many("[NAME|FILE...]")
+	var lintJSON, testJSON bool
 	return append([]entry{
 		group{
 			path: "pipeline", short: "Check, rehearse, run and look back on pipelines",
@@ -25,14 +26,17 @@ func pipelineCommands() []entry {
 		},
 		local{
 			path: "pipeline lint", args: files, short: "Print every mistake of pipeline files, with its place and a remedy",
+			long: "Says what the daemon would say of the files: each by itself, beside the others of its folder and, if there\n" +
+				"is a data directory, beside the tables of its lake. A table or column that the lake does not have is a\n" +
+				"mistake if its name is nearly that of one that is there, and otherwise a warning.",
 			example: "  lakeward pipeline lint pipelines.d/failed-signins.yaml",
-			run: func(ctx context.Context, c *cli, args []string) error {
-				return c.eachFile(ctx, args, func(context.Context, string, *pipeline.Definition) error { return nil })
-			},
+			flags:   jsonFlag(&lintJSON),
+			run:     func(ctx context.Context, c *cli, args []string) error { return c.lintPipelines(ctx, args, lintJSON) },
 		},
 		local{
 			path: "pipeline test", args: files, short: "Run the cases of pipelines' test files, the way the daemon would run them",
-			run: func(ctx context.Context, c *cli, args []string) error { return c.testPipelines(ctx, args) },
+			flags: jsonFlag(&testJSON),
+			run:   func(ctx context.Context, c *cli, args []string) error { return c.testPipelines(ctx, args, testJSON) },
 		},
 		local{
 			path: "pipeline schema", args: none(), short: "Print the JSON Schema of pipeline files, for editors",
@@ -45,11 +49,15 @@ func pipelineCommands() []entry {
 func askedPipelineCommands() []entry {
 	file := one("NAME|FILE", "the name of a pipeline, or a file")
 	named := atMostOne("[NAME]", "the name of a pipeline, or none")
-	var list, plan, explain, run, backfill, history pipelineFlags
+	var list, check, plan, explain, run, backfill, history pipelineFlags
 	return []entry{
 		reader{
 			path: "pipeline list", args: none(), short: "The active pipelines, their next and last runs",
 			flags: list.with(), run: list.ask((*cli).read, "list"), do: (*daemon.Verbs).PipelineList, needsAdmin: brings,
+		},
+		reader{
+			path: "pipeline check", args: file, short: "Which of a pipeline's tables, columns and types the lake does not have",
+			flags: check.with(), run: check.ask((*cli).read, "check"), do: (*daemon.Verbs).PipelineCheck,
 		},
 		reader{
 			path: "pipeline plan", args: file, short: "What a pipeline would have found, and how that differs from the live version",
@@ -109,7 +117,7 @@ func (f *pipelineFlags) with(args ...string) func(*pflag.FlagSet) {
 			case daemon.ArgAt:
 				set.String(arg, "", "logical time, such as 2026-11-24T10:05:00Z")
 			case daemon.ArgFrom:
-				set.String(arg, "", "begin, exclusive")
+				set.String(arg, "", "begin, exclusive: a time, or how long before the end, such as 24h or 7d")
 			case daemon.ArgTo:
 				set.String(arg, "", "end, inclusive (default: now)")
 			case daemon.ArgDryRun:
@@ -136,7 +144,7 @@ func (f *pipelineFlags) ask(with func(*cli, context.Context, serve.Command, bool
 			sc.Name = args[0]
 		}
 		if isFile(sc.Name) {
-			if verb != "plan" && verb != "explain" && verb != "run" {
+			if verb != "check" && verb != "plan" && verb != "explain" && verb != "run" {
 				return fmt.Errorf("%w: %s takes the name of an active pipeline, not a file", errUsage, verb)
 			}
 			data, err := safefile.Read(sc.Name, pipeline.MaxFile)

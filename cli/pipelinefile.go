@@ -2,18 +2,17 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/lakeward/lakeward/daemon"
-	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/serve"
 )
 
 // isFile tells a file from the name of a pipeline.
@@ -38,17 +37,9 @@ func (c *cli) files(args []string) ([]string, error) {
 		}
 		return out, nil
 	}
-	var out []string
-	for _, pattern := range []string{"*.yaml", "*.yml"} {
-		found, err := filepath.Glob(filepath.Join(cfg.Pipelines.Dir, pattern))
-		if err != nil {
-			return nil, fmt.Errorf("list pipelines: %w", err)
-		}
-		for _, f := range found {
-			if !strings.HasSuffix(strings.TrimSuffix(f, filepath.Ext(f)), "_test") {
-				out = append(out, f)
-			}
-		}
+	out, err := pipeline.Files(cfg.Pipelines.Dir)
+	if err != nil {
+		return nil, err
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("there is no pipeline in %s: name files, or set pipelines.dir", cfg.Pipelines.Dir)
@@ -56,50 +47,92 @@ func (c *cli) files(args []string) ([]string, error) {
 	return out, nil
 }
 
-// parse reads a pipeline and the tests beside it.
-func (c *cli) parse(ctx context.Context, path string, confiner compile.Confiner) (*pipeline.Definition, []pipeline.Problem, error) {
-	cfg, err := c.load()
-	if err != nil {
-		return nil, nil, err
-	}
-	data, err := safefile.Read(path, pipeline.MaxFile)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
-	}
-	ext := filepath.Ext(path)
-	tests, err := safefile.Read(strings.TrimSuffix(path, ext)+"_test"+ext, pipeline.MaxFile)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, nil, fmt.Errorf("read tests: %w", err)
-	}
-	d, problems := daemon.Loader(cfg.Pipelines, confiner)(ctx, filepath.Dir(path), path, data, tests)
-	return d, problems, nil
+// lintPipelines prints what is wrong with files.
+func (c *cli) lintPipelines(ctx context.Context, args []string, asJSON bool) error {
+	return c.linted(ctx, args, func(files []*pipeline.Linted) error {
+		if err := c.askLake(ctx, files); err != nil {
+			return err
+		}
+		return c.printLinted(files, asJSON)
+	})
 }
 
-// eachFile parses files, prints their problems, and does f on those without.
-func (c *cli) eachFile(ctx context.Context, args []string, f func(context.Context, string, *pipeline.Definition) error) (err error) {
-	files, err := c.files(args)
+// testPipelines runs the cases of files.
+func (c *cli) testPipelines(ctx context.Context, args []string, asJSON bool) error {
+	return c.linted(ctx, args, func(files []*pipeline.Linted) error {
+		if err := c.testFiles(ctx, files); err != nil {
+			return err
+		}
+		return c.printLinted(files, asJSON)
+	})
+}
+
+// linted parses the files that the arguments name, and lends them to f.
+func (c *cli) linted(ctx context.Context, args []string, f func([]*pipeline.Linted) error) (err error) {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	paths, err := c.files(args)
 	if err != nil {
 		return err
 	}
 	parser := daemon.NewParser()
 	defer func() { err = errors.Join(err, parser.Close()) }()
-	failed, confiner := false, compile.Remember(parser)
-	for _, path := range files {
-		d, problems, err := c.parse(ctx, path, confiner)
-		if err != nil {
-			return err
+	files, err := pipeline.Lint(ctx, paths, daemon.Loader(cfg.Pipelines, compile.Remember(parser)))
+	if err != nil {
+		return err
+	}
+	return f(files)
+}
+
+// askLake adds what the lake at hand says of the files that are good by
+// themselves. Where there is no data directory, nothing is asked.
+func (c *cli) askLake(ctx context.Context, files []*pipeline.Linted) error {
+	_, remote, err := c.remote()
+	if err != nil {
+		return err
+	}
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if !remote && !daemon.Used(cfg.DataDir) {
+		return nil
+	}
+	return c.withBackend(ctx, func(b serve.Backend) error {
+		for _, l := range files {
+			if l.Definition == nil {
+				continue
+			}
+			rep, err := b.Do(ctx, serve.Command{Noun: "pipeline", Verb: "check", Name: l.File, Args: map[string]string{daemon.ArgPipeline: string(l.Data)}})
+			if err != nil {
+				return err
+			}
+			var found []pipeline.Problem
+			if err := json.Unmarshal(rep.Data, &found); err != nil {
+				return fmt.Errorf("read the answer about %s: %w", l.File, err)
+			}
+			l.Problems = append(l.Problems, found...)
 		}
-		if c.problemsError(problems) != nil {
-			failed = true
-			continue
+		return nil
+	})
+}
+
+// printLinted prints what was found; a mistake is the failure of the command.
+func (c *cli) printLinted(files []*pipeline.Linted, asJSON bool) error {
+	failed := false
+	for _, l := range files {
+		failed = failed || l.Broken()
+		if !asJSON {
+			c.printFile(l)
+		} else if l.Problems == nil {
+			l.Problems = []pipeline.Problem{}
 		}
-		switch err := f(ctx, path, d); {
-		case errors.Is(err, errFailed):
-			failed = true
-		case err != nil:
+	}
+	if asJSON {
+		if err := printJSON(c.Out, files); err != nil {
 			return err
-		default:
-			fmt.Fprintf(c.Out, "%s: ok\n", path)
 		}
 	}
 	if failed {
@@ -108,36 +141,43 @@ func (c *cli) eachFile(ctx context.Context, args []string, f func(context.Contex
 	return nil
 }
 
-func (c *cli) testPipelines(ctx context.Context, args []string) (err error) {
-	b := daemon.NewBenches(slog.New(slog.DiscardHandler))
-	defer func() { err = errors.Join(err, b.Close()) }()
+func (c *cli) printFile(l *pipeline.Linted) {
+	for _, p := range l.Problems {
+		fmt.Fprintln(c.Out, p)
+	}
+	for _, r := range l.Cases {
+		if r.Diff == "" {
+			fmt.Fprintf(c.Out, "%s: pass: %s\n", l.File, r.Case)
+		} else {
+			fmt.Fprintf(c.Out, "%s: FAIL: %s\n%s", l.File, r.Case, r.Diff)
+		}
+	}
+	if !l.Broken() {
+		fmt.Fprintf(c.Out, "%s: ok\n", l.File)
+	}
+}
+
+// testFiles runs the cases of the files that are good.
+func (c *cli) testFiles(ctx context.Context, files []*pipeline.Linted) (err error) {
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
-	return c.eachFile(ctx, args, func(ctx context.Context, path string, d *pipeline.Definition) error {
-		var results []pipeline.CaseResult
-		err := pipeline.Within(ctx, cfg.Pipelines.PlanTime, "test "+d.Name, func(ctx context.Context) (err error) {
-			results, err = pipeline.Test(ctx, d, nil, b.Open)
+	b := daemon.NewBenches(slog.New(slog.DiscardHandler))
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for _, l := range files {
+		if l.Definition == nil {
+			continue
+		}
+		err := pipeline.Within(ctx, cfg.Pipelines.PlanTime, "test "+l.Definition.Name, func(ctx context.Context) (err error) {
+			l.Cases, err = pipeline.Test(ctx, l.Definition, nil, b.Open)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		failed := false
-		for _, r := range results {
-			if r.Diff == "" {
-				fmt.Fprintf(c.Out, "%s: pass: %s\n", path, r.Case)
-				continue
-			}
-			failed = true
-			fmt.Fprintf(c.Out, "%s: FAIL: %s\n%s", path, r.Case, r.Diff)
-		}
-		if failed {
-			return errFailed
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (c *cli) printSchema() error {

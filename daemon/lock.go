@@ -29,6 +29,12 @@ type Running struct {
 
 const lockName = "lakeward.lock"
 
+// Used reports whether a daemon or a command has used the data directory.
+func Used(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, lockName))
+	return err == nil
+}
+
 // dirLock is the exclusive use of a data directory, released by the kernel
 // when the process ends, however it ends.
 type dirLock struct{ f *os.File }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/config/strict"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -65,7 +66,7 @@ func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipel
 	if !ok {
 		d, ok := g.Definitions[c.Name]
 		if !ok {
-			return nil, nil, nil, fmt.Errorf("%w: there is no active pipeline %q; active are %s", serve.ErrNotFound, c.Name, listed(slices.Sorted(maps.Keys(g.Definitions))))
+			return nil, nil, nil, fmt.Errorf("%w: there is no active pipeline %q; %s", serve.ErrNotFound, c.Name, v.activeText(g))
 		}
 		return d, nil, g, nil
 	}
@@ -74,6 +75,17 @@ func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipel
 		return nil, nil, nil, fmt.Errorf("%w: %s", serve.ErrInvalid, problemLines(problems))
 	}
 	return d, g.Definitions[d.Name], g, nil
+}
+
+// activeText says which pipelines there are.
+func (v *Verbs) activeText(g *pipeline.Generation) string {
+	if len(g.Definitions) > 0 {
+		return "active are " + strings.Join(slices.Sorted(maps.Keys(g.Definitions)), ", ")
+	}
+	if _, err := pipeline.Files(v.cfg.Pipelines.Dir); err != nil {
+		return err.Error()
+	}
+	return "there is none in " + v.cfg.Pipelines.Dir
 }
 
 func problemLines(ps []pipeline.Problem) string {
@@ -94,7 +106,7 @@ func (v *Verbs) PipelinePlan(ctx context.Context, c serve.Command) (serve.Report
 	if err != nil {
 		return serve.Report{}, err
 	}
-	from, err := v.instant(c, ArgFrom, to.Add(-7*24*time.Hour))
+	from, err := v.since(c, to, to.Add(-7*24*time.Hour))
 	if err != nil {
 		return serve.Report{}, err
 	}
@@ -136,6 +148,43 @@ func (v *Verbs) instant(c serve.Command, name string, missing time.Time) (time.T
 		return t, fmt.Errorf("%w: %s %q is no time; write it like 2026-11-24T10:05:00Z", serve.ErrInvalid, name, text)
 	}
 	return t.UTC(), nil
+}
+
+// since reads the begin of a time that ends at to: a time, or how long before.
+func (v *Verbs) since(c serve.Command, to, missing time.Time) (time.Time, error) {
+	from := missing
+	back, what, _ := strict.ParseText(strict.Duration(0, 100*366*24*time.Hour), c.Args[ArgFrom])
+	if what == "" {
+		from = to.Add(-back)
+	} else {
+		var err error
+		if from, err = v.instant(c, ArgFrom, missing); err != nil {
+			return from, fmt.Errorf("%w, or how long before, like 24h", err)
+		}
+	}
+	if from.After(to) {
+		return from, fmt.Errorf("%w: %s %s is later than %s %s; exchange them", serve.ErrInvalid, ArgFrom, from.UTC().Format(time.RFC3339), ArgTo, to.UTC().Format(time.RFC3339))
+	}
+	return from, nil
+}
+
+// PipelineCheck is what the lake says of a pipeline, such as one that the
+// command brings.
+func (v *Verbs) PipelineCheck(ctx context.Context, c serve.Command) (serve.Report, error) {
+	d, _, _, err := v.definition(ctx, c)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	problems, err := v.runner.Check(ctx, d)
+	if err != nil {
+		return serve.Report{}, err
+	}
+	if problems == nil {
+		return report(d.Name+": ok\n", []pipeline.Problem{})
+	}
+	rep, err := report(problemLines(problems)+"\n", problems)
+	rep.Failed = slices.ContainsFunc(problems, func(p pipeline.Problem) bool { return !p.Warning })
+	return rep, err
 }
 
 // PipelineExplain shows the SQL of a run.
@@ -246,7 +295,7 @@ func (v *Verbs) PipelineBackfill(ctx context.Context, c serve.Command) (serve.Re
 	if err != nil {
 		return serve.Report{}, err
 	}
-	from, err := v.instant(c, ArgFrom, time.Time{})
+	from, err := v.since(c, to, time.Time{})
 	if err != nil {
 		return serve.Report{}, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -25,6 +26,7 @@ type Definition struct {
 	Description string
 	Hash        string // of the specification
 	File        string
+	Places      Places
 	Disabled    bool
 
 	Cron     *schedule.Cron // nil: After decides
@@ -47,6 +49,13 @@ type Definition struct {
 	Compile func(schemas func(table string) (tiers.Schema, bool)) (Program, []compile.Baseline, error)
 }
 
+// Places are where a file says what concerns other pipelines, too.
+type Places struct {
+	Name   spec.Pos
+	After  []spec.Pos   // as Definition.After
+	Tables []spec.Table // that it reads
+}
+
 // Program is a compiled pipeline.
 type Program interface {
 	Steps() []string
@@ -60,6 +69,10 @@ type Program interface {
 	// Reflagged are the buckets that the run has flagged and its window had not
 	// before, or had; empty: none can be.
 	Reflagged(compile.Run) string
+	// Lacking are the columns that are not there.
+	Lacking() []compile.Absence
+	// Bindings are a SELECT for each expression of the file.
+	Bindings() []compile.Binding
 	FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool)
 }
 
@@ -112,6 +125,7 @@ type Problem struct {
 	Column  int    `json:"column,omitempty"`
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
+	Warning bool   `json:"warning,omitempty"` // nothing is wrong with the file itself
 }
 
 // String is file:line:column: message; remedy.
@@ -120,7 +134,11 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		s += fmt.Sprintf(":%d:%d", p.Line, p.Column)
 	}
-	s += ": " + p.Message
+	s += ": "
+	if p.Warning {
+		s += "warning: "
+	}
+	s += p.Message
 	if p.Remedy != "" {
 		s += "; " + p.Remedy
 	}

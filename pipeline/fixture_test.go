@@ -273,6 +273,10 @@ func (p toy) Misfits(compile.Run) string { return "" }
 
 func (p toy) Reflagged(compile.Run) string { return "" }
 
+func (p toy) Lacking() []compile.Absence { return nil }
+
+func (p toy) Bindings() []compile.Binding { return nil }
+
 func (p toy) FindingQuery(step, entity string, start, end time.Time) (compile.Explained, bool) {
 	return compile.Explained{
 		Rows:     fmt.Sprintf(`SELECT * FROM lake.signin WHERE "user" = '%s' AND epoch_us("time") >= %d AND epoch_us("time") < %d`, entity, start.UnixMicro(), end.UnixMicro()),

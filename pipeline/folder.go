@@ -166,15 +166,9 @@ func (f *Folder) names() ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		n := e.Name()
-		ext := filepath.Ext(n)
-		if strings.HasPrefix(n, ".") || (ext != ".yaml" && ext != ".yml") || strings.HasSuffix(strings.TrimSuffix(n, ext), "_test") {
-			continue
+		if isPipelineFile(e) {
+			out = append(out, e.Name())
 		}
-		if e.IsDir() {
-			continue
-		}
-		out = append(out, n)
 	}
 	return out, nil
 }
@@ -282,13 +276,12 @@ func (f *Folder) swap() {
 		}
 	}
 	clash := map[string][]Problem{}
-	for name, files := range claims {
+	for _, files := range claims {
 		if len(files) == 1 {
 			continue
 		}
 		for _, file := range files {
-			others := slices.DeleteFunc(slices.Clone(files), func(o string) bool { return o == file })
-			clash[file] = []Problem{{File: file, Message: fmt.Sprintf("the name %q is also that of %s", name, join(others)), Remedy: "give one of them another name"}}
+			clash[file] = []Problem{sameName(f.files[file].fresh, files)}
 		}
 	}
 	g := Generation{Definitions: map[string]*Definition{}}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lakeward/lakeward/config/strict"
 	"github.com/lakeward/lakeward/internal/safefile"
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
@@ -40,6 +41,10 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 		Name: p.Name.Value, Description: p.Description, Hash: o.Hash, File: p.File, Disabled: !p.Enabled,
 		After: values(p.After), Window: p.Window, Settle: o.Settle, Lateness: o.Lateness, CatchUp: o.CatchUp,
 		Budget: Budget{Rows: p.Budget.Rows, Bytes: p.Budget.Bytes, Time: p.Budget.Time},
+	}
+	d.Places.Name, d.Places.Tables = p.Name.Pos, p.Tables()
+	for _, a := range p.After {
+		d.Places.After = append(d.Places.After, a.Pos)
 	}
 	if p.Settle != nil {
 		d.Settle = *p.Settle
@@ -101,7 +106,7 @@ func (c *compiler) program(schemas func(string) (tiers.Schema, bool)) (Program, 
 		c.last, c.of = got, of
 	}
 	if len(c.last.Missing) > 0 {
-		return nil, nil, &MissingError{c.last.Missing}
+		return nil, nil, &MissingError{c.last.Missing, c.last}
 	}
 	return c.last, c.last.Baselines, nil
 }
@@ -117,11 +122,20 @@ func (c *compiler) fingerprint(schemas func(string) (tiers.Schema, bool)) string
 
 // MissingError says which columns a pipeline needs that the lake does not have
 // yet. The run is skipped: columns appear with the first event that has them.
-type MissingError struct{ Columns []string }
+type MissingError struct {
+	Columns []string
+	program *compile.Compiled
+}
 
 // Error lists them.
 func (e *MissingError) Error() string {
-	return strings.Join(e.Columns, "; ") + " yet; columns appear with the first event that has them"
+	text := strings.Join(e.Columns, "; ") + " yet; columns appear with the first event that has them"
+	for _, a := range e.program.Lacking() {
+		if near := strict.Nearest(a.Column, a.Known); near != "" && !a.Optional {
+			text += "; did you mean `" + near + "`?"
+		}
+	}
+	return text
 }
 
 func problemsError(ps []spec.Problem) error {

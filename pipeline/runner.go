@@ -386,7 +386,7 @@ func execute(ctx context.Context, s query.Session, p Program, run compile.Run) e
 	}
 	for _, st := range stmts {
 		if _, err := s.Exec(ctx, st.SQL, st.Args...); err != nil {
-			return fmt.Errorf("step %s (%s): %w", st.Step, st.Purpose, err)
+			return stepError(st.Step, err)
 		}
 	}
 	return nil

@@ -60,14 +60,14 @@ func parseNode(file string, data []byte) (root *yaml.Node, ps Problems) {
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
-		return nil, Problems{syntaxProblem(file, err)}
+		return nil, Problems{syntaxProblem(file, data, err)}
 	}
 	var next yaml.Node
 	switch err := dec.Decode(&next); {
 	case err == nil:
 		return nil, Problems{{Pos{file, next.Line, next.Column}, "a second document begins here", "put it into a file of its own"}}
 	case !errors.Is(err, io.EOF):
-		return nil, Problems{syntaxProblem(file, err)}
+		return nil, Problems{syntaxProblem(file, data, err)}
 	}
 	if len(doc.Content) == 0 {
 		return nil, nil
@@ -87,7 +87,7 @@ func parseNode(file string, data []byte) (root *yaml.Node, ps Problems) {
 // lineOf finds the position in the library's messages.
 var lineOf = regexp.MustCompile(`line (\d+): `)
 
-func syntaxProblem(file string, err error) Problem {
+func syntaxProblem(file string, data []byte, err error) Problem {
 	// The library leaves the line out of its message if it is the first.
 	p := Problem{Pos: Pos{file, 1, 1}, Remedy: "check quotes, brackets and indentation"}
 	msg := err.Error()
@@ -101,7 +101,23 @@ func syntaxProblem(file string, err error) Problem {
 		}
 	}
 	p.What = "the YAML cannot be read (" + msg + ")"
+	for line := p.Pos.Line; line <= p.Pos.Line+1; line++ { // the library may name the line before
+		if column := tabIn(data, line); column > 0 {
+			p.Pos.Line, p.Pos.Column = line, column
+			p.What, p.Remedy = "a tab indents this line, and YAML knows only spaces", "indent with spaces, such as two a level"
+			break
+		}
+	}
 	return p
+}
+
+// tabIn is the column of a tab among the blanks that a line begins with; 0: there is none.
+func tabIn(data []byte, line int) int {
+	for range line - 1 {
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
+	blanks := len(data) - len(bytes.TrimLeft(data, " \t"))
+	return bytes.IndexByte(data[:blanks], '\t') + 1
 }
 
 // walker bounds what a document becomes when its aliases are followed.

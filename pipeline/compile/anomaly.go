@@ -60,7 +60,7 @@ func (in input) Beside(t spec.Text, name string) spec.Text {
 
 // HasTable implements detect.Columns.
 func (in input) HasTable(table, column spec.Text) bool {
-	return in.b.context(table.Value, column.Value)
+	return in.b.context(table.Value, column)
 }
 
 // detectorRun is what a step's detector is told of a run.

@@ -73,6 +73,9 @@ func (b *builder) absent(cols columns, expr string) (string, bool) {
 	}
 	// A bare word may be one of the language's: only the parser knows.
 	if err := b.confiner.Confine(expr, cols.names()); err != nil {
+		if column, ok := unknownColumn(err); ok {
+			return column, true
+		}
 		return expr, true
 	}
 	return "", false
@@ -91,26 +94,35 @@ func (b *builder) checked(of string, t spec.Text) (missing string, gone bool) {
 }
 
 // expr is an expression that the run cannot do without.
-func (b *builder) expr(of string, t spec.Text) string {
+func (b *builder) expr(of string, t spec.Text) string { return b.needed(of, t, false) }
+
+// aggregate is expr over many rows.
+func (b *builder) aggregate(of string, t spec.Text) string { return b.needed(of, t, true) }
+
+func (b *builder) needed(of string, t spec.Text, aggregate bool) string {
 	if m, gone := b.checked(of, t); gone {
-		b.missing(of, m)
+		b.missing(of, m, t.Pos)
 	}
-	return b.lenient(of, t)
+	sql := b.lenient(of, t)
+	b.note(of, t, sql, aggregate)
+	return sql
 }
 
 // optional is an expression, or nothing if the input lacks a column of it.
 func (b *builder) optional(of string, t spec.Text) string {
 	if m, gone := b.checked(of, t); gone {
-		b.c.Dropped = append(b.c.Dropped, b.tables[of]+" has no column "+m)
+		b.dropped(of, m, t.Pos)
 		return ""
 	}
-	return b.lenient(of, t)
+	sql := b.lenient(of, t)
+	b.note(of, t, sql, false)
+	return sql
 }
 
 // optionalPath is optional for a column's path.
 func (b *builder) optionalPath(of string, t spec.Text) string {
 	if t.Value != "" && !b.known[of].has(t.Value) {
-		b.c.Dropped = append(b.c.Dropped, b.tables[of]+" has no column "+t.Value)
+		b.dropped(of, t.Value, t.Pos)
 		return ""
 	}
 	return t.Value
@@ -118,7 +130,7 @@ func (b *builder) optionalPath(of string, t spec.Text) string {
 
 func (b *builder) path(of string, t spec.Text) string {
 	if !b.known[of].has(t.Value) {
-		b.missing(of, t.Value)
+		b.missing(of, t.Value, t.Pos)
 	}
 	return t.Value
 }
@@ -131,7 +143,13 @@ func (b *builder) paths(of string, ts []spec.Text) []string {
 	return out
 }
 
-func (b *builder) missing(of, column string) {
+func (b *builder) dropped(of, column string, at spec.Pos) {
+	b.c.Dropped = append(b.c.Dropped, b.tables[of]+" has no column "+column)
+	b.absence(of, column, at, true)
+}
+
+func (b *builder) missing(of, column string, at spec.Pos) {
+	b.absence(of, column, at, false)
 	m := b.tables[of] + " has no column " + column
 	if !slices.Contains(b.c.Missing, m) {
 		b.c.Missing = append(b.c.Missing, m)

@@ -21,6 +21,8 @@ type Compiled struct {
 	order   []string
 	steps   map[string]*step
 	misfits []misfit
+	bound   []bound
+	absent  []Absence           // the columns of Missing and Dropped
 	keys    map[string]string   // baseline step to the key of its state
 	cols    map[string][]string // top-level columns of read steps; absent: unknown
 }

@@ -75,6 +75,7 @@ func (b *builder) step(s spec.Step) {
 			b.problem(s.SQL.Query, err)
 		} else {
 			out.sql = b.lenientSelect(out.name, s.SQL.Query)
+			b.note(out.name, s.SQL.Query, out.sql, false)
 		}
 	case spec.KindBaseline:
 		out.kind, out.baseline = kindBaseline, b.baseline(s.Baseline)
@@ -113,7 +114,11 @@ func (b *builder) want(p *spec.Pipeline) {
 
 // problem reports an expression that the confiner or the compiler refused.
 func (b *builder) problem(at spec.Text, err error) {
-	b.problems = append(b.problems, spec.Problem{Pos: at.Pos, What: err.Error(), Remedy: "use SQL over the columns of the step's input"})
+	what, remedy := sqltext.Plainly(err.Error())
+	if remedy == "" {
+		remedy = "use SQL over the columns of the step's input"
+	}
+	b.problems = append(b.problems, spec.Problem{Pos: at.Pos, What: what, Remedy: remedy})
 }
 
 func (b *builder) baseline(f *spec.Baseline) *baselineForm {
@@ -124,7 +129,7 @@ func (b *builder) baseline(f *spec.Baseline) *baselineForm {
 	}
 	for _, m := range f.Measures {
 		none := additive(m.Expr.Value)
-		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.expr(f.Of.Value, m.Expr), fill: f.ZeroFill && none, none: none})
+		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.aggregate(f.Of.Value, m.Expr), fill: f.ZeroFill && none, none: none})
 	}
 	if out.absence = b.down[b.current]; f.Absence != nil {
 		out.absence = *f.Absence
@@ -214,7 +219,7 @@ func (b *builder) criticality(k *spec.Criticality) *criticalForm {
 	if k == nil {
 		return nil
 	}
-	if !b.context(k.Table.Value, k.Key.Value, k.Value.Value) {
+	if !b.context(k.Table.Value, k.Key, k.Value) {
 		return nil
 	}
 	return &criticalForm{table: k.Table.Value, key: k.Key.Value, value: k.Value.Value}
@@ -222,7 +227,7 @@ func (b *builder) criticality(k *spec.Criticality) *criticalForm {
 
 // context reports whether a table that only adds context can be read: it exists
 // and has the columns, as far as is known.
-func (b *builder) context(table string, columns ...string) bool {
+func (b *builder) context(table string, columns ...spec.Text) bool {
 	if !sqltext.IsLake(table) {
 		return true
 	}
@@ -231,8 +236,9 @@ func (b *builder) context(table string, columns ...string) bool {
 		return false
 	}
 	for _, c := range columns {
-		if !columnsOf(schema).has(c) {
-			b.c.Dropped = append(b.c.Dropped, table+" has no column "+c)
+		if !columnsOf(schema).has(c.Value) {
+			b.c.Dropped = append(b.c.Dropped, table+" has no column "+c.Value)
+			b.c.absent = append(b.c.absent, Absence{Pos: c.Pos, Table: table, Column: c.Value, Known: columnsOf(schema).paths(), Optional: true})
 			return false
 		}
 	}
@@ -250,7 +256,12 @@ func (b *builder) tryStatements(p *spec.Pipeline) {
 			if s.Anomaly != nil && s.Anomaly.Reason.Value != "" {
 				at = s.Anomaly.Reason
 			}
-			b.problem(at, err)
+			what, known, ok := strings.Cut(err.Error(), ": known are ")
+			if !ok {
+				b.problem(at, err)
+				continue
+			}
+			b.problems = append(b.problems, spec.Problem{Pos: at.Pos, What: what, Remedy: "known are " + known})
 		}
 	}
 }

@@ -115,6 +115,7 @@ func (p *Pipeline) Step(name string) (Step, bool) {
 // Table is a table that a pipeline reads.
 type Table struct {
 	Name    string // lake.x or analytics.x
+	Pos     Pos    // of its first mention
 	Context bool   // it only adds to what other tables say, and need not exist
 }
 
@@ -128,7 +129,7 @@ func (p *Pipeline) Tables() []Table {
 		}
 		i := slices.IndexFunc(out, func(have Table) bool { return have.Name == t.Value })
 		if i < 0 {
-			out = append(out, Table{t.Value, context})
+			out = append(out, Table{t.Value, t.Pos, context})
 			return
 		}
 		out[i].Context = out[i].Context && context
