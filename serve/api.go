@@ -5,6 +5,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,7 +37,8 @@ type Query struct {
 	SQL string `json:"sql"`
 	// MaxRows bounds the answer; 0 is the daemon's own limit.
 	MaxRows int64 `json:"max_rows,omitempty"`
-	// Timeout bounds the run; 0 is the daemon's own limit.
+	// Timeout bounds the run; 0 is the daemon's own limit. In JSON it is text,
+	// such as 30s, or a number of nanoseconds.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// OnProgress is called about four times a second while the query runs.
 	OnProgress func(query.Progress) `json:"-"`
@@ -44,6 +46,52 @@ type Query struct {
 	OnWarning func(string) `json:"-"`
 	// OnTables is told what the query names or reads: see query.Options.
 	OnTables func(names []string) `json:"-"`
+}
+
+// queryJSON is a Query in JSON.
+type queryJSON struct {
+	SQL     string   `json:"sql"`
+	MaxRows int64    `json:"max_rows,omitempty"`
+	Timeout duration `json:"timeout,omitzero"`
+}
+
+// MarshalJSON writes the timeout as text.
+func (q Query) MarshalJSON() ([]byte, error) {
+	return json.Marshal(queryJSON{q.SQL, q.MaxRows, duration(q.Timeout)})
+}
+
+// UnmarshalJSON refuses members that it does not know.
+func (q *Query) UnmarshalJSON(data []byte) error {
+	var j queryJSON
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j); err != nil {
+		return err
+	}
+	q.SQL, q.MaxRows, q.Timeout = j.SQL, j.MaxRows, time.Duration(j.Timeout)
+	return nil
+}
+
+// duration is a length of time that is text in JSON, such as 1m30s. A number of
+// nanoseconds is read, too.
+type duration time.Duration
+
+func (d duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+func (d *duration) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] != '"' {
+		return json.Unmarshal(data, (*int64)(d))
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is no length of time: write it as 30s or 1m30s", text)
+	}
+	*d = duration(parsed)
+	return nil
 }
 
 // Table is one line of the list of tables.

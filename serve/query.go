@@ -2,7 +2,10 @@ package serve
 
 import (
 	"context"
+	"fmt"
+	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -68,6 +71,11 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		defer s.queries.drop(id)
 	}
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
+	media, write, ok := negotiate(r.Header.Values("Accept"))
+	if !ok {
+		fail(w, http.StatusNotAcceptable, fmt.Errorf("no answer is of the form that Accept asks for: %s", strings.Join(answers, ", ")))
+		return
+	}
 	began := s.opts.Now()
 	e := Entry{Action: "query", SQL: q.SQL}
 	q.OnTables = e.name
@@ -86,7 +94,6 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	defer end()
 	defer answer.Release()
 	rows := &counted{RecordReader: answer}
-	media, write := negotiate(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Trailer", trailerError)
 	err = write(out, rows)
@@ -127,17 +134,49 @@ func (s *Server) ask(ctx context.Context, q Query) (answer array.RecordReader, e
 
 type rowWriter func(http.ResponseWriter, array.RecordReader) error
 
-// negotiate picks the form of the answer; JSON is for those who only have curl.
-func negotiate(accept string) (string, rowWriter) {
-	for media, f := range map[string]format.Format{"text/csv": format.CSV, "application/x-ndjson": format.NDJSON} {
-		if strings.Contains(accept, media) {
-			return media, formatted(f)
+const mediaJSON = "application/json"
+
+// answers are the forms of an answer, the first for those who do not say.
+var answers = []string{mediaJSON, "text/csv", "application/x-ndjson", mediaArrow}
+
+// negotiate picks the form that Accept wants most; ok is false if it wants none
+// that there is. JSON is for those who only have curl.
+func negotiate(accept []string) (media string, write rowWriter, ok bool) {
+	wanted := strings.Join(accept, ",")
+	if strings.TrimSpace(wanted) == "" {
+		wanted = "*/*"
+	}
+	best := -1.0
+	for part := range strings.SplitSeq(wanted, ",") {
+		kind, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		weight := 1.0
+		if q, has := params["q"]; has {
+			if weight, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		for _, a := range answers {
+			all, isRange := strings.CutSuffix(kind, "*")
+			if weight > 0 && weight > best && (a == kind || isRange && (all == "*/" || strings.HasPrefix(a, all))) {
+				media, best = a, weight
+				break
+			}
 		}
 	}
-	if strings.Contains(accept, mediaArrow) {
-		return mediaArrow, writeArrow
+	switch media {
+	case "":
+		return "", nil, false
+	case mediaArrow:
+		return media, writeArrow, true
+	case mediaJSON:
+		return media, formatted(format.JSON), true
+	case "text/csv":
+		return media, formatted(format.CSV), true
 	}
-	return "application/json", formatted(format.JSON)
+	return media, formatted(format.NDJSON), true
 }
 
 func formatted(f format.Format) rowWriter {

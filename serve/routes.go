@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"compress/gzip"
 	"fmt"
 	"net/http"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -60,7 +62,18 @@ func (s *Server) routes() http.Handler {
 			mux.HandleFunc(r.Pattern, s.allow(r.Role, s.requests, r.handle))
 		}
 	}
-	return s.guard(mux)
+	return s.guard(compressed(mux))
+}
+
+// compressed lets answers of some size be compressed by gzip or zstd where the
+// client takes that.
+func compressed(next http.Handler) http.Handler {
+	const least = 1400 // bytes: less fits a packet as it is
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(least), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(true))
+	if err != nil {
+		panic(err) // only wrong options
+	}
+	return wrap(next)
 }
 
 func (s *Server) expose(w http.ResponseWriter, r *http.Request) {

@@ -387,14 +387,18 @@ func statusOf(err error) int {
 		}
 	}
 	switch {
-	case errors.Is(err, ErrStopping):
+	case errors.Is(err, ErrStopping) || errors.Is(err, query.ErrUnavailable):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, query.ErrStatement):
+		return http.StatusBadRequest
+	case errors.Is(err, query.ErrRefused):
+		return http.StatusForbidden
+	case errors.As(err, new(*query.ParseError)):
+		return http.StatusBadRequest
 	case errors.Is(err, ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
-	case errors.Is(err, query.ErrUnavailable):
-		return http.StatusServiceUnavailable
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
 	default:
@@ -412,12 +416,19 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 	fail(w, status, err)
 }
 
+// errorBody is an answer's error; the place is that of an error in SQL.
 type errorBody struct {
-	Error string `json:"error"`
+	Error  string `json:"error"`
+	Line   int    `json:"line,omitempty"`   // from 1
+	Column int    `json:"column,omitempty"` // in bytes, from 1
 }
 
 func fail(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(errorBody{err.Error()})
+	body := errorBody{Error: err.Error()}
+	if at, ok := errors.AsType[*query.ParseError](err); ok {
+		body.Line, body.Column = at.Line, at.Column
+	}
+	json.NewEncoder(w).Encode(body)
 }

@@ -359,8 +359,16 @@ func (w *walker) table(n map[string]any, ctes []string) error {
 		}
 		return nil
 	}
-	return w.refuse(n, "there is no table %s here; tables are %s", full, w.known())
+	return &noTableError{w.refuse(n, "there is no table %s here; tables are %s", full, w.known())}
 }
+
+// noTableError is a refusal that most likely is a slip of the pen.
+type noTableError struct{ refused error }
+
+func (e *noTableError) Error() string {
+	return strings.TrimPrefix(e.refused.Error(), query.ErrRefused.Error()+": ")
+}
+func (e *noTableError) Unwrap() []error { return []error{e.refused, query.ErrStatement} }
 
 func (w *walker) known() string {
 	list := make([]string, 0, len(w.inputs))

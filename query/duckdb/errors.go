@@ -92,8 +92,21 @@ func runError(sql, msg string) error {
 	if strings.HasPrefix(msg, "Out of Memory Error") || strings.Contains(msg, "std::bad_alloc") {
 		return &memoryError{msg}
 	}
+	if about, _, ok := strings.Cut(msg, " Error: "); ok && strings.Contains(ofTheStatement, "|"+about+"|") {
+		return &statementError{parseError(sql, msg)}
+	}
 	return errors.New(msg)
 }
+
+// ofTheStatement are DuckDB's kinds of errors that are about what a statement
+// does with its values, not about the engine.
+const ofTheStatement = "|Conversion|Invalid Input|Out of Range|Invalid Type|Mismatch Type|Not implemented|Constraint|Sequence|Divide by Zero|Object Size|"
+
+// statementError is DuckDB's word about such an error, with its place.
+type statementError struct{ at error }
+
+func (e *statementError) Error() string { return e.at.Error() }
+func (e *statementError) Unwrap() error { return query.ErrStatement }
 
 // conflictError is DuckDB's word about a transaction that came second.
 type conflictError struct{ msg string }

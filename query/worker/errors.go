@@ -16,7 +16,7 @@ var classes = []struct {
 }{
 	{"rows", query.ErrTooManyRows}, {"copy", query.ErrTooMuch}, {"unavailable", query.ErrUnavailable},
 	{"bytes", query.ErrTooManyBytes}, {"timeout", query.ErrTimeout}, {"memory", query.ErrMemory},
-	{"busy", query.ErrBusy}, {"refused", query.ErrRefused}, {"conflict", query.ErrConflict},
+	{"busy", query.ErrBusy}, {"refused", query.ErrRefused}, {"conflict", query.ErrConflict}, {"statement", query.ErrStatement},
 	{"away", tiers.ErrAway}, {"damaged", tiers.ErrDamaged}, {"no table", tiers.ErrNoTable},
 	{"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
 }
@@ -69,7 +69,7 @@ func fromWire(w *wireError, asked error) error {
 	if w.Parse != nil {
 		w.Parse.Message = w.Parse.Message[:min(len(w.Parse.Message), mostText)]
 	}
-	if w.Parse != nil && w.Parse.Error() == w.Text {
+	if w.Parse != nil && len(w.Classes) == 0 && w.Parse.Error() == w.Text {
 		return w.Parse
 	}
 	e := &remoteError{text: w.Text}

@@ -45,7 +45,7 @@ func libraries() []library {
 		{"github.com/google/flatbuffers", []string{"query/worker"}, "checks the frames of a worker before Arrow reads them"},
 		{"github.com/hanwen/go-fuse", []string{"test"}, "disks that fail"},
 		{"github.com/jackc/pgx", []string{"tiers/lake", "tiers/postgres", "internal/pgtest"}, "PostgreSQL as a catalog, and as the analytics tier"},
-		{"github.com/klauspost/compress", []string{"ingest/format", "tiers/lake", "tiers/parquetfile"}, "zstd and snappy"},
+		{"github.com/klauspost/compress", []string{"ingest/format", "serve", "tiers/lake", "tiers/parquetfile"}, "gzip, zstd and snappy"},
 		{"github.com/nats-io/", []string{"ingest/jetstream", "test"}, "streams behind `ingest.Stream`"},
 		{"github.com/parquet-go/parquet-go", []string{"ingest", "tiers/parquetfile"}, "writes files, and reads their footers"},
 		{"github.com/prometheus/", []string{"daemon", "serve"}, "metrics"},
