@@ -194,7 +194,7 @@ func lookupEnv(env []string, key string) string {
 	return value
 }
 
-func (c *cli) logger(level slog.Level, json bool) *slog.Logger {
+func (c *cli) logger(level slog.Leveler, json bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if json {
 		return slog.New(slog.NewJSONHandler(c.Err, o))

@@ -3,6 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,7 +22,9 @@ func serveCommands() []entry {
 			path: "serve", args: none(), short: "Run the daemon",
 			long: "Runs the daemon: events from NATS into the lake, pipelines on their schedules, HTTP. With no\n" +
 				"configuration it has a NATS server of its own, keeps everything in ./data, and takes pipelines from\n" +
-				"./pipelines.d. SIGTERM drains; a second one leaves at once; neither loses anything.",
+				"./pipelines.d. SIGTERM drains; a second one leaves at once; neither loses anything. SIGHUP\n" +
+				"reads the configuration again: log.level, sources, ingest and tables change while the daemon runs,\n" +
+				"and the log says what else changed and needs a restart.",
 			drains: true,
 			run:    func(ctx context.Context, c *cli, _ []string) error { return c.serve(ctx) },
 		},
@@ -33,13 +39,18 @@ func (c *cli) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := c.logger(cfg.Log.Level.Slog(), cfg.Log.Format == config.LogJSON)
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level.Slog())
+	log := c.logger(level, cfg.Log.Format == config.LogJSON)
 	d, err := daemon.Start(ctx, cfg, log, c.commands)
 	if err != nil {
 		return err
 	}
 	warnExposed(cfg, c.configFile(), c.env, log)
-	return d.Run(ctx, daemon.RunOptions{})
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	return d.Run(ctx, daemon.RunOptions{Reload: daemon.Reload{Ask: hup, Load: c.load, Level: level}})
 }
 
 // healthWithin bounds a question about health.

@@ -133,12 +133,12 @@ func (v *Verbs) alone(ctx context.Context) error {
 
 // still holds every source of the daemon, unless one commits.
 func (a *Daemon) still(ctx context.Context, why string, f func() error) error {
-	for _, s := range a.sources {
+	for _, s := range a.sources.list() {
 		if st := s.Status(); st.State == ingest.Running {
 			return fmt.Errorf("%w: source %s commits to the lake as its catalog is; stop the daemon, then run the same command again", serve.ErrInvalid, st.Name)
 		}
 	}
-	for _, s := range a.sources {
+	for _, s := range a.sources.list() {
 		inner := f
 		f = func() error { return s.Still(ctx, why, inner) }
 	}

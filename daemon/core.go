@@ -39,6 +39,16 @@ type core struct {
 	batches   *ingest.Memory // of all sources
 	holder    lease.Holder   // who we are among the daemons of one lake
 	believed  atomic.Bool    // the catalog was compared with the warehouse
+	// configured are the sources that run; nil: those of cfg.
+	configured func() []config.Source
+}
+
+// sourceConfigs are the sources of the configuration as it is now.
+func (c *core) sourceConfigs() []config.Source {
+	if c.configured != nil {
+		return c.configured()
+	}
+	return c.cfg.Sources
 }
 
 // believe is an error if the catalog is older than the lake: what is computed of

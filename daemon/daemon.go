@@ -30,7 +30,7 @@ type Daemon struct {
 	audit    *serve.Audit
 	nats     *jetstream.Server // nil with a server of one's own
 	conn     *jetstream.Conn
-	sources  []*ingest.Source
+	sources  sources
 	folder   *pipeline.Folder
 	disks    *disks.Watch
 	clock    *clockguard.Guard
@@ -43,7 +43,8 @@ type Daemon struct {
 
 // RunOptions vary how a daemon runs.
 type RunOptions struct {
-	Unscheduled bool // pipelines run when they are told to, not by the clock
+	Unscheduled bool   // pipelines run when they are told to, not by the clock
+	Reload      Reload // without Load, the configuration stays as it is
 }
 
 // Start opens every part, in the order in which they depend on each other. What
@@ -100,14 +101,11 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Co
 }
 
 func (a *Daemon) openSources(ctx context.Context) error {
-	for _, s := range a.cfg.Sources {
-		src, err := openSource(ctx, a.core, a.conn, s)
-		if err != nil {
-			return fmt.Errorf("open source %s: %w", s.Name, err)
-		}
-		a.sources = append(a.sources, src)
+	a.sources.open = func(ctx context.Context, cfg config.Config, s config.Source) (*ingest.Source, error) {
+		return openSource(ctx, cfg, a.core, a.conn, s)
 	}
-	return nil
+	a.core.configured = a.sources.configs
+	return a.sources.replace(ctx, a.cfg, true)
 }
 
 // openPipelines reads the folder for the first time, so that what is active is
@@ -177,8 +175,9 @@ func (a *Daemon) Run(ctx context.Context, o RunOptions) error {
 			}
 		})
 	}
-	for _, s := range a.sources {
-		work("source", s.Run)
+	a.sources.start(ctx, work)
+	if o.Reload.Load != nil {
+		work("reload the configuration", func(ctx context.Context) error { return a.reloads(ctx, o.Reload) })
 	}
 	work("watch pipelines", a.folder.Watch)
 	work("memory", a.rest)

@@ -81,7 +81,7 @@ func (v *Verbs) elsewhere(ctx context.Context, e compact.Erased) []string {
 
 // inStreams says what the sources' streams and their rows in quarantine hold.
 func (v *Verbs) inStreams(ctx context.Context, e compact.Erased) (out []string) {
-	err := v.withSources(ctx, func(sources []openedSource) error {
+	err := v.withSources(ctx, func(sources []*openedSource) error {
 		for _, s := range sources {
 			in, err := s.Inspect(ctx, s.cfg.Stream)
 			if err != nil {

@@ -45,7 +45,7 @@ func (a *Daemon) rest(ctx context.Context) error {
 		case <-tick.C:
 		}
 		var commits uint64
-		for _, s := range a.sources {
+		for _, s := range a.sources.list() {
 			commits += s.Status().Commits
 		}
 		silent++
@@ -80,7 +80,7 @@ func (a *Daemon) memory(ctx context.Context) (serve.Memory, error) {
 		return serve.Memory{}, fmt.Errorf("read the memory in use: %w", err)
 	}
 	used := map[string]int64{"go": goBytes(), "runs": engine.Memory, "queries": a.engine.pool.Usage().Memory, "batches": a.batches.Used()}
-	for _, s := range a.sources {
+	for _, s := range a.sources.list() {
 		used["message_ids"] += s.Status().IDs.Bytes
 	}
 	m := serve.Memory{Spill: engine.Spill, Parts: []serve.MemoryPart{{Name: "total", Budget: a.cfg.Memory.Budget, Used: resident, What: "memory.budget"}}}

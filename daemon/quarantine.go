@@ -24,7 +24,7 @@ func (v *Verbs) rejectedFilter(c serve.Command) (f ingest.RejectedFilter, err er
 		return f, nil
 	}
 	var names []string
-	for _, s := range v.cfg.Sources {
+	for _, s := range v.sourceConfigs() {
 		if s.Name == name {
 			f.Source = sourceKey(s)
 			return f, nil
@@ -52,7 +52,7 @@ func (v *Verbs) QuarantineList(ctx context.Context, c serve.Command) (serve.Repo
 		return report("nothing is in quarantine\n", groups)
 	}
 	names := map[string]string{}
-	for _, s := range v.cfg.Sources {
+	for _, s := range v.sourceConfigs() {
 		names[sourceKey(s)] = s.Name
 	}
 	var text strings.Builder
@@ -105,7 +105,7 @@ func (v *Verbs) QuarantineReplay(ctx context.Context, c serve.Command) (serve.Re
 		return serve.Report{}, err
 	}
 	var total ingest.ReplayReport
-	err = v.withSources(ctx, func(sources []openedSource) error {
+	err = v.withSources(ctx, func(sources []*openedSource) error {
 		for _, s := range sources {
 			if f.Source != "" && f.Source != sourceKey(s.cfg) {
 				continue

@@ -12,14 +12,14 @@ import (
 )
 
 // selected are the sources that a command means: one by name, or all.
-func selected(sources []openedSource, name string) ([]openedSource, error) {
+func selected(sources []*openedSource, name string) ([]*openedSource, error) {
 	if name == "" {
 		return sources, nil
 	}
 	var names []string
 	for _, s := range sources {
 		if s.cfg.Name == name {
-			return []openedSource{s}, nil
+			return []*openedSource{s}, nil
 		}
 		names = append(names, s.cfg.Name)
 	}
@@ -30,7 +30,7 @@ func selected(sources []openedSource, name string) ([]openedSource, error) {
 func (v *Verbs) SourceStatus(ctx context.Context, c serve.Command) (serve.Report, error) {
 	var text strings.Builder
 	all, halted := []ingest.Inspection{}, false
-	err := v.withSources(ctx, func(sources []openedSource) error {
+	err := v.withSources(ctx, func(sources []*openedSource) error {
 		some, err := selected(sources, c.Name)
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ func (v *Verbs) SourceReset(ctx context.Context, c serve.Command) (serve.Report,
 		return serve.Report{}, err
 	}
 	var p ingest.ResetPlan
-	err = v.withSources(ctx, func(sources []openedSource) error {
+	err = v.withSources(ctx, func(sources []*openedSource) error {
 		some, err := selected(sources, c.Name)
 		if err != nil {
 			return err

@@ -53,12 +53,12 @@ func subjectsOf(cfg config.Config, stream string) []string {
 	return out
 }
 
-func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source, error) {
-	stream, err := openStream(ctx, k.cfg, conn, s)
+func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source, error) {
+	stream, err := openStream(ctx, cfg, conn, s)
 	if err != nil {
 		return nil, err
 	}
-	in := k.cfg.Ingest
+	in := cfg.Ingest
 	written, err := format.Named(string(s.Format))
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.Name, err)
@@ -71,12 +71,12 @@ func openSource(ctx context.Context, k *core, conn *jetstream.Conn, s config.Sou
 		MaxTables: in.MaxTables,
 		Limits:    ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
 		Tables: func(table string) ingest.TableOptions {
-			return ingest.TableOptions{Declared: declared(k.cfg, table), Bloom: k.cfg.BloomColumns(table), Repeats: k.cfg.RepeatsOf(table)}
+			return ingest.TableOptions{Declared: declared(cfg, table), Bloom: cfg.BloomColumns(table), Repeats: cfg.RepeatsOf(table)}
 		},
-		WindowBytes: k.cfg.Memory.IDs / int64(len(k.cfg.Sources)*max(len(k.cfg.RepeatWindows()), 1)),
+		WindowBytes: cfg.Memory.IDs / int64(len(cfg.Sources)*max(len(cfg.RepeatWindows()), 1)),
 		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
 		Lease: k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
-		Grace: sourcesGrace(k.cfg.Shutdown.Grace), Settle: settle(k.cfg.NATS), Logger: k.log,
+		Grace: sourcesGrace(cfg.Shutdown.Grace), Settle: settle(cfg.NATS), Logger: k.log,
 	}), nil
 }
 
@@ -158,31 +158,21 @@ func offlineConn(ctx context.Context, k *core, f func(*jetstream.Conn) error) (e
 	return f(conn)
 }
 
-// openedSource is a source and how it is configured.
-type openedSource struct {
-	*ingest.Source
-	cfg config.Source
-}
-
 // withSources lends the running sources.
-func (a *Daemon) withSources(_ context.Context, f func([]openedSource) error) error {
-	var out []openedSource
-	for i, s := range a.sources {
-		out = append(out, openedSource{s, a.cfg.Sources[i]})
-	}
-	return f(out)
+func (a *Daemon) withSources(_ context.Context, f func([]*openedSource) error) error {
+	return f(a.sources.list())
 }
 
 // offlineSources opens the sources of a data directory that no daemon has.
-func offlineSources(ctx context.Context, k *core, f func([]openedSource) error) error {
+func offlineSources(ctx context.Context, k *core, f func([]*openedSource) error) error {
 	return offlineConn(ctx, k, func(conn *jetstream.Conn) error {
-		var out []openedSource
+		var out []*openedSource
 		for _, s := range k.cfg.Sources {
-			src, err := openSource(ctx, k, conn, s)
+			src, err := openSource(ctx, k.cfg, k, conn, s)
 			if err != nil {
 				return fmt.Errorf("open source %s: %w", s.Name, err)
 			}
-			out = append(out, openedSource{src, s})
+			out = append(out, &openedSource{Source: src, cfg: s})
 		}
 		return f(out)
 	})
@@ -195,8 +185,10 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool
 	if err := k.lake.CheckManifests(ctx); err != nil {
 		return serve.Report{}, fmt.Errorf("verify the lake: %w", err)
 	}
-	for _, s := range k.cfg.Sources {
-		stream, err := openStream(ctx, k.cfg, conn, s)
+	cfg := k.cfg
+	cfg.Sources = k.sourceConfigs()
+	for _, s := range cfg.Sources {
+		stream, err := openStream(ctx, cfg, conn, s)
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}

@@ -19,7 +19,7 @@ func (a *Daemon) status(ctx context.Context) (serve.Status, error) {
 	if why := a.trouble.reason(); why != "" {
 		st.Reasons = append(st.Reasons, why)
 	}
-	for _, s := range a.sources {
+	for _, s := range a.sources.list() {
 		is := s.Status()
 		x := sourceStatus(is)
 		st.Sources = append(st.Sources, x)
@@ -128,7 +128,7 @@ func (a *Daemon) CaughtUp(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		done := true
-		for _, s := range a.sources {
+		for _, s := range a.sources.list() {
 			st := s.Status()
 			if st.State != ingest.Running && st.State != ingest.Waiting {
 				return fmt.Errorf("wait for source %s: it is %s: %s", st.Name, st.State, st.Reason)

@@ -22,7 +22,7 @@ type Verbs struct {
 	active func(ctx context.Context) (*pipeline.Generation, error)
 	verify func(ctx context.Context, deep bool) (serve.Report, error)
 	// withSources lends the configured sources, which run if a daemon has them.
-	withSources func(ctx context.Context, f func([]openedSource) error) error
+	withSources func(ctx context.Context, f func([]*openedSource) error) error
 	// still does f while no source of this process reads or commits. It is an
 	// error if one does at the moment.
 	still func(ctx context.Context, why string, f func() error) error

@@ -67,7 +67,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":     code,
 			"ready":    ready,
-			"term":     term,
+			"term":     send(syscall.SIGTERM),
+			"hup":      send(syscall.SIGHUP),
 			"until":    until,
 			"setenv":   setenv,
 			"damage":   damage,
@@ -148,13 +149,15 @@ func certs(ts *testscript.TestScript, neg bool, hosts []string) {
 	ts.Check(err)
 }
 
-// term sends SIGTERM to the daemon that ready found.
-func term(ts *testscript.TestScript, neg bool, args []string) {
-	pid, err := strconv.Atoi(ts.Getenv("DAEMON_PID"))
-	if neg || len(args) > 0 || err != nil || pid <= 1 {
-		ts.Fatalf("usage: term, after ready")
+// send sends a signal to the daemon that ready has found.
+func send(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		pid, err := strconv.Atoi(ts.Getenv("DAEMON_PID"))
+		if neg || len(args) > 0 || err != nil || pid <= 1 {
+			ts.Fatalf("usage: term or hup, after ready")
+		}
+		ts.Check(syscall.Kill(pid, sig))
 	}
-	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
 }
 
 // until runs a command again and again until its output matches.
