@@ -50,7 +50,7 @@ func (c *cli) askOf(ctx context.Context, b serve.Backend, d deed) error {
 			return c.do(ctx, b, plan, d.asJSON)
 		}
 	}
-	var to io.Writer = c.Out
+	to := c.Out
 	if d.asJSON {
 		to = c.Err
 	}

@@ -28,8 +28,9 @@ func (e Expiry) Expired(snapshots []tiers.Snapshot, now time.Time) []int64 {
 	s := slices.SortedFunc(slices.Values(snapshots), func(a, b tiers.Snapshot) int { return int(a.Sequence - b.Sequence) })
 	keep, removed := 0, false
 	for ; keep < len(s); keep++ {
-		x, since := s[len(s)-1-keep], time.Time{}
-		if since = x.Time; removed {
+		x := s[len(s)-1-keep]
+		since := x.Time
+		if removed {
 			since = s[len(s)-keep].Time
 		}
 		if (removed || keep >= max(e.Least, 1)) && (keep >= e.Most || now.Sub(since) >= e.Age) {

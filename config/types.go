@@ -77,8 +77,8 @@ func s64(s string) string {
 const quarantineTable = "quarantine" // of what could not be decoded
 
 func tableNameProblem(s string) (what, remedy string) {
-	if strings.HasPrefix(s, "lake.") {
-		return "`" + s + "` names its tier, which is the lake here anyway", "write `" + strings.TrimPrefix(s, "lake.") + "`"
+	if bare, ok := strings.CutPrefix(s, "lake."); ok {
+		return "`" + s + "` names its tier, which is the lake here anyway", "write `" + bare + "`"
 	}
 	if !matches(s, `[A-Za-z_][A-Za-z0-9_]*`) {
 		return "`" + s + "` is no table", "use letters, digits and `_`, at most 63, not beginning with a digit"

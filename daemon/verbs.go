@@ -152,7 +152,7 @@ func (v *Verbs) instant(c serve.Command, name string, missing time.Time) (time.T
 
 // since reads the begin of a time that ends at to: a time, or how long before.
 func (v *Verbs) since(c serve.Command, to, missing time.Time) (time.Time, error) {
-	from := missing
+	var from time.Time
 	back, what, _ := strict.ParseText(strict.Duration(0, 100*366*24*time.Hour), c.Args[ArgFrom])
 	if what == "" {
 		from = to.Add(-back)

@@ -31,7 +31,7 @@ func (r *Runner) checked(ctx context.Context, d *Definition) ([]Problem, error) 
 	if err != nil {
 		return nil, err
 	}
-	gone, problems, err := r.checkTables(ctx, d, p)
+	gone, problems, err := r.checkTables(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (r *Runner) checked(ctx context.Context, d *Definition) ([]Problem, error) 
 }
 
 // checkTables says which tables are not there.
-func (r *Runner) checkTables(ctx context.Context, d *Definition, p *pins) (gone []string, problems []Problem, err error) {
+func (r *Runner) checkTables(ctx context.Context, d *Definition) (gone []string, problems []Problem, err error) {
 	known, err := r.o.Lake.Tables(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list lake tables: %w", err)

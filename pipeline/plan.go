@@ -60,8 +60,8 @@ func (r *Runner) planned(ctx context.Context, d, live *Definition, clock *schedu
 	if live == nil {
 		return rep, nil
 	}
-	old := PlanReport{}
-	if old, err = r.rehearse(ctx, live, clock, from, to); err != nil {
+	old, err := r.rehearse(ctx, live, clock, from, to)
+	if err != nil {
 		return rep, fmt.Errorf("plan the live version of %s: %w", d.Name, err)
 	}
 	rep.Compared = true

@@ -50,7 +50,7 @@ func post(t *testing.T, x *secured) <-chan reply {
 }
 
 func query1(ctx context.Context, x *secured) (r reply, err error) {
-	req, err := http.NewRequestWithContext(ctx, "POST", x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT 1"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT 1"}`))
 	if err != nil {
 		return r, err
 	}

@@ -74,7 +74,7 @@ func TestWhoLeavesIsRecordedToo(t *testing.T) {
 	x := start(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "POST", x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT * FROM range(100000000000)"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT * FROM range(100000000000)"}`))
 	check(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/csv")

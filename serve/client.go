@@ -114,7 +114,7 @@ func (c *Client) run(ctx context.Context, q Query, id string) (*http.Response, e
 	}
 	done := make(chan result, 1)
 	go func() {
-		resp, err := c.send(ctx, "POST", "/api/v1/query", q, func(h http.Header) {
+		resp, err := c.send(ctx, "POST", "/api/v1/query", q, func(h http.Header) { //nolint:bodyclose // whoever gets the result does
 			h.Set("Accept", mediaArrow)
 			h.Set(headerID, id)
 		})
@@ -143,7 +143,7 @@ type remoteRows struct {
 }
 
 func (r *remoteRows) Err() error {
-	io.Copy(io.Discard, r.resp.Body) // the trailer follows the body
+	io.Copy(io.Discard, r.resp.Body) //nolint:errcheck // the trailer follows the body, and says what was wrong
 	return errors.Join(trailer(r.resp), r.Reader.Err())
 }
 

@@ -97,7 +97,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 		{"/healthz", func(r *http.Request) { r.Host = "evil.example.com" }},
 		{"/api/v1/tables", bearer(readToken)},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", x.URL()+c.path, http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, x.URL()+c.path, http.NoBody)
 		check(t, err)
 		if c.set != nil {
 			c.set(req)

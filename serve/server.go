@@ -371,7 +371,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v) // the client has gone if this fails
+	json.NewEncoder(w).Encode(v) //nolint:errcheck // the client has gone if this fails
 }
 
 // ErrNotFound marks an object that does not exist.
@@ -430,5 +430,5 @@ func fail(w http.ResponseWriter, status int, err error) {
 	if at, ok := errors.AsType[*query.ParseError](err); ok {
 		body.Line, body.Column = at.Line, at.Column
 	}
-	json.NewEncoder(w).Encode(body)
+	json.NewEncoder(w).Encode(body) //nolint:errcheck // the client has gone if this fails
 }

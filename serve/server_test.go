@@ -346,7 +346,7 @@ func TestLimits(t *testing.T) {
 	pr, pw := io.Pipe()
 	ended := make(chan int)
 	go func() {
-		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), "POST", x.URL()+"/api/v1/query", pr)
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, x.URL()+"/api/v1/query", pr)
 		if err != nil {
 			t.Error(err)
 			return

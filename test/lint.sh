@@ -2,13 +2,7 @@
 # Linters at pinned versions, so that a new release cannot break the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-unformatted=$(gofmt -l $(git ls-files '*.go'))
-if [ -n "$unformatted" ]; then
-  echo "gofmt these: $unformatted" >&2
-  exit 1
-fi
-go vet ./...
-go run honnef.co/go/tools/cmd/staticcheck@v0.8.1 ./...
+go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./... # .golangci.yml
 # The vulnerability database is fetched at run time; without a network, GOVULNDB
 # may name a copy, and without either this check is left out aloud.
 if [ -n "${GOVULNDB:-}" ] || curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then

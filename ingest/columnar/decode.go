@@ -48,7 +48,7 @@ func (b *Batch) object(n *node, slot int) outcome {
 			if !s.colon() {
 				return refuse
 			}
-			r, prev = b.member(n, k, slot, raw), &k.next
+			r, prev = b.member(k, slot, raw), &k.next
 		} else {
 			r = b.lookup(n, slot, &prev, &strays)
 		}
@@ -95,7 +95,7 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 			**prev = k
 		}
 		*prev = &k.next
-		return b.member(n, k, slot, raw)
+		return b.member(k, slot, raw)
 	}
 	if raw.to-raw.from != len(name)+2 || !exact {
 		name = bytes.Clone(name) // it was decoded into scratch
@@ -105,7 +105,7 @@ func (b *Batch) lookup(n *node, slot int, prev ***key, strays *strayKeys) outcom
 	}
 	if exact {
 		if k := b.spelled(n, name); k != nil {
-			return b.member(n, k, slot, raw)
+			return b.member(k, slot, raw)
 		}
 	}
 	if s.space() == 'n' {
@@ -156,7 +156,7 @@ func (b *Batch) roomFor(name []byte) bool {
 }
 
 // member reads the value of a key that has a column.
-func (b *Batch) member(n *node, k *key, slot int, raw span) outcome {
+func (b *Batch) member(k *key, slot int, raw span) outcome {
 	s := &b.s
 	c := s.space()
 	if c == 'n' {

@@ -192,7 +192,7 @@ func (s *scanner) literal(word string) bool {
 func (s *scanner) skip() (span, bool) {
 	c := s.space()
 	from := s.p
-	ok := false
+	var ok bool
 	switch c {
 	case '"':
 		_, _, _, ok = s.str()

@@ -311,12 +311,13 @@ func parseUnix(raw []byte, format string) (instant, verdict) {
 	if unsetNumber(whole, neg, exponent) {
 		return instant{}, placeholder
 	}
-	unit, ok := unixUnit(format), true
+	unit := unixUnit(format)
 	if unit == 0 {
 		if at, v := parseTicks(whole, frac, neg || exponent); v != notTime {
 			return at, v
 		}
 		v, err := strconv.ParseFloat(string(number), 64)
+		var ok bool
 		if unit, ok = guessUnit(math.Abs(v)); err != nil || !ok {
 			return instant{}, notTime
 		}

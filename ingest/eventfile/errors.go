@@ -56,7 +56,7 @@ func damaged(err error) *Error {
 
 // at gives an error its place; line 0 is none.
 func (r *Reader) at(line int, err error) error {
-	e, ok := err.(*Error)
+	e, ok := err.(*Error) //nolint:errorlint // only an error of this package's own has no place yet
 	if !ok {
 		e = damaged(err)
 	}

@@ -94,7 +94,7 @@ func looksLikeJSON(text []byte) bool {
 // looksLikeCSV wants text whose first line has two columns; the name is asked
 // only for a single column.
 func looksLikeCSV(head []byte, name string) bool {
-	if bytes.IndexByte(head, 0) >= 0 || bytes.IndexByte([]byte("{[<"), head[0]) >= 0 {
+	if bytes.IndexByte(head, 0) >= 0 || strings.IndexByte("{[<", head[0]) >= 0 {
 		return false
 	}
 	first, _, _ := bytes.Cut(head, []byte("\n"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // errSyslog is a line without the priority that begins a syslog message.
@@ -129,7 +130,7 @@ func structuredValue(text []byte) (value, rest []byte, ok bool) {
 		switch c := text[i]; {
 		case c == '"':
 			return value, text[i+1:], true
-		case c == '\\' && i+1 < len(text) && bytes.IndexByte([]byte(`"\]`), text[i+1]) >= 0:
+		case c == '\\' && i+1 < len(text) && strings.IndexByte(`"\]`, text[i+1]) >= 0:
 			i++
 			value = append(value, text[i])
 		default:
@@ -224,11 +225,8 @@ func isYear(text []byte) bool {
 }
 
 func cutBlank(text []byte) (word, rest []byte) {
-	i := bytes.IndexByte(text, ' ')
-	if i < 0 {
-		return text, nil
-	}
-	return text[:i], bytes.TrimLeft(text[i+1:], " ")
+	word, rest, _ = bytes.Cut(text, []byte(" "))
+	return word, bytes.TrimLeft(rest, " ")
 }
 
 // appendMessage appends the text of a message, or what a security product put

@@ -77,12 +77,12 @@ func New(o Options) (*Watch, error) {
 		if err := syscall.Stat(d.Path, &st); err != nil {
 			return nil, fmt.Errorf("look at the directory of %s: %w", d.Use, &fs.PathError{Op: "stat", Path: d.Path, Err: err})
 		}
-		if have := on[uint64(st.Dev)]; have != nil {
+		if have := on[uint64(st.Dev)]; have != nil { //nolint:unconvert // it is of another type on other systems
 			have.state.Use += ", " + d.Use
 			continue
 		}
 		x := &watched{state: State{Use: d.Use, Path: d.Path}}
-		on[uint64(st.Dev)] = x
+		on[uint64(st.Dev)] = x //nolint:unconvert // it is of another type on other systems
 		w.disks = append(w.disks, x)
 	}
 	w.Look()

@@ -25,10 +25,10 @@ func generate(root string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(docs)) {
 		path := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // documentation is for everyone
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // documentation is for everyone
 			return fmt.Errorf("make %s: %w", filepath.Dir(path), err)
 		}
-		if err := os.WriteFile(path, docs[name], 0o644); err != nil { //nolint:gosec // documentation is for everyone
+		if err := os.WriteFile(path, docs[name], 0o644); err != nil { // documentation is for everyone
 			return fmt.Errorf("write %s: %w", path, err)
 		}
 	}

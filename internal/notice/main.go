@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -12,19 +13,19 @@ import (
 )
 
 func main() {
-	if err := write("."); err != nil {
+	if err := write(context.Background(), "."); err != nil {
 		fmt.Fprintln(os.Stderr, "notice:", err)
 		os.Exit(1)
 	}
 }
 
-func write(root string) error {
-	files, err := documents(root)
+func write(ctx context.Context, root string) error {
+	files, err := documents(ctx, root)
 	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(root+"/"+name, files[name], 0o644); err != nil { //nolint:gosec // it is for everyone
+		if err := os.WriteFile(root+"/"+name, files[name], 0o644); err != nil { // it is for everyone
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
@@ -32,8 +33,8 @@ func write(root string) error {
 }
 
 // documents are the files by their names.
-func documents(root string) (map[string][]byte, error) {
-	modules, err := bundled(root)
+func documents(ctx context.Context, root string) (map[string][]byte, error) {
+	modules, err := bundled(ctx, root)
 	if err != nil {
 		return nil, err
 	}

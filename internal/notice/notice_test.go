@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheNoticeIsOfWhatIsBundled(t *testing.T) {
-	files, err := documents("../..")
+	files, err := documents(t.Context(), "../..")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func (c *cluster) serve(bin string, as *syscall.Credential) error {
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
 	}
-	defer life.Close() //nolint:errcheck // the child has its own
+	defer life.Close() // the child has its own
 	cmd := c.command(as, "/bin/sh", "-c", untilClosed, "sh", filepath.Join(bin, "postgres"), "-D", "data",
 		"-c", "listen_addresses=127.0.0.1", "-p", strconv.Itoa(port), "-c", "unix_socket_directories=",
 		"-c", "logging_collector=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -121,7 +122,7 @@ func (p *CutProxy) accept(ln net.Listener) {
 		server, err := net.Dial("tcp", p.server)
 		if err != nil {
 			p.t.Error(err)
-			client.Close() //nolint:errcheck // it is told nothing
+			client.Close() // it is told nothing
 			continue
 		}
 		l := &link{client: client, server: server}
@@ -137,8 +138,8 @@ func (p *CutProxy) accept(ln net.Listener) {
 }
 
 func (l *link) drop() {
-	l.client.Close() //nolint:errcheck // being dropped is the purpose
-	l.server.Close() //nolint:errcheck // likewise
+	l.client.Close() // being dropped is the purpose
+	l.server.Close() // likewise
 }
 
 // Arm has the next COMMIT cut.
@@ -173,7 +174,7 @@ func frame(r io.Reader, typed bool) ([]byte, error) {
 	if n < 4 || n > 1<<24 {
 		return nil, errors.New("this is no frame of the protocol")
 	}
-	m := append(head, make([]byte, n-4)...)
+	m := slices.Concat(head, make([]byte, n-4))
 	_, err := io.ReadFull(r, m[len(head):])
 	return m, err
 }
@@ -211,7 +212,7 @@ func (p *CutProxy) commit(l *link) (gone bool) {
 		l.mu.Unlock()
 	}
 	if c == CutLate {
-		l.client.Close() //nolint:errcheck // being dropped is the purpose
+		l.client.Close() // being dropped is the purpose
 		return true
 	}
 	if c != CutBefore {

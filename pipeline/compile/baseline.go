@@ -52,7 +52,7 @@ const (
 // apart for weekdays and weekends, or weekend alone for days of the week.
 func (f *baselineForm) slot(bucket string, level int) string {
 	us := f.bucket.Microseconds()
-	hour, dow := "", "" // dow: 0 is Monday
+	var hour, dow string // dow: 0 is Monday
 	if f.zone == "" || f.zone == "UTC" {
 		// 1970-01-01 was a Thursday.
 		hour = fmt.Sprintf("((%s * %d // 3600000000) %% 24)", bucket, us)

@@ -46,13 +46,14 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	path, ok := t.known[key]
-	if ok {
+	switch {
+	case ok:
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
-	} else if len(t.known) >= mostTemplates {
+	case len(t.known) >= mostTemplates:
 		return "", nil
-	} else {
+	default:
 		path = filepath.Join(t.dir, fmt.Sprintf("template-%d.parquet", len(t.known)))
 	}
 	err := os.MkdirAll(t.dir, 0o700) // who tidies up temporary files may have removed it

@@ -63,13 +63,11 @@ func newReader(ctx context.Context, c *Conn, stmt *duck.PreparedStatement, res *
 	r := &reader{ctx: ctx, conn: c, stmt: *stmt, res: *res, limits: l}
 	r.refs.Store(1)
 	var err error
-	if r.schema, err = resultSchema(res); err == nil {
-		r.cols, err = resultColumns(res)
-	}
-	if err != nil {
+	if r.schema, err = resultSchema(res); err != nil {
 		r.destroy()
 		return nil, err
 	}
+	r.cols = resultColumns(res)
 	r.builder = array.NewRecordBuilder(memory.DefaultAllocator, r.schema)
 	return r, nil
 }

@@ -21,12 +21,12 @@ type column struct {
 	kids     []column
 }
 
-func resultColumns(res *duck.Result) ([]column, error) {
+func resultColumns(res *duck.Result) []column {
 	cols := make([]column, duck.ColumnCount(res))
 	for i := range cols {
 		cols[i] = newColumn(duck.ColumnLogicalType(res, duck.IdxT(i)))
 	}
-	return cols, nil
+	return cols
 }
 
 // newColumn takes ownership of lt.

@@ -34,7 +34,7 @@ func testRefusals(c engineCase) {
 		"COPY (SELECT 1) TO '/tmp/x'", "SET memory_limit = '1GB'", "ATTACH ':memory:' AS x", "SELECT getenv('HOME')", "SELECT 1; SELECT 2"} {
 		_ = c.fails(s, nil, sql)
 	}
-	c.fails(s, query.ErrRefused, "SELECT * FROM lake.nosuch") //nolint:errcheck // it was looked at
+	c.fails(s, query.ErrRefused, "SELECT * FROM lake.nosuch") // it was looked at
 	if _, err := s.Exec(c.Context(), "SELECT 1"); !errors.Is(err, query.ErrRefused) {
 		c.Errorf("Exec: %v", err)
 	}

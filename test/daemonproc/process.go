@@ -2,6 +2,7 @@ package daemonproc
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func (p *Process) Memory() (m Memory, err error) {
 	if err != nil {
 		return m, fmt.Errorf("read memory of the daemon: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		name, rest, _ := strings.Cut(s.Text(), ":")
@@ -141,7 +142,7 @@ func CPU(pid int) (time.Duration, error) {
 	}
 	// The name, in parentheses, may hold blanks; user and system time are the
 	// 12th and 13th field after it.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 13 {
 		return 0, fmt.Errorf("read CPU time: /proc/%d/stat is %q", pid, text)
 	}
@@ -156,7 +157,7 @@ func (p *Process) Files() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count files of the daemon: %w", err)
 	}
-	defer d.Close() //nolint:errcheck // only read
+	defer d.Close() // only read
 	names, err := d.Readdirnames(-1)
 	return len(names), err
 }

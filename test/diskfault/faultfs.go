@@ -81,7 +81,7 @@ func mountFaultFS(from, at string) (*faultFS, error) {
 	if err := syscall.Stat(from, &st); err != nil {
 		return nil, fmt.Errorf("stat %s: %w", from, err)
 	}
-	data := &fs.LoopbackRoot{Path: from, Dev: uint64(st.Dev)}
+	data := &fs.LoopbackRoot{Path: from, Dev: uint64(st.Dev)} //nolint:unconvert // it is of another type on other systems
 	root := &faultNode{LoopbackNode: fs.LoopbackNode{RootData: data}, f: f}
 	data.RootNode = root
 	second := time.Second

@@ -222,7 +222,7 @@ const spillSQL = `SELECT count(*) AS n FROM (SELECT a.id, b.event_id, row_number
 func distinct(in []string) (out []string) {
 	seen := map[string]bool{}
 	for _, s := range in {
-		if key := strings.SplitN(s, ":", 2)[0]; !seen[key] {
+		if key, _, _ := strings.Cut(s, ":"); !seen[key] {
 			seen[key] = true
 			out = append(out, s)
 		}

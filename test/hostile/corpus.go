@@ -53,7 +53,7 @@ func signatures(ctx context.Context) (map[string][]signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close() //nolint:errcheck // it holds nothing
+	defer c.Close() // it holds nothing
 	r, err := c.Query(ctx, `SELECT function_name, function_type, array_to_string(list_transform(parameters, lambda p, i: coalesce(parameter_types[i], 'VARCHAR')), ';'),
 		coalesce(varargs, '') FROM duckdb_functions() WHERE schema_name = 'main' AND function_type IN ('scalar', 'aggregate', 'macro') ORDER BY ALL`)
 	if err != nil {

@@ -146,7 +146,7 @@ func TestArchitectureHasTheTables(t *testing.T) {
 	if !*update {
 		t.Fatal("the tables of ARCHITECTURE.md are not those of rules_test.go: run `go test ./test/imports -update`")
 	}
-	if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // documentation is for everyone
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil { // documentation is for everyone
 		t.Fatal(err)
 	}
 }

@@ -140,7 +140,7 @@ func (l *load) publishUntilRefused(ctx context.Context, s shape, n *int) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // the daemon may have ended
+	defer c.Close() // the daemon may have ended
 	p, err := c.Publisher(ctx)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func show(ts *testscript.TestScript, sql string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close(ctx) //nolint:errcheck // it holds nothing
+	defer c.Close(ctx) // it holds nothing
 	rows, err := c.Query(ctx, sql)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"errors"
 	"io"
 	"os/exec"
 	"strconv"
@@ -39,7 +40,7 @@ func (f *fed) feed(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(c.cmd.Start())
 	ts.Defer(func() {
-		c.cmd.Process.Kill() //nolint:errcheck // it has ended, as a rule
+		c.cmd.Process.Kill() // it has ended, as a rule
 		c.stdin.Close()
 	})
 	_, err = io.WriteString(c.stdin, ts.ReadFile(args[0]))
@@ -66,11 +67,11 @@ func (f *fed) signal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(c.cmd.Process.Signal(signals[args[0]]))
 	err = c.cmd.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !asExit(err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		ts.Fatalf("%v", err)
 	}
-	io.WriteString(ts.Stdout(), c.out.String()) //nolint:errcheck // into memory
-	io.WriteString(ts.Stderr(), c.err.String()) //nolint:errcheck // into memory
+	io.WriteString(ts.Stdout(), c.out.String()) // into memory
+	io.WriteString(ts.Stderr(), c.err.String()) // into memory
 	if got := c.cmd.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("exit code %d, want %d: %s%s", got, want, c.out.String(), c.err.String())
 	}

@@ -350,7 +350,7 @@ func (l *Lake) fsckTemporary(ctx context.Context, o FsckOptions, r *FsckReport) 
 		}
 		info, err := d.Info()
 		if err != nil || info.ModTime().After(cut) {
-			return nil //nolint:nilerr // gone, or being written
+			return nil // gone, or being written
 		}
 		p := FsckProblem{Kind: "temporary file", Path: path, Remedy: "lakeward fsck --repair removes it",
 			Problem: fmt.Sprintf("was left by a write that ended at %s and names no data", info.ModTime().UTC().Format(time.RFC3339))}

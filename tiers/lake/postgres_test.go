@@ -123,7 +123,7 @@ func exec(t *testing.T, url, stmt string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // it holds nothing
+	defer db.Close() // it holds nothing
 	if _, err := db.ExecContext(t.Context(), stmt); err != nil {
 		t.Fatalf("%s: %v", stmt, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -202,10 +203,8 @@ func (t *Table) Committed(ctx context.Context, id string) (bool, error) {
 }
 
 func (v *version) holds(id string) bool {
-	for _, c := range v.commits {
-		if c == id {
-			return true
-		}
+	if slices.Contains(v.commits, id) {
+		return true
 	}
 	for _, s := range v.meta.Snapshots() {
 		if s.Summary != nil && s.Summary.Properties[commitProp] == id {

@@ -198,7 +198,7 @@ func (t *trust) examine(ctx context.Context, table string, f tiers.DataFile, pat
 		return "", fmt.Errorf("look at data file: %w", err)
 	}
 	if reason == "" {
-		lasting := true
+		var lasting bool
 		if reason, lasting, err = t.compare(ctx, path); err != nil {
 			return "", err
 		}

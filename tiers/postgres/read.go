@@ -65,7 +65,7 @@ func (s *Sink) Read(ctx context.Context, wants []query.Want, each func(string, a
 
 func (s *Sink) readTable(ctx context.Context, tx pgx.Tx, t *table, w query.Want, left *int64, each func(string, array.RecordReader) error) error {
 	sql, args, cols := selectOf(t, w)
-	rows, err := tx.Query(ctx, sql, args...)
+	rows, err := tx.Query(ctx, sql, args...) //nolint:sqlclosecheck // the reader closes them
 	if err != nil {
 		return err
 	}

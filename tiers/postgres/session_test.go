@@ -66,7 +66,7 @@ func ask(ctx context.Context, e *duckdb.Engine, sql string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer s.Close() //nolint:errcheck // a session that only read
+	defer s.Close() // a session that only read
 	r, err := s.Query(ctx, sql)
 	if err != nil {
 		return "", err
@@ -203,7 +203,7 @@ func TestARunSeesOneMoment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer run.Close() //nolint:errcheck // a session that only read
+	defer run.Close() // a session that only read
 	write(4)          // does not wait for the session
 	r, err := run.Query(t.Context(), "SELECT string_agg(finding_id, ',' ORDER BY finding_id) FROM analytics.t")
 	if err != nil {

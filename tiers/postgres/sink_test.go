@@ -141,7 +141,7 @@ func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // it holds nothing
+	defer c.Close(context.WithoutCancel(t.Context())) // it holds nothing
 	tx, err := c.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestAwayIsSaidInWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // it holds nothing
+	defer s.Close() // it holds nothing
 	_, werr := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, keyed, `[]`)))
 	_, rerr := s.Query(t.Context(), "SELECT 1")
 	_, terr := s.Tables(t.Context())

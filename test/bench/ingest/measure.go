@@ -249,7 +249,7 @@ func (d *daemonProcess) memory(field string) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read memory of the daemon: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		if rest, ok := strings.CutPrefix(s.Text(), field+":"); ok {

@@ -181,7 +181,7 @@ func (w *writer) row(c company, rnd *rand.Rand, day, hour int, at, seq int64) {
 	w.t.N++
 	user, from, attack := c.pick(rnd, day, hour)
 	w.time.SetInt(i, at)
-	w.ingest.SetInt(i, at+800_000+int64(seq%4000))
+	w.ingest.SetInt(i, at+800_000+seq%4000)
 	w.seq.SetInt(i, seq)
 	w.id.SetBytes(i, w.hex(c.hash(7, uint64(seq))))
 	w.class.SetInt(i, 3002)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -62,7 +63,7 @@ func makeMonth(ctx context.Context, s settings) (*month, error) {
 	m := &month{lake: l, dir: s.dir, users: min(max(s.events/1000, 500), 20_000), perDay: s.events*2/(2*days-1) + 1}
 	began := time.Now()
 	if err := m.fill(ctx); err != nil {
-		return nil, fmt.Errorf("%w (%v)", err, l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
 	fmt.Printf("a lake of %d sign-ins by %d users over %d days, made in %s\n", s.events, m.users, days, time.Since(began).Round(time.Millisecond))
 	return m, nil
