@@ -70,7 +70,7 @@ func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipel
 		}
 		return d, nil, g, nil
 	}
-	d, problems := v.loader()(ctx, v.cfg.Pipelines.Dir, c.Name, []byte(data), nil)
+	d, problems := v.loader()(ctx, "", c.Name, []byte(data), nil)
 	if len(problems) > 0 {
 		return nil, nil, nil, fmt.Errorf("%w: %s", serve.ErrInvalid, problemLines(problems))
 	}

@@ -259,6 +259,7 @@ func (p toy) Statements(r compile.Run) ([]compile.Stmt, error) {
 	}
 	return append(out, compile.Stmt{Step: "unusual", SQL: fmt.Sprintf(`CREATE OR REPLACE TEMP TABLE unusual AS
 		SELECT md5(entity || bucket) AS finding_id, bucket AS "time", bucket AS window_start, bucket + INTERVAL 1 HOUR AS window_end,
+		'user' AS entity_type, 'toy' AS detector, 1.0::DOUBLE AS expected, NULL::VARCHAR AS technique, 'toy' AS pipeline,
 		entity, n::DOUBLE AS observed, 90.0::DOUBLE AS score, 'high' AS severity, entity || ' was busy' AS reason, '%s' AS run_id, '{}' AS evidence
 		FROM %s WHERE bucket >= ? AND bucket < ? AND n >= %d`, r.ID, table, p.min), Args: []any{r.Window.Start, r.Window.End}}), nil
 }

@@ -24,11 +24,20 @@ type SpecOptions struct {
 	Hash  string      // of the specification
 	Base  string      // directory of the tests' data files
 	Tests []spec.Case // of the test file; the specification's own come first
+	// Untested leaves the tests out, as where their data files are not at hand.
+	Untested bool
 	// Compile makes the program; its problems are positioned in the file.
 	Compile func(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem)
 	// What the file leaves open.
 	Settle, Lateness time.Duration
 	CatchUp          int
+}
+
+func (o SpecOptions) cases(p *spec.Pipeline) []spec.Case {
+	if o.Untested {
+		return nil
+	}
+	return slices.Concat(p.Tests, o.Tests)
 }
 
 // maxTestFile bounds a test's data file.
@@ -71,7 +80,7 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 	for _, w := range p.Write {
 		d.Outputs = append(d.Outputs, Output{From: w.From.Value, Tier: w.Tier(), Table: w.Table(), Mode: w.Mode, Key: values(w.Key), Publish: w.Publish})
 	}
-	for _, c := range append(append([]spec.Case(nil), p.Tests...), o.Tests...) {
+	for _, c := range o.cases(p) {
 		tc, ps := caseOf(c, o.Base)
 		d.Tests, problems = append(d.Tests, tc), append(problems, ps...)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // Loader is the Load of a Folder: it parses a file and its tests. Hash, Base
-// and Tests of the options are its own to fill.
+// and Tests of the options are its own to fill. Without a base there are no data
+// files, and so no tests.
 func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
 	language := spec.NewLanguage()
 	return func(_ context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
@@ -19,7 +20,7 @@ func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, te
 			return nil, FromProblems(problems)
 		}
 		own := o
-		own.Hash, own.Base, own.Tests = language.Hash(p), filepath.Clean(base), nil
+		own.Hash, own.Base, own.Tests, own.Untested = language.Hash(p), filepath.Clean(base), nil, base == ""
 		if tests != nil {
 			if own.Tests, problems = spec.ParseTests(testFile(file), tests, p); len(problems) > 0 {
 				return nil, FromProblems(problems)

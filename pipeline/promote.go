@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -87,10 +88,26 @@ const together = ".together"
 func rowsOf(outs []Output) string {
 	parts := make([]string, len(outs))
 	for i, out := range outs {
-		parts[i] = "SELECT * FROM " + quote(out.From)
+		parts[i] = "SELECT " + columnsOf(out) + " FROM " + quote(out.From)
 	}
 	return strings.Join(parts, " UNION ALL BY NAME ")
 }
+
+// columnsOf are the columns that an output writes: the table of findings has no
+// other than theirs.
+func columnsOf(out Output) string {
+	if !out.findings() {
+		return "*"
+	}
+	var cols []string
+	for _, c := range tiers.FindingColumns() {
+		cols = append(cols, quote(c.Name))
+	}
+	return strings.Join(cols, ", ")
+}
+
+// findings reports whether an output goes to the table of findings.
+func (o Output) findings() bool { return strings.EqualFold(o.Tier+"."+o.Table, spec.FindingsTable) }
 
 // stateless is a run that changes no baseline's state, so that its session may
 // do other things after the computation.
@@ -129,7 +146,7 @@ func (e *execution) write(ctx context.Context, s query.Session, outs []Output) e
 	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID, Start: e.window.Start, End: e.window.End}
 	if local, ok := sink.(tiers.LocalSink); ok && e.stateless() {
 		relation := out.From
-		if len(outs) > 1 || len(later) > 0 {
+		if len(outs) > 1 || len(later) > 0 || out.findings() {
 			relation = together
 			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+quote(relation)+" AS "+selected); err != nil {
 				return fmt.Errorf("put together what is written to %s.%s: %w", out.Tier, out.Table, err)

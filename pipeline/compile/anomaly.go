@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -114,8 +115,9 @@ func (c *Compiled) explain(s *step, entity string, window Range) Explained {
 		from = in.baseline.of
 	}
 	e := a.detector.Explain(c.detectorRun(s, window), entity)
+	order := cmp.Or(e.Order, "time")
 	return Explained{
-		Rows:     fmt.Sprintf("SELECT * FROM %s WHERE %s ORDER BY \"time\" LIMIT %d", c.raw(from, []Range{window}), e.Where, explainRows),
+		Rows:     fmt.Sprintf("SELECT * FROM %s WHERE %s ORDER BY %s LIMIT %d", c.raw(from, []Range{window}), e.Where, sqltext.Path(order), explainRows),
 		Baseline: e.Compared,
 		Formula:  a.detector.Formula(),
 	}

@@ -132,6 +132,7 @@ func (b *builder) path(of string, t spec.Text) string {
 	if !b.known[of].has(t.Value) {
 		b.missing(of, t.Value, t.Pos)
 	}
+	b.note(of, t, sqltext.Path(t.Value), false)
 	return t.Value
 }
 

@@ -82,6 +82,10 @@ func (b *builder) step(s spec.Step) {
 		b.keep(out)
 	case spec.KindAnomaly:
 		out.kind, out.anomaly = kindAnomaly, b.anomaly(s.Anomaly)
+	case spec.KindMatch:
+		m := s.Match
+		out.kind = kindAnomaly
+		out.anomaly = &anomaly{of: m.Of.Value, detector: m.Rows.Bind(input{b, m.Of.Value}), entityType: m.EntityType, technique: m.Technique}
 	case spec.KindRisk:
 		out.kind, out.risk = kindRisk, b.risk(s.Risk)
 	}
@@ -253,8 +257,11 @@ func (b *builder) tryStatements(p *spec.Pipeline) {
 	for _, s := range p.Steps {
 		if _, err := b.c.stepStmts(b.c.steps[s.Name.Value], run); err != nil {
 			at := s.Name
-			if s.Anomaly != nil && s.Anomaly.Reason.Value != "" {
+			switch {
+			case s.Anomaly != nil && s.Anomaly.Reason.Value != "":
 				at = s.Anomaly.Reason
+			case s.Match != nil && s.Match.Rows.Reason.Value != "":
+				at = s.Match.Rows.Reason
 			}
 			what, known, ok := strings.Cut(err.Error(), ": known are ")
 			if !ok {

@@ -127,6 +127,7 @@ type Table struct{ Name, SQL string }
 type Explanation struct {
 	Where    string // condition of the input's rows (of a baseline's input)
 	Compared string // SELECT of the numbers that they were compared with; may be empty
+	Order    string // column path by which the rows are shown; empty: time
 }
 
 // Kind is one detector of the table.

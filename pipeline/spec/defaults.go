@@ -20,6 +20,8 @@ func (p *Pipeline) complete() {
 			s.SQL.Inputs = named(s.SQL.Query, earlier)
 		case s.Baseline != nil:
 			s.Baseline.complete()
+		case s.Match != nil:
+			s.Match.complete()
 		case s.Anomaly != nil && s.Anomaly.Detector != nil:
 			s.Anomaly.complete(earlier)
 		}
@@ -88,6 +90,13 @@ func (a *Anomaly) complete(earlier []Step) {
 		if s.Name.Value == a.Of.Value && s.Baseline != nil {
 			a.EntityType = s.Baseline.EntityType
 		}
+	}
+}
+
+func (m *Match) complete() {
+	m.Rows.Complete()
+	if column := m.Rows.Subject(); m.EntityType == "" && column != "" {
+		m.EntityType = sqltext.EntityType(column)
 	}
 }
 

@@ -57,6 +57,8 @@ func stepType() strict.Type[Step] {
 			strict.F("baseline", baselineType(), func(s *S) *Baseline { return s.Baseline }, "The baseline.").Needed()),
 		branch(KindAnomaly, "Findings by one method.", func(s *S) { s.Anomaly = &Anomaly{} },
 			strict.F("anomaly", anomalyType(), func(s *S) *Anomaly { return s.Anomaly }, "The detector.").Needed()),
+		branch(KindMatch, "Findings from the rows of a step, such as what an `sql` step has found.", func(s *S) { s.Match = &Match{} },
+			strict.F("match", matchType(), func(s *S) *Match { return s.Match }, "What each row says.").Needed()),
 		branch(KindRisk, "One score for each entity, from findings.", func(s *S) { s.Risk = &Risk{} },
 			strict.F("risk", riskType(), func(s *S) *Risk { return s.Risk }, "The score.").Needed()),
 	)

@@ -139,6 +139,9 @@ func (l *linter) step(s *Step, earlier []Step) {
 		l.baseline(s, earlier)
 	case s.Anomaly != nil:
 		l.anomaly(s.Anomaly, earlier)
+	case s.Match != nil:
+		l.ref(s.Match.Of, earlier, KindRead, KindSQL)
+		s.Match.Rows.Check(l.report)
 	case s.Risk != nil:
 		l.risk(s, earlier)
 	}
@@ -191,17 +194,22 @@ func (l *linter) baseline(s *Step, earlier []Step) {
 }
 
 // givesFindings reports whether the step's rows have the findings' shape.
-func (s *Step) givesFindings() bool { return s.Kind == KindAnomaly || s.Kind == KindRisk }
+func (s *Step) givesFindings() bool {
+	return s.Kind == KindAnomaly || s.Kind == KindMatch || s.Kind == KindRisk
+}
 
 func (l *linter) risk(s *Step, earlier []Step) {
 	r := s.Risk
 	for _, of := range r.Of {
-		in := l.ref(of, earlier, KindAnomaly, KindRead, KindSQL)
+		in := l.ref(of, earlier, KindAnomaly, KindMatch, KindRead, KindSQL)
 		if in != nil && in.Read != nil && !in.Read.Whole && in.Read.Window < r.Lookback {
 			l.report(of.Pos, fmt.Sprintf("`%s` reads less than the lookback of %s", of.Value, strict.FormatDuration(r.Lookback)), fmt.Sprintf("set its `window` to %s, or shorten `lookback`", strict.FormatDuration(r.Lookback)))
 		}
 	}
 }
+
+// FindingsTable is where findings are written. Its rows have their one shape.
+const FindingsTable = "analytics.findings"
 
 // system tables are written by Lakeward itself.
 func systemTables() []string {
@@ -217,6 +225,10 @@ func (l *linter) write(w Write) {
 		return
 	}
 	findings := from.givesFindings()
+	if strings.EqualFold(w.To.Value, FindingsTable) && !findings && from.Kind != "" {
+		l.report(w.From.Pos, "`"+w.From.Value+"` is a step of kind "+string(from.Kind)+", and `"+FindingsTable+"` has only findings",
+			"make findings of its rows by a step `match`, and write that one, or write to another table")
+	}
 	switch {
 	case w.Mode != tiers.Merge && len(w.Key) > 0:
 		l.report(w.Key[0].Pos, fmt.Sprintf("mode %s has no key", w.Mode), "use mode `merge`, or remove `key`")

@@ -99,24 +99,3 @@ func subjectProblem(s string) (what, remedy string) {
 	}
 	return "", ""
 }
-
-func templateProblem(s string) (what, remedy string) {
-	for s != "" {
-		open := strings.IndexByte(s, '{')
-		if open < 0 {
-			if strings.Contains(s, "}") {
-				return "a brace closes that was not opened", "write `{name}`"
-			}
-			return "", ""
-		}
-		end := strings.IndexByte(s[open:], '}')
-		if end < 0 {
-			return "a brace is not closed", "write `{name}`"
-		}
-		if name := s[open+1 : open+end]; name == "" || strings.ContainsAny(name, "{ ") {
-			return "`{" + name + "}` names nothing", "write a name, such as `{entity}`"
-		}
-		s = s[open+end+1:]
-	}
-	return "", ""
-}

@@ -77,7 +77,7 @@ func parse(t testing.TB, path string) *spec.Pipeline {
 }
 
 func TestDefaultsAreFilledIn(t *testing.T) {
-	for _, name := range []string{"taste", "everything"} {
+	for _, name := range []string{"taste", "everything", "match"} {
 		t.Run(name, func(t *testing.T) {
 			p := parse(t, "testdata/"+name+".yml")
 			out, err := p.Encode()

@@ -58,6 +58,7 @@ const (
 	KindSQL      Kind = "sql"
 	KindBaseline Kind = "baseline"
 	KindAnomaly  Kind = "anomaly"
+	KindMatch    Kind = "match"
 	KindRisk     Kind = "risk"
 )
 
@@ -69,6 +70,7 @@ type Step struct {
 	SQL      *SQL
 	Baseline *Baseline
 	Anomaly  *Anomaly
+	Match    *Match
 	Risk     *Risk
 }
 
@@ -81,6 +83,8 @@ func (s Step) Inputs() []Text {
 		return []Text{s.Baseline.Of}
 	case KindAnomaly:
 		return []Text{s.Anomaly.Of}
+	case KindMatch:
+		return []Text{s.Match.Of}
 	case KindRisk:
 		return s.Risk.Of
 	case KindRead:
@@ -170,6 +174,14 @@ type Anomaly struct {
 	Reason     Text   // template; empty: the method's own sentence
 	MaxScore   float64
 	Detector   detect.Detector // the method, with its options
+}
+
+// Match is findings from the rows of a step.
+type Match struct {
+	Of         Text
+	EntityType string // user, ip, ...: the findings' entity_type
+	Technique  string // MITRE ATT&CK id; may be empty
+	Rows       detect.Match
 }
 
 // RiskMethod is how a risk step adds findings up.

@@ -1113,6 +1113,64 @@ FROM (
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'))
 WHERE "score before its bounds" IS NOT NULL;
 
+-- match: step
+CREATE OR REPLACE TEMP TABLE "match" AS
+SELECT (md5(concat_ws(chr(31), 'detectors', 'match', 'match', "match entity", epoch_us("match time"))))::VARCHAR AS "finding_id",
+  ("match time")::TIMESTAMPTZ AS "time",
+  (TIMESTAMPTZ '2026-11-24 09:00:00+00')::TIMESTAMPTZ AS "window_start",
+  (TIMESTAMPTZ '2026-11-24 10:00:00+00')::TIMESTAMPTZ AS "window_end",
+  ('user')::VARCHAR AS "entity_type",
+  ("match entity")::VARCHAR AS "entity",
+  ('match')::VARCHAR AS "detector",
+  (round(greatest(0.0, least(100.0, "score before its bounds")), 2))::DOUBLE AS "score",
+  CASE WHEN score < 20 THEN 'informational' WHEN score < 40 THEN 'low' WHEN score < 70 THEN 'medium' WHEN score < 90 THEN 'high' ELSE 'critical' END AS "severity",
+  CASE WHEN abs(((NULL)::DOUBLE)) < 'Infinity'::DOUBLE THEN ((NULL)::DOUBLE) END AS "observed",
+  CASE WHEN abs(((NULL)::DOUBLE)) < 'Infinity'::DOUBLE THEN ((NULL)::DOUBLE) END AS "expected",
+  (coalesce(("match entity")::VARCHAR, 'unknown') || ': ' || coalesce(('what was found')::VARCHAR, 'unknown'))::VARCHAR AS "reason",
+  (NULL)::VARCHAR AS "technique",
+  (json_object('title', CASE WHEN typeof(('what was found')) NOT IN ('DOUBLE', 'FLOAT') OR (('what was found'))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN ('what was found') END))::VARCHAR AS "evidence",
+  ('detectors')::VARCHAR AS "pipeline",
+  ('run')::VARCHAR AS "run_id"
+FROM (SELECT *, CASE WHEN abs(("match score")) < 'Infinity'::DOUBLE THEN ("match score") END AS "score before its bounds" FROM (SELECT *
+FROM (
+  SELECT *, user("user"."name") AS "match entity", coalesce(TRY_CAST("time" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
+    55.0::DOUBLE AS "match score"
+  FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'))
+WHERE "match entity" IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY "match entity", epoch_us("match time")
+  ORDER BY "match score" DESC NULLS LAST, "match time", concat_ws(chr(31), '')) = 1))
+WHERE "score before its bounds" IS NOT NULL;
+
+-- match_full: step
+CREATE OR REPLACE TEMP TABLE "match_full" AS
+SELECT (md5(concat_ws(chr(31), 'detectors', 'match_full', 'match', "match entity", concat_ws(chr(31), '', coalesce(("city")::VARCHAR, chr(30)), coalesce(("ua")::VARCHAR, chr(30))))))::VARCHAR AS "finding_id",
+  ("match time")::TIMESTAMPTZ AS "time",
+  (TIMESTAMPTZ '2026-11-24 09:00:00+00')::TIMESTAMPTZ AS "window_start",
+  (TIMESTAMPTZ '2026-11-24 10:00:00+00')::TIMESTAMPTZ AS "window_end",
+  ('person')::VARCHAR AS "entity_type",
+  ("match entity")::VARCHAR AS "entity",
+  ('match')::VARCHAR AS "detector",
+  (round(greatest(0.0, least(100.0, "score before its bounds")), 2))::DOUBLE AS "score",
+  CASE WHEN score < 20 THEN 'informational' WHEN score < 40 THEN 'low' WHEN score < 70 THEN 'medium' WHEN score < 90 THEN 'high' ELSE 'critical' END AS "severity",
+  CASE WHEN abs(((NULL)::DOUBLE)) < 'Infinity'::DOUBLE THEN ((NULL)::DOUBLE) END AS "observed",
+  CASE WHEN abs(((NULL)::DOUBLE)) < 'Infinity'::DOUBLE THEN ((NULL)::DOUBLE) END AS "expected",
+  (coalesce(("match entity")::VARCHAR, 'unknown') || ' used ' || coalesce(("ua")::VARCHAR, 'unknown') || ', ' || coalesce(('it''s found')::VARCHAR, 'unknown'))::VARCHAR AS "reason",
+  ('T1078')::VARCHAR AS "technique",
+  (json_object('title', CASE WHEN typeof(('it''s found')) NOT IN ('DOUBLE', 'FLOAT') OR (('it''s found'))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN ('it''s found') END, 'ua', CASE WHEN typeof(("ua")) NOT IN ('DOUBLE', 'FLOAT') OR (("ua"))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN ("ua") END, 'city', CASE WHEN typeof(("city")) NOT IN ('DOUBLE', 'FLOAT') OR (("city"))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN ("city") END))::VARCHAR AS "evidence",
+  ('detectors')::VARCHAR AS "pipeline",
+  ('run')::VARCHAR AS "run_id"
+FROM (SELECT *, CASE WHEN abs(("match score")) < 'Infinity'::DOUBLE THEN ("match score") END AS "score before its bounds" FROM (SELECT *
+FROM (
+  SELECT *, CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END AS "match entity", coalesce(TRY_CAST("seen" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
+    CASE WHEN abs(TRY_CAST((TRY_CAST(v AS INTEGER)) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((TRY_CAST(v AS INTEGER)) AS DOUBLE) END AS "match score"
+  FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'))
+WHERE "match entity" IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY "match entity", concat_ws(chr(31), '', coalesce(("city")::VARCHAR, chr(30)), coalesce(("ua")::VARCHAR, chr(30)))
+  ORDER BY "match score" DESC NULLS LAST, "match time", concat_ws(chr(31), '', coalesce(("ua")::VARCHAR, chr(30)), coalesce(("city")::VARCHAR, chr(30)))) = 1))
+WHERE "score before its bounds" IS NOT NULL;
+
 -- rank: work
 CREATE OR REPLACE TEMP VIEW "rank.ranked" AS
 SELECT *, coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -1.5) - pow(i, -1.5)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain
@@ -1345,6 +1403,16 @@ SELECT * FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (NOT ok) AND (user("who") = 'ada' OR (ua)::VARCHAR = 'ada') ORDER BY "time" LIMIT 1000;
 ;
 
+-- explain match: every row of the step with an entity; severity medium
+SELECT * FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+;
+
+-- explain match_full: every row of the step with an entity; score = TRY_CAST(v AS INTEGER)
+SELECT * FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END = 'ada' ORDER BY "seen" LIMIT 1000;
+;
+
 -- explain rank: s = score x weight x 2^(-age / 7d), sorted downwards; N = sum s_i / i^1.5 / 2.5924; odds o = N / (100 - N) x modifier; score = 100 o / (1 + o)
 SELECT i AS rank, finding_id, "time", pipeline, detector, score, round(s, 4) AS decayed, reason FROM "rank.ranked" WHERE entity = 'ada' ORDER BY i LIMIT 1000;
 SELECT entity_type, entity, observed AS n, modifier, criticality, inputs, score, level FROM "rank" WHERE entity = 'ada';
@@ -1359,7 +1427,9 @@ SELECT entity_type, entity, observed AS n, modifier, criticality, inputs, score,
 
 -- misfits
 SELECT step, sum(n)::BIGINT AS n FROM (SELECT 'past' AS step, (SELECT count(*) FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND (((n) IS NOT NULL AND (TRY_CAST(n AS INTEGER)) IS NULL))) AS n) GROUP BY step HAVING sum(n) > 0 ORDER BY step;
+WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND (((n) IS NOT NULL AND (TRY_CAST(n AS INTEGER)) IS NULL))) AS n
+UNION ALL SELECT 'rows' AS step, (SELECT count(*) FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (((v) IS NOT NULL AND (TRY_CAST(v AS INTEGER)) IS NULL))) AS n) GROUP BY step HAVING sum(n) > 0 ORDER BY step;
 
 -- reflagged
 (FROM (SELECT DISTINCT entity, epoch_us("time") // 3600000000 AS bucket FROM "robust_z") EXCEPT FROM "robust_z.flagged before")
