@@ -38,7 +38,8 @@ type core struct {
 	keeper    *compact.Maintainer
 	batches   *ingest.Memory // of all sources
 	holder    lease.Holder   // who we are among the daemons of one lake
-	believed  atomic.Bool    // the catalog was compared with the warehouse
+	durations *durations
+	believed  atomic.Bool // the catalog was compared with the warehouse
 	// configured are the sources that run; nil: those of cfg.
 	configured func() []config.Source
 }
@@ -84,7 +85,7 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	if err := makeDirs(cfg, log); err != nil {
 		return nil, err
 	}
-	c := &core{cfg: cfg, log: log, batches: ingest.NewMemory(shares.Batches)}
+	c := &core{cfg: cfg, log: log, batches: ingest.NewMemory(shares.Batches), durations: newDurations()}
 	if c.holder, err = holderOf(cfg.DataDir, o.readOnly); err != nil {
 		return nil, err
 	}

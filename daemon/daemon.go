@@ -141,6 +141,7 @@ func (a *Daemon) runDue(ctx context.Context, due schedule.Due) error {
 	clocks, _ := g.Clocks()
 	results, err := a.runner.RunDue(ctx, d, clocks[d.Name], due.At)
 	for _, r := range results {
+		a.durations.runs.WithLabelValues(r.Pipeline, string(r.Status)).Observe(r.Duration.Seconds())
 		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,
 			"trigger", r.Trigger, "rows_in", r.RowsIn, "rows_out", r.RowsOut, "published", r.Published, "duration", r.Duration)
 	}

@@ -17,7 +17,8 @@ import (
 // recorded is not answered.
 func (a *Daemon) listen(ctx context.Context) error {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend))
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend),
+		a.durations.commits, a.durations.runs, buildInfo())
 	var err error
 	a.audit, err = serve.OpenAudit(serve.AuditOptions{
 		Path: a.cfg.AuditFile(), MaxBytes: a.cfg.Audit.MaxBytes, Keep: a.cfg.Audit.Keep, Logger: a.log,

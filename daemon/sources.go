@@ -75,8 +75,9 @@ func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream
 		},
 		WindowBytes: cfg.Memory.IDs / int64(len(cfg.Sources)*max(len(cfg.RepeatWindows()), 1)),
 		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
-		Lease: k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
-		Grace: sourcesGrace(cfg.Shutdown.Grace), Settle: settle(cfg.NATS), Logger: k.log,
+		Lease:     k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
+		Committed: func(took time.Duration) { k.durations.commits.WithLabelValues(s.Name).Observe(took.Seconds()) },
+		Grace:     sourcesGrace(cfg.Shutdown.Grace), Settle: settle(cfg.NATS), Logger: k.log,
 	}), nil
 }
 

@@ -336,7 +336,7 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 		}
 	}
 	cm.ID, cm.From = rand.Text(), f.mark
-	pause := firstPause
+	pause, began := firstPause, time.Now()
 	for {
 		_, err := f.table.Commit(ctx, cm)
 		if errors.Is(err, tiers.ErrUnknown) || errors.Is(err, tiers.ErrConflict) {
@@ -346,6 +346,7 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 		case err == nil:
 			f.mark, f.moved = cm.To, c.s.o.Now()
 			c.s.note(func(st *Status) { st.Commits++ })
+			c.s.o.Committed(time.Since(began))
 			c.s.works()
 			return nil
 		case errors.Is(err, errStandby):

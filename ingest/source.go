@@ -66,6 +66,10 @@ type Options struct {
 	// far as the fence lets it.
 	Lease *lease.Lease
 
+	// Committed is told how long each commit took, until it was known to be done;
+	// nil: nobody asks.
+	Committed func(took time.Duration)
+
 	Logger   *slog.Logger
 	Now      func() time.Time                // default time.Now
 	OpenFile func(path string) (File, error) // of the lake; default: local files
@@ -197,6 +201,9 @@ func New(o Options) *Source {
 	}
 	if o.OpenFile == nil {
 		o.OpenFile = openLocal
+	}
+	if o.Committed == nil {
+		o.Committed = func(time.Duration) {}
 	}
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)

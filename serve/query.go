@@ -18,6 +18,8 @@ import (
 )
 
 const (
+	actionQuery = "query"
+
 	mediaArrow    = "application/vnd.apache.arrow.stream"
 	headerID      = "Lakeward-Query-Id" // chosen by the client, to ask for progress
 	headerWarning = "Lakeward-Warning"  // what the answer lacks; one header for each warning
@@ -77,7 +79,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := s.opts.Now()
-	e := Entry{Action: "query", SQL: q.SQL}
+	e := Entry{Action: actionQuery, SQL: q.SQL}
 	q.OnTables = e.name
 	q.Timeout = query.Least(q.Timeout, s.opts.Timeout)
 	out, err := newPaced(w, q.Timeout, s.opts.Stall)

@@ -14,14 +14,7 @@ import (
 // record writes one entry of the audit log, if there is one: who asked and
 // when is filled in here.
 func (s *Server) record(ctx context.Context, began time.Time, e Entry, err error) {
-	if s.opts.Audit == nil {
-		return
-	}
-	id := identityOf(ctx)
-	e.Time, e.Who, e.Role, e.Remote = began.UTC(), id.Name, id.Role, id.Remote
-	e.Millis = s.opts.Now().Sub(began).Milliseconds()
-	e.Args = maps.Clone(e.Args)
-	maps.DeleteFunc(e.Args, func(_, v string) bool { return v == "" })
+	took := s.opts.Now().Sub(began)
 	switch {
 	case e.Outcome != "": // known already
 	case err == nil:
@@ -31,6 +24,17 @@ func (s *Server) record(ctx context.Context, began time.Time, e Entry, err error
 	default:
 		e.Outcome = OutcomeFailed
 	}
+	if e.Action == actionQuery {
+		s.metrics.queries.WithLabelValues(string(e.Outcome)).Observe(took.Seconds())
+	}
+	if s.opts.Audit == nil {
+		return
+	}
+	id := identityOf(ctx)
+	e.Time, e.Who, e.Role, e.Remote = began.UTC(), id.Name, id.Role, id.Remote
+	e.Millis = took.Milliseconds()
+	e.Args = maps.Clone(e.Args)
+	maps.DeleteFunc(e.Args, func(_, v string) bool { return v == "" })
 	if err != nil {
 		e.Error = err.Error()
 	}
