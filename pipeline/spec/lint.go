@@ -225,9 +225,8 @@ func (l *linter) write(w Write) {
 		return
 	}
 	findings := from.givesFindings()
-	if strings.EqualFold(w.To.Value, FindingsTable) && !findings && from.Kind != "" {
-		l.report(w.From.Pos, "`"+w.From.Value+"` is a step of kind "+string(from.Kind)+", and `"+FindingsTable+"` has only findings",
-			"make findings of its rows by a step `match`, and write that one, or write to another table")
+	if strings.EqualFold(w.To.Value, FindingsTable) && from.Kind != "" {
+		l.findings(w, from)
 	}
 	switch {
 	case w.Mode != tiers.Merge && len(w.Key) > 0:
@@ -240,6 +239,18 @@ func (l *linter) write(w Write) {
 	}
 	if w.Tier() == "lake" && slices.ContainsFunc(l.p.Steps, func(s Step) bool { return s.Read != nil && s.Read.Table.Value == w.To.Value }) {
 		l.report(w.To.Pos, "the pipeline reads the table that it writes", "write to another table")
+	}
+}
+
+// findings checks what is written to the table of findings.
+func (l *linter) findings(w Write, from *Step) {
+	if !from.givesFindings() {
+		l.report(w.From.Pos, "`"+w.From.Value+"` is a step of kind "+string(from.Kind)+", and `"+FindingsTable+"` has only findings",
+			"make findings of its rows by a step `match`, and write that one, or write to another table")
+		return
+	}
+	if w.Mode != tiers.Merge || len(w.Key) != 1 || !strings.EqualFold(w.Key[0].Value, "finding_id") {
+		l.report(w.To.Pos, "findings are merged by `finding_id`, so that each is there once", "remove `mode` and `key`, or write to another table")
 	}
 }
 

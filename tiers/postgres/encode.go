@@ -173,8 +173,12 @@ func moment(a arrow.Array, i int) (any, error) {
 	}
 }
 
-// nested is the JSON of a struct, list or map.
+// nested is the JSON of a struct, list or map, or a text that is JSON; another
+// text is a JSON string.
 func nested(a arrow.Array, i int) (any, error) {
+	if t, ok := a.(array.StringLike); ok && json.Valid([]byte(t.Value(i))) {
+		return jsonWithoutNul(t.Value(i)), nil
+	}
 	text, err := json.Marshal(a.GetOneForMarshal(i))
 	if err != nil {
 		return nil, fmt.Errorf("encode as JSON: %w", err)

@@ -98,9 +98,15 @@ func (p *promotion) apply(ctx context.Context, tx pgx.Tx, id string) (tiers.Writ
 // create makes the table with its comments and indexes.
 func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 	t := &table{name: p.write.Table, columns: slices.Concat(p.columns, provenance)}
+	if at := find(t.columns, "evidence"); at >= 0 && p.findings() && t.columns[at].typ == typeText {
+		t.columns[at].typ = typeJSON
+	}
 	defs := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		defs[i] = ident(c.name) + " " + c.typ
+	}
+	if p.identified() {
+		defs = append(defs, "PRIMARY KEY ("+ident(p.columns[find(p.columns, findingID)].name)+")")
 	}
 	name := qualified(t.name)
 	stmts := []string{
@@ -112,7 +118,7 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 		stmts = append(stmts, "CREATE INDEX ON "+name+" ("+ident(p.columns[at].name)+")")
 	}
 	// A hash index takes values of any length, which a tree does not.
-	if key := p.lookedUp(); key != "" {
+	if key := p.lookedUp(); key != "" && !p.identified() {
 		stmts = append(stmts, "CREATE INDEX ON "+name+" USING hash ("+ident(key)+")")
 	}
 	for _, s := range append(stmts, comments(t.name, t.columns)...) {
@@ -123,9 +129,20 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 	return t, nil
 }
 
+// findingID is the column that identifies a finding.
+const findingID = "finding_id"
+
+// findings reports whether the rows are findings.
+func (p *promotion) findings() bool { return find(p.columns, findingID) >= 0 }
+
+// identified reports whether every row of the table is one finding, by its id.
+func (p *promotion) identified() bool {
+	return p.write.Mode == tiers.Merge && len(p.write.Key) == 1 && strings.EqualFold(p.write.Key[0], findingID)
+}
+
 // lookedUp is the column by which rows are found one by one, or empty.
 func (p *promotion) lookedUp() string {
-	for _, name := range append([]string{"finding_id"}, p.write.Key...) {
+	for _, name := range append([]string{findingID}, p.write.Key...) {
 		if at := find(p.columns, name); at >= 0 {
 			return p.columns[at].name
 		}
@@ -244,7 +261,7 @@ func sameKeys(keys []string) []string {
 
 func tableComment(p *promotion) string {
 	what := "rows of Lakeward's pipelines"
-	if find(p.columns, "finding_id") >= 0 {
+	if p.findings() {
 		what = "findings of Lakeward's pipelines; `lakeward explain FINDING_ID` shows why"
 	}
 	if strings.EqualFold(p.write.Table, "pipeline_runs") {
@@ -259,7 +276,7 @@ func comments(name string, cols []column) []string {
 		tiers.ColPipeline: "which pipeline wrote the row", tiers.ColRunID: "which run wrote the row, see analytics.pipeline_runs",
 		tiers.ColWindowStart: "start of the run's window", tiers.ColWindowEnd: "end of the run's window, exclusive",
 	}
-	if find(cols, "finding_id") >= 0 {
+	if find(cols, findingID) >= 0 {
 		for _, f := range tiers.FindingColumns() {
 			docs[f.Name] = f.Doc
 		}

@@ -225,7 +225,27 @@ func TestPeopleCanReadIt(t *testing.T) {
 	}
 	holds(t, url, "SELECT obj_description('analytics.findings'::regclass) LIKE 'findings of%', col_description('analytics.findings'::regclass, 1) LIKE 'hash of%', col_description('analytics.findings'::regclass, 5) LIKE 'start of the run%'",
 		"[[true true true]]")
-	holds(t, url, "SELECT count(*) FILTER (WHERE indexdef LIKE '%hash (finding_id)%'), count(*) FILTER (WHERE indexdef LIKE '%(\"time\")%') FROM pg_indexes WHERE tablename = 'findings'", "[[1 1]]")
+	holds(t, url, "SELECT count(*) FILTER (WHERE indexdef LIKE '%UNIQUE%(finding_id)%'), count(*) FILTER (WHERE indexdef LIKE '%(\"time\")%') FROM pg_indexes WHERE tablename = 'findings'", "[[1 1]]")
+}
+
+// TestAFindingHasOneRowAndItsEvidenceIsJSON: whatever window writes it, and
+// whatever the evidence has.
+func TestAFindingHasOneRowAndItsEvidenceIsJSON(t *testing.T) {
+	url := server.URL(t)
+	s := openAt(t, url)
+	fields := []arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("evidence", arrow.BinaryTypes.String)}
+	for i, rows := range []string{
+		`[{"finding_id": "f", "evidence": "{\"n\": 5, \"who\": \"a\\u0000b\"}"}, {"finding_id": "g", "evidence": "no JSON"}]`,
+		`[{"finding_id": "f", "evidence": "{\"n\": 6}"}, {"finding_id": "h"}]`,
+	} {
+		w := tierstest.WriteOf(i, tiers.Merge, tierstest.RowsOf(t, fields, rows))
+		w.Table, w.Key = "findings", []string{"finding_id"}
+		if _, err := s.Write(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds(t, url, `SELECT finding_id, evidence->'n', evidence#>>'{}' FROM analytics.findings ORDER BY 1`, `[[f 6 {"n": 6}] [g <nil> no JSON] [h <nil> <nil>]]`)
+	holds(t, url, `SELECT conname FROM pg_constraint WHERE conrelid = 'analytics.findings'::regclass AND contype = 'p'`, "[[findings_pkey]]")
 }
 
 func TestNamesThatPostgreSQLWouldCutAreRefused(t *testing.T) {

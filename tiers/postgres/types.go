@@ -65,7 +65,7 @@ func decimalOf(typ string) (tiers.Type, bool) {
 // fits reports whether a held column takes values of another type. Numbers are
 // checked one by one where the column is narrower.
 func fits(held, want string) bool {
-	if held == want {
+	if held == want || (held == typeJSON && want == typeText) {
 		return true
 	}
 	for _, typ := range []string{held, want} {
