@@ -41,6 +41,8 @@ type Conn struct {
 
 	noWire bool // read through nats.go, whatever the server asks for
 
+	pruning sync.RWMutex // locked while nothing may be pruned, read-locked by those who prune
+
 	mu     sync.Mutex
 	floors map[string]*floors // by stream
 }

@@ -260,6 +260,10 @@ func (s *Stream) Release(ctx context.Context, filter string, created time.Time, 
 	if in.State.FirstSeq > upTo || !anyCovers(filters, in.Config.Subjects) {
 		return nil
 	}
+	if !s.conn.pruning.TryRLock() {
+		return nil // a copy is made of the stream; what is committed next prunes this too
+	}
+	defer s.conn.pruning.RUnlock()
 	if err := js.Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return fmt.Errorf("prune stream %s up to %d: %w", s.o.Name, upTo, err)
 	}
