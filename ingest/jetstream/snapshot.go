@@ -26,6 +26,15 @@ type StreamCopy struct {
 	State   json.RawMessage `json:"state"`
 }
 
+// Range is the first and the last sequence that the copy holds.
+func (s StreamCopy) Range() (first, last uint64, err error) {
+	var state jetstream.StreamState
+	if err := json.Unmarshal(s.State, &state); err != nil {
+		return 0, 0, fmt.Errorf("read the state of the copy of stream %s: %w", s.Name, err)
+	}
+	return state.FirstSeq, state.LastSeq, nil
+}
+
 // The server's interface for copies of streams; nats.go has none.
 const (
 	apiSnapshot   = "$JS.API.STREAM.SNAPSHOT."

@@ -268,6 +268,37 @@ func (o *Owner) PIDs() []int {
 	return nil
 }
 
+// quietLook is how often one who waits for quiet looks whether there is.
+const quietLook = 20 * time.Millisecond
+
+// Quiet calls f once nobody uses the databases, which are closed while it runs:
+// whoever needs them waits. Those who come before that go first.
+func (o *Owner) Quiet(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(quietLook)
+	defer tick.Stop()
+	for {
+		o.mu.Lock()
+		if o.open == 0 {
+			break
+		}
+		o.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until no pipeline and no query uses the databases: %w", context.Cause(ctx))
+		}
+	}
+	defer o.mu.Unlock()
+	if o.cur != nil {
+		err := o.cur.stop()
+		o.cur = nil
+		if err != nil {
+			return fmt.Errorf("close the databases: %w", err)
+		}
+	}
+	return f()
+}
+
 // Close waits until every session is closed, then closes the databases and
 // ends the worker.
 func (o *Owner) Close() error {
