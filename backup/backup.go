@@ -285,12 +285,15 @@ func (m *maker) copyStreams(ctx context.Context) error {
 	}
 	for _, name := range m.Names {
 		c, p, err := m.copyStream(ctx, name)
+		if errors.Is(err, jetstream.ErrNoStream) {
+			continue // nothing was ever published
+		}
 		if err != nil {
 			return err
 		}
 		m.idx.Streams, m.idx.Parts = append(m.idx.Streams, c), append(m.idx.Parts, p)
 	}
-	m.rep.Streams = len(m.Names)
+	m.rep.Streams = len(m.idx.Streams)
 	return nil
 }
 

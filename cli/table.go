@@ -64,7 +64,7 @@ func (c command) asked() string {
 
 // table is every command there is.
 func table() []entry {
-	return slices.Concat(serveCommands(), queryCommands(), maintenanceCommands(), lakeCommands(), pipelineCommands(),
+	return slices.Concat(serveCommands(), queryCommands(), maintenanceCommands(), lakeCommands(), backupCommands(), pipelineCommands(),
 		sourceCommands(), quarantineCommands(), configCommands())
 }
 

@@ -56,5 +56,6 @@ const (
 	ArgTime       = "time"
 	ArgBy         = "by"
 	ArgReason     = "reason"
+	ArgDir        = "dir"     // on the daemon's machine
 	ArgCreated    = "created" // of the stream that a person decided about
 )

@@ -90,7 +90,8 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Co
 		return nil, err
 	}
 	a.backend = &backend{core: a.core, commands: commands, status: a.status, verbs: &Verbs{core: a.core, now: time.Now,
-		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources, still: a.still}}
+		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources, still: a.still,
+		withConn: func(_ context.Context, f func(*jetstream.Conn) error) error { return f(a.conn) }}}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/internal/version"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -42,6 +43,7 @@ func OpenDirectory(ctx context.Context, cfg config.Config, log *slog.Logger, com
 	k := d.core
 	v := &Verbs{core: k, now: time.Now, active: k.readFolder}
 	v.withSources = func(ctx context.Context, f func([]*openedSource) error) error { return offlineSources(ctx, k, f) }
+	v.withConn = func(ctx context.Context, f func(*jetstream.Conn) error) error { return offlineConn(ctx, k, f) }
 	v.still = func(_ context.Context, _ string, f func() error) error { return f() }
 	v.verify = func(ctx context.Context, deep bool) (serve.Report, error) { return verifyOffline(ctx, k, deep) }
 	d.backend = &backend{core: k, commands: commands, verbs: v, status: func(context.Context) (serve.Status, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/ingest/jetstream"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/serve"
 )
@@ -23,6 +24,8 @@ type Verbs struct {
 	verify func(ctx context.Context, deep bool) (serve.Report, error)
 	// withSources lends the configured sources, which run if a daemon has them.
 	withSources func(ctx context.Context, f func([]*openedSource) error) error
+	// withConn lends a connection to the embedded NATS server.
+	withConn func(ctx context.Context, f func(*jetstream.Conn) error) error
 	// still does f while no source of this process reads or commits. It is an
 	// error if one does at the moment.
 	still func(ctx context.Context, why string, f func() error) error

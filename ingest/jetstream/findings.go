@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The stream that keeps what pipelines publish, on a server of our own.
+// FindingsStream keeps what pipelines publish, on a server of our own.
 const (
-	findingsStream   = "FINDINGS"
+	FindingsStream   = "FINDINGS"
 	findingsSubjects = "findings.>"
 	findingsKept     = 30 * 24 * time.Hour
 )
@@ -21,11 +21,11 @@ const (
 // there yet, if it is absent: 30 days, the oldest dropped first.
 func (c *Conn) KeepFindings(ctx context.Context) error {
 	_, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: findingsStream, Description: "what pipelines found", Subjects: []string{findingsSubjects},
+		Name: FindingsStream, Description: "what pipelines found", Subjects: []string{findingsSubjects},
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage, MaxAge: findingsKept,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("create stream %s: %w", findingsStream, err)
+		return fmt.Errorf("create stream %s: %w", FindingsStream, err)
 	}
 	return nil
 }

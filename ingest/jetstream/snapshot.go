@@ -35,6 +35,9 @@ func (s StreamCopy) Range() (first, last uint64, err error) {
 	return state.FirstSeq, state.LastSeq, nil
 }
 
+// ErrNoStream is wrapped by errors about a stream that the server does not have.
+var ErrNoStream = jetstream.ErrStreamNotFound
+
 // The server's interface for copies of streams; nats.go has none.
 const (
 	apiSnapshot   = "$JS.API.STREAM.SNAPSHOT."

@@ -278,7 +278,7 @@ func (o *Owner) Quiet(ctx context.Context, f func() error) error {
 	defer tick.Stop()
 	for {
 		o.mu.Lock()
-		if o.open == 0 {
+		if o.use.n.Load() == 0 {
 			break
 		}
 		o.mu.Unlock()

@@ -12,7 +12,8 @@ func folders() []folder {
 	return []folder{
 		{"", []string{"cli", "query/worker"}},
 		{"cli", []string{"daemon", "ingest", "pipeline", "serve", "demo", "pipelines.d", "config", "query", "tiers", "internal"}},
-		{"daemon", []string{"ingest", "compact", "pipeline", "serve", "config", "query", "tiers", "internal"}},
+		{"daemon", []string{"backup", "ingest", "compact", "pipeline", "serve", "config", "query", "tiers", "internal"}},
+		{"backup", []string{"ingest/jetstream", "tiers", "internal"}},
 		{"ingest", []string{"tiers", "internal"}},
 		{"compact", []string{"query", "tiers"}},
 		{"pipeline", []string{"config/strict", "query", "tiers", "internal"}},
@@ -46,6 +47,7 @@ func libraries() []library {
 		{"github.com/hanwen/go-fuse", []string{"test"}, "disks that fail"},
 		{"github.com/jackc/pgx", []string{"tiers/lake", "tiers/postgres", "internal/pgtest"}, "PostgreSQL as a catalog, and as the analytics tier"},
 		{"github.com/klauspost/compress", []string{"ingest/format", "serve", "tiers/lake", "tiers/parquetfile"}, "gzip, zstd and snappy"},
+		{"github.com/minio/highwayhash", []string{"ingest/jetstream"}, "the checksum beside a stream's metadata"},
 		{"github.com/nats-io/", []string{"ingest/jetstream", "test"}, "streams behind `ingest.Stream`"},
 		{"github.com/parquet-go/parquet-go", []string{"ingest", "tiers/parquetfile"}, "writes files, and reads their footers"},
 		{"github.com/prometheus/", []string{"daemon", "serve"}, "metrics"},
