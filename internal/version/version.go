@@ -41,3 +41,22 @@ func withSource(settings []debug.BuildSetting) string {
 	}
 	return Number + " (" + strings.Join(parts, ", ") + ")"
 }
+
+// CreatedBy is the version as Parquet's footers have it, in the form that Java's
+// readers take apart: NAME version X (build Y).
+func CreatedBy() string {
+	info, _ := debug.ReadBuildInfo()
+	return createdBy(info)
+}
+
+func createdBy(info *debug.BuildInfo) string {
+	build := "unknown"
+	if info != nil {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && s.Value != "" {
+				build = s.Value[:min(commitDigits, len(s.Value))]
+			}
+		}
+	}
+	return "lakeward version " + Number + " (build " + build + ")"
+}

@@ -26,6 +26,18 @@ func TestTheVersionSaysWhereTheBuildComesFrom(t *testing.T) {
 	}
 }
 
+// TestJavaTakesTheVersionApart: the expression is that of Parquet's VersionParser.
+func TestJavaTakesTheVersionApart(t *testing.T) {
+	format := regexp.MustCompile(`^(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?$`)
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: "3f2a91c0d5e44b1f9a6c7d8e90123456789abcde"}
+	for want, info := range map[string]*debug.BuildInfo{"unknown": nil, "3f2a91c0d5e4": {Settings: []debug.BuildSetting{commit}}} {
+		text := createdBy(info)
+		if m := format.FindStringSubmatch(text); m == nil || m[1] != "lakeward" || m[2] != Number || m[3] != want {
+			t.Errorf("%q is %q", text, m)
+		}
+	}
+}
+
 // TestWhatNamesTheVersionAgrees: the image's label, and the changelog, whose
 // first section is of what is not released, or of this release.
 func TestWhatNamesTheVersionAgrees(t *testing.T) {

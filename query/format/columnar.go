@@ -11,6 +11,8 @@ import (
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/lakeward/lakeward/internal/version"
 )
 
 const rowGroup = 122_880
@@ -53,7 +55,7 @@ func writeParquet(w io.Writer, rows array.RecordReader) error {
 	g := &gate{w: w}
 	props := parquet.NewWriterProperties(
 		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(3),
-		parquet.WithMaxRowGroupLength(rowGroup), parquet.WithCreatedBy("lakeward"))
+		parquet.WithMaxRowGroupLength(rowGroup), parquet.WithCreatedBy(version.CreatedBy()))
 	out, err := pqarrow.NewFileWriter(schema, g, props, pqarrow.DefaultWriterProps())
 	if err != nil {
 		return fmt.Errorf("write Parquet: %w", err)

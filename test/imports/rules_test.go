@@ -22,7 +22,7 @@ func folders() []folder {
 		{"pipelines.d", nil},
 		{"examples", nil},
 		{"config", []string{"tiers"}},
-		{"query", []string{"tiers"}},
+		{"query", []string{"internal", "tiers"}},
 		{"tiers", []string{"query", "internal"}},
 		{"internal", []string{"tiers"}},
 		{"internal/docgen", []string{"cli", "config", "pipeline", "tiers"}},

@@ -15,6 +15,8 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/lakeward/lakeward/internal/version"
 )
 
 // ErrTooMuch is of an extract that would be larger than its limit.
@@ -367,7 +369,7 @@ func (e *Extract) Rows() int64 { return e.rows }
 // Close writes the footer. A file without rows is none, and must not be read.
 func (e *Extract) Close() error {
 	defer e.zstd.Close()
-	meta := format.FileMetaData{Version: 2, Schema: e.like.schema, NumRows: e.rows, RowGroups: e.groups, CreatedBy: createdBy}
+	meta := format.FileMetaData{Version: 2, Schema: e.like.schema, NumRows: e.rows, RowGroups: e.groups, CreatedBy: version.CreatedBy()}
 	for i := range meta.RowGroups {
 		meta.RowGroups[i].Ordinal = int16(min(i, 1<<15-1))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -157,6 +158,37 @@ func TestColumnsWithLongValuesAreExtractedWhole(t *testing.T) {
 func TestAnExtractEndsAtItsLimit(t *testing.T) {
 	if _, _, err := extractOf(t, 20_000, []Equal{{5, "name3"}}, paged(t, 0, 2000)); !errors.Is(err, ErrTooMuch) {
 		t.Error(err)
+	}
+}
+
+// TestAFileOfAnOlderVersionIsIndexed: its footer says "lakeward" alone, and was
+// written before footers said which version.
+func TestAFileOfAnOlderVersionIsIndexed(t *testing.T) {
+	data, err := os.ReadFile("testdata/created_by_lakeward.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := File{Data: data}
+	for i, row := range rowsOf(t, f) {
+		if !strings.HasPrefix(row, dremel(i)) {
+			t.Fatalf("row %d is\n%s, want\n%s", i, row, dremel(i))
+		}
+	}
+	var footer, now leanFooter
+	for _, of := range []struct {
+		f  File
+		to *leanFooter
+	}{{f, &footer}, {paged(t, 0, 100), &now}} {
+		if err := readFooter(bytes.NewReader(of.f.Data), int64(len(of.f.Data)), of.to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if footer.CreatedBy != "lakeward" || !strings.HasPrefix(now.CreatedBy, "lakeward version ") {
+		t.Fatalf("the old file was written by %q, a new one by %q", footer.CreatedBy, now.CreatedBy)
+	}
+	salt := uint64(0x9E3779B97F4A7C15) // a variable: the product overflows
+	if _, rows, err := extractOf(t, 1<<30, []Equal{{6, fmt.Sprintf("%x", 5*salt)}}, f, paged(t, 1000, 2000)); err != nil || rows != 100 {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,16 +13,20 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
+	"github.com/lakeward/lakeward/internal/version"
 	"github.com/lakeward/lakeward/tiers"
 )
 
 // RowGroup is the usual number of rows of a row group.
 const RowGroup = 122_880
 
-const (
-	magic     = "PAR1"
-	createdBy = "lakeward"
-)
+const magic = "PAR1"
+
+// ours reports whether a file was written by a Lakeward, by what its footer says:
+// older versions wrote the name alone.
+func ours(createdBy string) bool {
+	return createdBy == "lakeward" || strings.HasPrefix(createdBy, "lakeward version ")
+}
 
 // Options say what goes into a file besides its rows.
 type Options struct {
@@ -184,7 +189,7 @@ func floorDiv(a, b int64) int64 {
 func (w *Writer) footer(p *plan, rows int64, o Options) error {
 	meta := format.FileMetaData{
 		Version: 2, Schema: thrift.Slice[format.SchemaElement](p.schema),
-		NumRows: rows, RowGroups: w.groups, CreatedBy: createdBy,
+		NumRows: rows, RowGroups: w.groups, CreatedBy: version.CreatedBy(),
 	}
 	js, err := schemaJSON(o.Schema)
 	if err != nil {

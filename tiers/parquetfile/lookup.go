@@ -94,7 +94,7 @@ func ReadIndex(r io.ReaderAt, size int64) (*Index, error) {
 	if err := readFooter(r, size, &meta); err != nil {
 		return nil, fmt.Errorf("read Parquet footer: %w", err)
 	}
-	if meta.CreatedBy != createdBy {
+	if !ours(meta.CreatedBy) {
 		return nil, ErrNoIndex
 	}
 	x := &Index{schema: meta.Schema}
