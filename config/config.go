@@ -74,7 +74,19 @@ type NATSUser struct {
 	User     string
 	Password Secret
 	NKey     string
+	Role     NATSRole
+	Subjects []string // that NATSPublish may publish on; empty: those of the sources
 }
+
+// NATSRole is what a user of the embedded server may do.
+type NATSRole string
+
+// The roles of users.
+const (
+	NATSPublish NATSRole = "publish"
+	NATSRead    NATSRole = "read"
+	NATSAdmin   NATSRole = "admin"
+)
 
 // Sync says when the embedded server's writes reach the disk.
 type Sync string

@@ -50,9 +50,14 @@ func natsUserType() strict.Type[NATSUser] {
 		strict.F("user", strict.NonEmpty(), func(u *U) *string { return &u.User }, "User name."),
 		strict.F("password", strict.Hidden(), func(u *U) *Secret { return &u.Password }, "Password of `user`, or its bcrypt hash."),
 		strict.F("nkey", strict.NonEmpty(), func(u *U) *string { return &u.NKey }, "Public NKey of a user, in place of both."),
+		strict.F("role", strict.Enum(NATSPublish, NATSRead, NATSAdmin), func(u *U) *NATSRole { return &u.Role }, "What the user may do. `publish`: only that, on `subjects`. `read`: read streams, by consumers too, and neither publish nor change them. `admin`: everything, purging and deleting streams included.").Default("publish"),
+		strict.F("subjects", strict.List(filterText()), func(u *U) *[]string { return &u.Subjects }, "Subjects that a user with the role `publish` may publish on; `*` is one token, `>` the rest. Without it: those of `sources`."),
 	), func(u NATSUser) (what, remedy string) {
 		if (u.User == "") != (u.Password == "") || (u.User == "") == (u.NKey == "") {
 			return "this says neither one user nor one key", "give `user` and `password`, or `nkey`"
+		}
+		if len(u.Subjects) > 0 && u.Role != NATSPublish {
+			return "`subjects` are given to a user with the role `" + string(u.Role) + "`", "remove `subjects`, or give the role `publish`"
 		}
 		return "", ""
 	})

@@ -23,7 +23,7 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 	e := cfg.NATS.Embedded
 	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{
 		Host: e.Host, Port: e.Port, StoreDir: e.StoreDir, SyncAlways: e.Sync == config.SyncAlways, SyncInterval: e.SyncInterval,
-		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(e.Users),
+		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(cfg),
 		MaxBuffered: max(cfg.Memory.Shares().Stream/2, 2*e.MaxPayload),
 	}, log)
 	if err != nil {
@@ -143,10 +143,17 @@ func NATSOptions(cfg config.Config) jetstream.Options {
 	}
 }
 
-func natsUsers(in []config.NATSUser) []jetstream.User {
-	out := make([]jetstream.User, len(in))
-	for i, u := range in {
-		out[i] = jetstream.User{Name: u.User, Password: u.Password.Reveal(), NKey: u.NKey}
+func natsUsers(cfg config.Config) []jetstream.User {
+	var sources []string
+	for _, s := range cfg.Sources {
+		sources = append(sources, s.Subject)
+	}
+	out := make([]jetstream.User, len(cfg.NATS.Embedded.Users))
+	for i, u := range cfg.NATS.Embedded.Users {
+		out[i] = jetstream.User{Name: u.User, Password: u.Password.Reveal(), NKey: u.NKey, Role: jetstream.Role(u.Role), Subjects: u.Subjects}
+		if len(u.Subjects) == 0 {
+			out[i].Subjects = sources
+		}
 	}
 	return out
 }

@@ -29,6 +29,7 @@ type Options struct {
 	// that alone; empty: by the authorities.
 	PinnedCert string
 	Name       string // of the connection, for the server's operators
+	Inbox      string // begins the subjects of answers; empty: NATS's own default
 }
 
 // Conn is a connection to a NATS server. It reconnects by itself. Safe for
@@ -126,6 +127,9 @@ func (c *Conn) natsOptions(suffix string) ([]nats.Option, error) {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { c.log.Info("connected to NATS again", "url", nc.ConnectedUrlRedacted()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS reports", "error", err) }),
+	}
+	if o.Inbox != "" {
+		opts = append(opts, nats.CustomInboxPrefix(o.Inbox))
 	}
 	if o.Creds != "" {
 		opts = append(opts, nats.UserCredentials(o.Creds))

@@ -85,7 +85,7 @@ func TestTheEmbeddedServerAsksForTLSAndUsers(t *testing.T) {
 	seed, public := nkey(t)
 	cert, key, ca := filepath.Join(local, "server.pem"), filepath.Join(local, "server.key"), filepath.Join(local, "ca.pem")
 	s := startServer(t, ServerOptions{Host: "0.0.0.0", Cert: cert, Key: key,
-		Users: []User{{Name: "ada", Password: "secret"}, {NKey: public}}})
+		Users: []User{{Name: "ada", Password: "secret", Role: RoleAdmin}, {NKey: public, Role: RoleAdmin}}})
 	url := strings.Replace(s.ClientURL(), "0.0.0.0", "127.0.0.1", 1)
 	passes(t, s.Own())
 	passes(t, Options{URL: url, User: "ada", Password: "secret", CA: ca})

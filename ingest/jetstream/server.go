@@ -41,6 +41,8 @@ type ServerOptions struct {
 type User struct {
 	Name, Password string
 	NKey           string
+	Role           Role     // empty: RolePublish
+	Subjects       []string // that RolePublish may publish on
 }
 
 // Server is a NATS server with JetStream inside the process. Its methods are
@@ -198,17 +200,17 @@ func secure(no *natsd.Options, o ServerOptions, log *slog.Logger) (Options, erro
 	if len(o.Users) == 0 {
 		return own, nil
 	}
-	own.User, own.Password = "lakeward-"+rand.Text(), rand.Text()
+	own.User, own.Password, own.Inbox = "lakeward-"+rand.Text(), rand.Text(), ownInbox
 	no.Users = []*natsd.User{{Username: own.User, Password: own.Password}}
 	for _, u := range o.Users {
 		if u.NKey == "" {
-			no.Users = append(no.Users, &natsd.User{Username: u.Name, Password: u.Password})
+			no.Users = append(no.Users, &natsd.User{Username: u.Name, Password: u.Password, Permissions: u.permissions()})
 			continue
 		}
 		if !nkeys.IsValidPublicUserKey(u.NKey) {
 			return own, fmt.Errorf("read nats.embedded.users: %q is not the public NKey of a user: write the one that begins with U, never the seed", u.NKey[:1]+"...")
 		}
-		no.Nkeys = append(no.Nkeys, &natsd.NkeyUser{Nkey: u.NKey})
+		no.Nkeys = append(no.Nkeys, &natsd.NkeyUser{Nkey: u.NKey, Permissions: u.permissions()})
 	}
 	return own, nil
 }
