@@ -105,7 +105,8 @@ func (c *cli) askLake(ctx context.Context, files []*pipeline.Linted) error {
 			if l.Definition == nil {
 				continue
 			}
-			rep, err := b.Do(ctx, serve.Command{Noun: "pipeline", Verb: "check", Name: l.File, Args: map[string]string{daemon.ArgPipeline: string(l.Data)}})
+			rep, err := b.Do(ctx, serve.Command{Noun: "pipeline", Verb: "check", Name: l.File,
+				Args: map[string]string{daemon.ArgPipeline: string(l.Data)}})
 			if err != nil {
 				return err
 			}

@@ -145,7 +145,8 @@ func (r *Runner) bind(ctx context.Context, p *pins, program Program, gone []stri
 			what, remedy := sqltext.Plainly(err.Error())
 			out = append(out, problemAt(b.Pos, what, remedy))
 		case b.Aggregate && len(rows) > 0 && !isNumber(text(rows[0], "column_type")):
-			out = append(out, problemAt(b.Pos, "`"+b.Expr+"` is of type "+text(rows[0], "column_type")+", and a measure is a number",
+			out = append(out, problemAt(b.Pos, "`"+b.Expr+"` is of type "+text(rows[0],
+				"column_type")+", and a measure is a number",
 				"use an aggregate that gives one, such as count(*) or sum(x)"))
 		}
 	}
@@ -155,6 +156,7 @@ func (r *Runner) bind(ctx context.Context, p *pins, program Program, gone []stri
 // isNumber reports whether a type of the engine is one of numbers.
 func isNumber(kind string) bool {
 	kind, _, _ = strings.Cut(kind, "(")
-	return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+	return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
+		"UINTEGER", "UBIGINT", "UHUGEINT",
 		"FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN"}, kind)
 }

@@ -29,9 +29,12 @@ func (l *Linted) Broken() bool {
 		slices.ContainsFunc(l.Cases, func(c CaseResult) bool { return c.Diff != "" })
 }
 
+// Load is what a Folder parses a file with.
+type Load = func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem)
+
 // Lint parses files, each together with its tests and with the other files of
 // its folder. load is that of a Folder.
-func Lint(ctx context.Context, paths []string, load func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem)) ([]*Linted, error) {
+func Lint(ctx context.Context, paths []string, load Load) ([]*Linted, error) {
 	folders := map[string][]*Linted{}
 	var out []*Linted
 	for _, path := range paths {
@@ -91,7 +94,7 @@ func nameIn(data []byte) string {
 	return ""
 }
 
-func lintFile(ctx context.Context, path string, load func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem)) (*Linted, error) {
+func lintFile(ctx context.Context, path string, load Load) (*Linted, error) {
 	data, err := safefile.Read(path, MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read pipeline: %w", err)
@@ -129,5 +132,6 @@ func Files(dir string) ([]string, error) {
 func isPipelineFile(e fs.DirEntry) bool {
 	n := e.Name()
 	ext := filepath.Ext(n)
-	return !strings.HasPrefix(n, ".") && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(n, ext), "_test") && !e.IsDir()
+	return !strings.HasPrefix(n, ".") && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(n,
+		ext), "_test") && !e.IsDir()
 }

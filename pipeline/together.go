@@ -44,7 +44,8 @@ func Together(ds []*Definition, others []string) []Problem {
 // sameName is the problem of a definition whose name several files give.
 func sameName(d *Definition, files []string) Problem {
 	others := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return f == d.File })
-	p := problemAt(d.Places.Name, fmt.Sprintf("the name %q is also that of %s", d.Name, join(others)), "give one of them another name")
+	p := problemAt(d.Places.Name, fmt.Sprintf("the name %q is also that of %s", d.Name, join(others)),
+		"give one of them another name")
 	p.File = d.File
 	return p
 }

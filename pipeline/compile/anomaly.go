@@ -22,7 +22,8 @@ type anomaly struct {
 }
 
 func (b *builder) anomaly(a *spec.Anomaly) *anomaly {
-	out := &anomaly{of: a.Of.Value, detector: a.Detector, entityType: a.EntityType, technique: a.Technique, reason: a.Reason.Value, ceiling: a.MaxScore}
+	out := &anomaly{of: a.Of.Value, detector: a.Detector, entityType: a.EntityType, technique: a.Technique,
+		reason: a.Reason.Value, ceiling: a.MaxScore}
 	if d, ok := a.Detector.(detect.RowDetector); ok {
 		out.detector = d.Bind(input{b, a.Of.Value})
 	}
@@ -71,7 +72,8 @@ func (c *Compiled) detectorRun(s *step, window Range) detect.Run {
 		Rows: func(x Range) string { return c.raw(of, []Range{x}) }}
 	if in := c.steps[of]; in != nil && in.baseline != nil {
 		f := in.baseline
-		r.Baseline = detect.Baseline{Step: of, Entity: f.entity, EntityType: f.entityType, Measures: f.names(), MinSupport: f.minSupport, Classic: f.classic}
+		r.Baseline = detect.Baseline{Step: of, Entity: f.entity, EntityType: f.entityType, Measures: f.names(),
+			MinSupport: f.minSupport, Classic: f.classic}
 	}
 	return r
 }
@@ -98,12 +100,14 @@ func (c *Compiled) findings(s *step, r Run) ([]Stmt, error) {
 		}
 		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: sql})
 	}
-	sql, err := q.Findings.SQL(detect.Source{Pipeline: c.name, Step: s.name, RunID: r.ID, Detector: string(a.detector.Method()),
+	sql, err := q.Findings.SQL(detect.Source{Pipeline: c.name, Step: s.name, RunID: r.ID,
+		Detector:  string(a.detector.Method()),
 		Technique: a.technique, Reason: a.reason, Ceiling: a.ceiling})
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + sql})
+	out = append(out, Stmt{Step: s.name, Purpose: PurposeStep,
+		SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + sql})
 	return append(out, c.flagStmts(s, r)...), nil
 }
 
@@ -117,7 +121,8 @@ func (c *Compiled) explain(s *step, entity string, window Range) Explained {
 	e := a.detector.Explain(c.detectorRun(s, window), entity)
 	order := cmp.Or(e.Order, "time")
 	return Explained{
-		Rows:     fmt.Sprintf("SELECT * FROM %s WHERE %s ORDER BY %s LIMIT %d", c.raw(from, []Range{window}), e.Where, sqltext.Path(order), explainRows),
+		Rows: fmt.Sprintf("SELECT * FROM %s WHERE %s ORDER BY %s LIMIT %d", c.raw(from, []Range{window}), e.Where,
+			sqltext.Path(order), explainRows),
 		Baseline: e.Compared,
 		Formula:  a.detector.Formula(),
 	}

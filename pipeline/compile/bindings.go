@@ -60,7 +60,8 @@ func (c *Compiled) Bindings() []Binding {
 		case x.of == x.step:
 			b.SQL = "SELECT (" + x.sql + ")\n" + s.read.fromSQL(none, "")
 		case x.aggregate:
-			b.SQL = fmt.Sprintf("SELECT (%s)\nFROM %s GROUP BY %s", x.sql, c.raw(x.of, none), sqltext.Entity(s.baseline.entity, s.baseline.entityType))
+			b.SQL = fmt.Sprintf("SELECT (%s)\nFROM %s GROUP BY %s", x.sql, c.raw(x.of, none), sqltext.Entity(s.baseline.entity,
+				s.baseline.entityType))
 		default:
 			b.SQL = "SELECT (" + x.sql + ")\nFROM " + c.raw(x.of, none)
 		}
@@ -102,7 +103,8 @@ func (c columns) paths() []string {
 
 // absence notes a column that is not there.
 func (b *builder) absence(of, column string, at spec.Pos, optional bool) {
-	b.c.absent = append(b.c.absent, Absence{Pos: at, Table: b.tables[of], Column: column, Known: b.known[of].paths(), Optional: optional})
+	b.c.absent = append(b.c.absent, Absence{Pos: at, Table: b.tables[of], Column: column, Known: b.known[of].paths(),
+		Optional: optional})
 }
 
 // unknownColumn is the column that a confiner's refusal names.

@@ -121,7 +121,8 @@ func (b *BruteForce) rules(entityType string) []guessRule {
 	if b.Address.Value == "" {
 		return out
 	}
-	out = append(out, guessRule{"many addresses", "account", entityType, 30 * time.Minute, 100, "addresses > 30 AND n >= 100"})
+	out = append(out, guessRule{"many addresses", "account", entityType, 30 * time.Minute, 100,
+		"addresses > 30 AND n >= 100"})
 	if b.Group.Value == "" {
 		return out
 	}
@@ -150,11 +151,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > {gap}, true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, {entity} AS entity FROM rows
         WHERE {entity} IN (SELECT {entity} FROM rows GROUP BY 1 HAVING count(*) >= {least}))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '{seconds} seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '{seconds} seconds' PRECEDING AND CURRENT ROW))
     WHERE {cond} AND "time" >= {since}))
 GROUP BY entity, campaign HAVING max("time") >= {start}`
 
@@ -198,9 +201,11 @@ func (b *BruteForce) Query(r Run) Query {
 		Key:   "concat_ws(chr(31), rule, " + sqltext.Fill(guessBegun, sqltext.Values{"seen": seen}) + ")",
 		Score: scoreOver("n / least_n::DOUBLE"), Observed: "n", Expected: "least_n",
 		Reason: "{entity}: {attempts} failures by {users} accounts from {addresses} addresses within the window ({rule})",
-		Vars: map[string]string{"entity": "entity", "attempts": "n", "users": "users", "addresses": "addresses", "rule": "rule",
+		Vars: map[string]string{"entity": "entity", "attempts": "n", "users": "users", "addresses": "addresses",
+			"rule":     "rule",
 			"observed": "n", "expected": "least_n"},
-		Evidence: [][2]string{{"rule", "rule"}, {"attempts", "n"}, {"users", "users"}, {"addresses", "addresses"}, {"hits", "hits"},
+		Evidence: [][2]string{{"rule", "rule"}, {"attempts", "n"}, {"users", "users"}, {"addresses", "addresses"}, {"hits",
+			"hits"},
 			{"last", "last::VARCHAR"}, {"event_ids", "samples"}},
 	}}
 }

@@ -36,7 +36,8 @@ func TestConstantsAreThoseOfTheirSources(t *testing.T) {
 }
 
 func TestGuessingRulesAreElastics(t *testing.T) {
-	g := BruteForce{Account: Text{Value: "a"}, Address: Text{Value: "b"}, Group: Text{Value: "c"}, Attempts: 30, Window: 5 * time.Minute}
+	g := BruteForce{Account: Text{Value: "a"}, Address: Text{Value: "b"}, Group: Text{Value: "c"}, Attempts: 30,
+		Window: 5 * time.Minute}
 	var got []string
 	for _, r := range g.rules("user") {
 		got = append(got, fmt.Sprintf("%s of %s in %s: %s", r.name, r.entity, r.window, r.cond))
@@ -51,11 +52,13 @@ func TestGuessingRulesAreElastics(t *testing.T) {
 func TestPoissonTailIsExactFarOut(t *testing.T) {
 	// P(X >= 20 | 5) = 3.4521e-7 and P(X >= 3 | 0.5) = 0.014388, by summing the pmf exactly;
 	// P(X >= 1000 | 100) has ln = 1000 ln 100 - 100 - ln 1000! + ln(1 + 100/1001 + ...).
-	for _, tc := range [][2]string{{logTail("20.0", "5.0::DOUBLE"), "0.000000345213582"}, {logTail("3.0", "0.5::DOUBLE"), "0.014387677966971"}} {
+	for _, tc := range [][2]string{{logTail("20.0", "5.0::DOUBLE"), "0.000000345213582"}, {logTail("3.0", "0.5::DOUBLE"),
+		"0.014387677966971"}} {
 		got := rows(t, "SELECT abs(exp("+tc[0]+") - "+tc[1]+") / "+tc[1]+" < 1e-4")
 		expect(t, got, "true")
 	}
-	expect(t, rows(t, "SELECT round("+logTail("1000.0", "100.0::DOUBLE")+", 1), "+logTail("3.0", "5.0::DOUBLE")), "-1406.9|0")
+	expect(t, rows(t, "SELECT round("+logTail("1000.0", "100.0::DOUBLE")+", 1), "+logTail("3.0", "5.0::DOUBLE")),
+		"-1406.9|0")
 }
 
 func expect(t *testing.T, got []string, want ...string) {

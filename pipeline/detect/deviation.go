@@ -98,7 +98,8 @@ func (d *Deviation) atLeast(first string) string {
 // measure are the columns of a measure in its baseline's table, with its number.
 func measure(i int, name string) sqltext.Values {
 	v := sqltext.Values{"i": i, "x": sqltext.Ident(name), "name": sqltext.Str(name)}
-	for _, of := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90", "peak", "moved", "level", "support", "own"} {
+	for _, of := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90", "peak", "moved", "level", "support",
+		"own"} {
 		v[of] = sqltext.Ident(name + "_" + of)
 	}
 	return v

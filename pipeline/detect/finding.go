@@ -12,7 +12,8 @@ import (
 
 // severities are those of findings by score, as tiers.FindingColumns documents them.
 func severities() []sqltext.Level {
-	return []sqltext.Level{{Below: 20, Name: "informational"}, {Below: 40, Name: "low"}, {Below: 70, Name: "medium"}, {Below: 90, Name: "high"}}
+	return []sqltext.Level{{Below: 20, Name: "informational"}, {Below: 40, Name: "low"}, {Below: 70, Name: "medium"},
+		{Below: 90, Name: "high"}}
 }
 
 // SeveritySQL is the severity of a score.

@@ -110,7 +110,8 @@ func (f *FirstSeen) Query(r Run) Query {
 		v["peers"] = sqltext.Fill(newcomer, v)
 	}
 	v["present"] = f.present()
-	v["isSomebody"], v["isSaid"] = sqltext.IsSomebody(f.entity(r)), sqltext.IsSomebody(sqltext.Combined(texts(f.Values), sqltext.Said))
+	v["isSomebody"], v["isSaid"] = sqltext.IsSomebody(f.entity(r)), sqltext.IsSomebody(sqltext.Combined(texts(f.Values),
+		sqltext.Said))
 	lookback, learning := sqltext.Str(sqltext.ShortDuration(f.Lookback)), sqltext.Str(sqltext.ShortDuration(f.Learning))
 	return Query{Findings: Finding{
 		From: sqltext.Fill(firstUses, v),

@@ -55,7 +55,8 @@ func (t *Travel) habits(r Run, past Range) []Table {
 	v["past"] = t.sequence(r, past, of("unsettled"))
 	v["raised"] = fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, false))) > 0",
 		habit("h.f"), habit("h.t"))
-	return []Table{{"spots", spots}, {"unsettled", sqltext.Fill(habitUnsettled, v)}, {"habits", sqltext.Fill(habitTaught, v)}}
+	return []Table{{"spots", spots}, {"unsettled", sqltext.Fill(habitUnsettled, v)}, {"habits", sqltext.Fill(habitTaught,
+		v)}}
 }
 
 // habitSpots are each entity's spots of each day of the positions past: networks
@@ -76,7 +77,8 @@ const rounding = 20
 // rows: by induction, none of their jumps was raised.
 const habitUnsettled = `WITH s AS (
   SELECT *,
-    count(*) OVER (PARTITION BY entity, network, lat, lon ORDER BY day RANGE BETWEEN {span} PRECEDING AND 1 PRECEDING) AS times,
+    count(*) OVER (PARTITION BY entity, network, lat, lon ORDER BY day
+      RANGE BETWEEN {span} PRECEDING AND 1 PRECEDING) AS times,
     dense_rank() OVER (PARTITION BY entity ORDER BY day) AS i
   FROM {spots})
 SELECT DISTINCT x.entity
@@ -99,7 +101,8 @@ const habitTaught = `WITH RECURSIVE moves AS (
 days AS (
   SELECT entity, day,
     list(DISTINCT {'n': network, 'lat': lat, 'lon': lon}) FILTER (network IS NOT NULL) AS spots,
-    list(DISTINCT {'f': {'n': p_network, 'lat': p_lat, 'lon': p_lon}, 't': {'n': network, 'lat': lat, 'lon': lon}}) FILTER (hop) AS hops
+    list(DISTINCT {'f': {'n': p_network, 'lat': p_lat, 'lon': p_lon},
+      't': {'n': network, 'lat': lat, 'lon': lon}}) FILTER (hop) AS hops
   FROM (SELECT * REPLACE ({network} AS network, {from} AS p_network) FROM moves)
   GROUP BY ALL),
 steps AS MATERIALIZED (

@@ -68,11 +68,13 @@ func (*Match) Keys() []strict.Field[Match] {
 			"What was found, in a few words.").Needed(),
 		strict.F("time", terms.Column(), func(m *M) *Text { return &m.Time },
 			"Column of when it happened. A row without a time has that of the window's start.").Default("time"),
-		strict.F("severity", strict.Enum(Informational, Low, Medium, High, Critical), func(m *M) *Severity { return &m.Severity },
+		strict.F("severity", strict.Enum(Informational, Low, Medium, High, Critical),
+			func(m *M) *Severity { return &m.Severity },
 			"How grave it is: a score of 10, 30, 55, 80 or 95. Either this or `score`; without both: `medium`."),
 		strict.F("score", terms.Expression(), func(m *M) *Text { return &m.Score },
 			"The score, 0 to 100, from which the severity follows. A row without one gives no finding."),
-		strict.F("reason", strict.Positioned(terms.Checked("template", terms.TemplateProblem)), func(m *M) *Text { return &m.Reason },
+		strict.F("reason", strict.Positioned(terms.Checked("template", terms.TemplateProblem)),
+			func(m *M) *Text { return &m.Reason },
 			"Sentence of the finding, with `{entity}`, `{title}` and the rows' columns, such as `{user.name}`. "+
 				"Without it: entity and title."),
 		strict.F("evidence", strict.OneOrList(terms.Column()), func(m *M) *[]Text { return &m.Evidence },
@@ -147,7 +149,8 @@ func (m *Match) Formula() string {
 
 // Explain implements Detector.
 func (m *Match) Explain(r Run, entity string) Explanation {
-	return Explanation{Where: sqltext.Entity(texts(m.Entity), r.EntityType) + " = " + sqltext.Str(entity), Order: m.Time.Value}
+	return Explanation{Where: sqltext.Entity(texts(m.Entity), r.EntityType) + " = " + sqltext.Str(entity),
+		Order: m.Time.Value}
 }
 
 // matchRows are the rows that become findings, one of those with one key.

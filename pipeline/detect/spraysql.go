@@ -152,7 +152,8 @@ since AS (
   SELECT o, source, campaign, max("time") FILTER (fresh) AS since
   FROM (
     SELECT *,
-      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time") > to_days({gap}), true) AS fresh
+      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time")
+        > to_days({gap}), true) AS fresh
     FROM chain)
   GROUP BY ALL)
 SELECT kept.* EXCLUDE (first), coalesce(since, first) AS first,

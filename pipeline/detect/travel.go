@@ -76,7 +76,8 @@ func (*Travel) Keys() []strict.Field[Travel] {
 				"rows from there are as those of `familiar`."),
 		strict.F("speed", strict.Quantity("speed", "km/h", "800km/h", 1, 100_000), func(t *T) *float64 { return &t.SpeedKmh },
 			"Speed from which it is impossible.").Default("800km/h"),
-		strict.F("distance", strict.Quantity("distance", "km", "500km", 0, 20_100), func(t *T) *float64 { return &t.DistanceKm },
+		strict.F("distance", strict.Quantity("distance", "km", "500km", 0, 20_100),
+			func(t *T) *float64 { return &t.DistanceKm },
 			"Distance below which nothing is raised.").Default("500km"),
 		strict.F("network", terms.Column(), func(t *T) *Text { return &t.Network },
 			"Column of the network, such as the AS number. With it a jump between two spots (a network at a place) that the "+
@@ -212,7 +213,8 @@ const greatCircle = `2 * {earthKm} * asin(least(1.0, sqrt(pow(sin(radians({lat2}
 	`+ cos(radians({lat1})) * cos(radians({lat2})) * pow(sin(radians({lon2} - {lon1}) / 2), 2))))`
 
 func distanceSQL(lat1, lon1, lat2, lon2 string) string {
-	return sqltext.Fill(greatCircle, sqltext.Values{"earthKm": earthKm, "lat1": lat1, "lon1": lon1, "lat2": lat2, "lon2": lon2})
+	return sqltext.Fill(greatCircle, sqltext.Values{"earthKm": earthKm, "lat1": lat1, "lon1": lon1, "lat2": lat2,
+		"lon2": lon2})
 }
 
 // networkText is a network's number; null where it is not known. AS 0 is
@@ -224,7 +226,8 @@ func networkText(column string) string { return "nullif(" + sqltext.Given(column
 // only the few rows that are looked at closer are worth their one spelling.
 // Nearly every address begins with a digit, and then names something.
 const travelPositions = `SELECT * FROM (
-  SELECT {entity} AS entity, "time", {lat} AS lat, {lon} AS lon, {address} AS ip, {place} AS place, {country} AS country,
+  SELECT {entity} AS entity, "time", {lat} AS lat, {lon} AS lon, {address} AS ip,
+    {place} AS place, {country} AS country,
     {familiar} AS familiar, {radius} AS radius, {network} AS network, {eventID}
   FROM {rows}
   WHERE {cond})
@@ -298,8 +301,10 @@ func (t *Travel) impossible() string {
 	same := func(column string) string {
 		return sqltext.Somebody(sqltext.Trimmed(column)) + " = " + sqltext.Somebody(sqltext.Trimmed("p_"+column))
 	}
-	return sqltext.Fill(travelImpossible, sqltext.Values{"distance": sqltext.Num(t.DistanceKm), "speed": sqltext.Num(t.SpeedKmh),
-		"from": sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip", "ip"), "samePlace": same("place"), "sameCountry": same("country")})
+	return sqltext.Fill(travelImpossible, sqltext.Values{"distance": sqltext.Num(t.DistanceKm),
+		"speed": sqltext.Num(t.SpeedKmh),
+		"from":  sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip",
+			"ip"), "samePlace": same("place"), "sameCountry": same("country")})
 }
 
 // jumps are the rows of the sequence that are impossible, their texts in the one
@@ -318,7 +323,8 @@ WHERE {impossible}`, sqltext.Values{"texts": sqltext.List(columns),
 
 // travelDays sums up each entity's jumps of a day; if any is neither familiar
 // nor habit, only those count.
-const travelDays = `(SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since, count(*) AS jumps,
+const travelDays = `(SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since,
+  count(*) AS jumps,
   max(kmh) AS kmh, arg_max(km, kmh) AS km, arg_max(hours, kmh) AS hours,
   arg_max_null(p_place, kmh) AS origin, arg_max_null(place, kmh) AS destination,
   arg_max_null(p_country, kmh) AS from_country, arg_max_null(country, kmh) AS to_country,
@@ -345,7 +351,8 @@ func (t *Travel) days(r Run) string {
 	if t.Network.Value != "" {
 		today := fmt.Sprintf(`epoch_us(j."time") // %d`, day.Microseconds())
 		v["least"] = t.HabitDays
-		v["isHabit"] = t.isHabit("j.network", "j.lat", "j.lon", today) + " AND " + t.isHabit("j.p_network", "j.p_lat", "j.p_lon", today)
+		v["isHabit"] = t.isHabit("j.network", "j.lat", "j.lon", today) + " AND " + t.isHabit("j.p_network", "j.p_lat",
+			"j.p_lon", today)
 		v["quiet"], v["note"] = sqltext.Fill(habitQuiet, v), sqltext.Fill(habitNote, v)
 		v["habits"] = "LEFT JOIN " + r.Temp("habits") + " AS h ON h.entity = j.entity"
 	}
@@ -370,7 +377,8 @@ func (t *Travel) Query(r Run) Query {
 		Vars: map[string]string{"entity": "entity", "from": "origin", "to": "destination", "km": sqltext.Shown("round(km)"),
 			"hours": sqltext.Shown("hours"), "kmh": sqltext.Shown("round(kmh)"), "jumps": "jumps",
 			"observed": sqltext.Shown("round(kmh)"), "expected": sqltext.Shown(speed), "from_ip": "from_ip", "to_ip": "to_ip"},
-		Evidence: [][2]string{{"km", "round(km, 1)"}, {"hours", "round(hours, 4)"}, {"kmh", "round(kmh, 1)"}, {"jumps", "jumps"},
+		Evidence: [][2]string{{"km", "round(km, 1)"}, {"hours", "round(hours, 4)"}, {"kmh", "round(kmh, 1)"}, {"jumps",
+			"jumps"},
 			{"from", "origin"}, {"to", "destination"}, {"from_country", "from_country"}, {"to_country", "to_country"},
 			{"from_ip", "from_ip"}, {"to_ip", "to_ip"}, {"lowered_because", "note"},
 			{"speed_kmh", speed}, {"distance_km", sqltext.Num(t.DistanceKm)}, {"event_ids", "samples"}},

@@ -403,7 +403,8 @@ FROM (
     p.country AS p_country, p.radius AS p_radius, p.network AS p_network
   FROM (
     SELECT *, lag({'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon) AS p FROM (SELECT * FROM (
-  SELECT user("user"."name") AS entity, "time", CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE) END AS lon, ("src_endpoint"."ip")::VARCHAR AS ip, NULL::VARCHAR AS place, NULL::VARCHAR AS country,
+  SELECT user("user"."name") AS entity, "time", CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE) END AS lon, ("src_endpoint"."ip")::VARCHAR AS ip,
+    NULL::VARCHAR AS place, NULL::VARCHAR AS country,
     false AS familiar, 0.0::DOUBLE AS radius, NULL::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-22 22:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
@@ -433,7 +434,8 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'impossible_travel', 'impossible_tra
   (json_object('km', CASE WHEN typeof((round(km, 1))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(km, 1)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(km, 1)) END, 'hours', CASE WHEN typeof((round(hours, 4))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(hours, 4)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(hours, 4)) END, 'kmh', CASE WHEN typeof((round(kmh, 1))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(kmh, 1)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(kmh, 1)) END, 'jumps', CASE WHEN typeof((jumps)) NOT IN ('DOUBLE', 'FLOAT') OR ((jumps))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (jumps) END, 'from', CASE WHEN typeof((origin)) NOT IN ('DOUBLE', 'FLOAT') OR ((origin))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (origin) END, 'to', CASE WHEN typeof((destination)) NOT IN ('DOUBLE', 'FLOAT') OR ((destination))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (destination) END, 'from_country', CASE WHEN typeof((from_country)) NOT IN ('DOUBLE', 'FLOAT') OR ((from_country))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (from_country) END, 'to_country', CASE WHEN typeof((to_country)) NOT IN ('DOUBLE', 'FLOAT') OR ((to_country))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (to_country) END, 'from_ip', CASE WHEN typeof((from_ip)) NOT IN ('DOUBLE', 'FLOAT') OR ((from_ip))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (from_ip) END, 'to_ip', CASE WHEN typeof((to_ip)) NOT IN ('DOUBLE', 'FLOAT') OR ((to_ip))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (to_ip) END, 'lowered_because', CASE WHEN typeof((note)) NOT IN ('DOUBLE', 'FLOAT') OR ((note))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (note) END, 'speed_kmh', CASE WHEN typeof((800.0::DOUBLE)) NOT IN ('DOUBLE', 'FLOAT') OR ((800.0::DOUBLE))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (800.0::DOUBLE) END, 'distance_km', CASE WHEN typeof((500.0::DOUBLE)) NOT IN ('DOUBLE', 'FLOAT') OR ((500.0::DOUBLE))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (500.0::DOUBLE) END, 'event_ids', CASE WHEN typeof((samples)) NOT IN ('DOUBLE', 'FLOAT') OR ((samples))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (samples) END))::VARCHAR AS "evidence",
   ('detectors')::VARCHAR AS "pipeline",
   ('run')::VARCHAR AS "run_id"
-FROM (SELECT *, CASE WHEN abs((CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 800.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END)) < 'Infinity'::DOUBLE THEN (CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 800.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END) END AS "score before its bounds" FROM (SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since, count(*) AS jumps,
+FROM (SELECT *, CASE WHEN abs((CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 800.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END)) < 'Infinity'::DOUBLE THEN (CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 800.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END) END AS "score before its bounds" FROM (SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since,
+  count(*) AS jumps,
   max(kmh) AS kmh, arg_max(km, kmh) AS km, arg_max(hours, kmh) AS hours,
   arg_max_null(p_place, kmh) AS origin, arg_max_null(place, kmh) AS destination,
   arg_max_null(p_country, kmh) AS from_country, arg_max_null(country, kmh) AS to_country,
@@ -458,7 +460,8 @@ FROM (
     p.country AS p_country, p.radius AS p_radius, p.network AS p_network
   FROM (
     SELECT *, last_value(CASE WHEN NOT familiar THEN {'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network} END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS p FROM (SELECT * FROM (
-  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip, (city)::VARCHAR AS place, (land)::VARCHAR AS country,
+  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
+    (city)::VARCHAR AS place, (land)::VARCHAR AS country,
     coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
@@ -476,7 +479,8 @@ SELECT entity, day, nullif(given(network), '0') AS network, lat, lon
 FROM (
   SELECT entity, epoch_us("time") // 86400000000 AS day, network, round(lat, 1) AS lat, round(lon, 1) AS lon
   FROM (SELECT * FROM (
-  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip, (city)::VARCHAR AS place, (land)::VARCHAR AS country,
+  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
+    (city)::VARCHAR AS place, (land)::VARCHAR AS country,
     coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-10-15 00:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 00:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
@@ -489,7 +493,8 @@ GROUP BY ALL;
 CREATE OR REPLACE TEMP TABLE "impossible_travel_full.unsettled" AS
 WITH s AS (
   SELECT *,
-    count(*) OVER (PARTITION BY entity, network, lat, lon ORDER BY day RANGE BETWEEN 20 PRECEDING AND 1 PRECEDING) AS times,
+    count(*) OVER (PARTITION BY entity, network, lat, lon ORDER BY day
+      RANGE BETWEEN 20 PRECEDING AND 1 PRECEDING) AS times,
     dense_rank() OVER (PARTITION BY entity ORDER BY day) AS i
   FROM "impossible_travel_full.spots")
 SELECT DISTINCT x.entity
@@ -513,7 +518,8 @@ FROM (
     p.country AS p_country, p.radius AS p_radius, p.network AS p_network
   FROM (
     SELECT *, last_value(CASE WHEN NOT familiar THEN {'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network} END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS p FROM (SELECT * FROM (
-  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip, (city)::VARCHAR AS place, (land)::VARCHAR AS country,
+  SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
+    (city)::VARCHAR AS place, (land)::VARCHAR AS country,
     coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-10-15 00:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 00:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
@@ -524,7 +530,8 @@ WHERE abs(lat) <= 90 AND abs(lon) <= 180 AND (abs(lat) > 0.01 OR abs(lon) > 0.01
 days AS (
   SELECT entity, day,
     list(DISTINCT {'n': network, 'lat': lat, 'lon': lon}) FILTER (network IS NOT NULL) AS spots,
-    list(DISTINCT {'f': {'n': p_network, 'lat': p_lat, 'lon': p_lon}, 't': {'n': network, 'lat': lat, 'lon': lon}}) FILTER (hop) AS hops
+    list(DISTINCT {'f': {'n': p_network, 'lat': p_lat, 'lon': p_lon},
+      't': {'n': network, 'lat': lat, 'lon': lon}}) FILTER (hop) AS hops
   FROM (SELECT * REPLACE (nullif(given(network), '0') AS network, nullif(given(p_network), '0') AS p_network) FROM moves)
   GROUP BY ALL),
 steps AS MATERIALIZED (
@@ -568,7 +575,8 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'impossible_travel_full', 'impossibl
   (json_object('km', CASE WHEN typeof((round(km, 1))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(km, 1)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(km, 1)) END, 'hours', CASE WHEN typeof((round(hours, 4))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(hours, 4)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(hours, 4)) END, 'kmh', CASE WHEN typeof((round(kmh, 1))) NOT IN ('DOUBLE', 'FLOAT') OR ((round(kmh, 1)))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (round(kmh, 1)) END, 'jumps', CASE WHEN typeof((jumps)) NOT IN ('DOUBLE', 'FLOAT') OR ((jumps))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (jumps) END, 'from', CASE WHEN typeof((origin)) NOT IN ('DOUBLE', 'FLOAT') OR ((origin))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (origin) END, 'to', CASE WHEN typeof((destination)) NOT IN ('DOUBLE', 'FLOAT') OR ((destination))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (destination) END, 'from_country', CASE WHEN typeof((from_country)) NOT IN ('DOUBLE', 'FLOAT') OR ((from_country))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (from_country) END, 'to_country', CASE WHEN typeof((to_country)) NOT IN ('DOUBLE', 'FLOAT') OR ((to_country))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (to_country) END, 'from_ip', CASE WHEN typeof((from_ip)) NOT IN ('DOUBLE', 'FLOAT') OR ((from_ip))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (from_ip) END, 'to_ip', CASE WHEN typeof((to_ip)) NOT IN ('DOUBLE', 'FLOAT') OR ((to_ip))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (to_ip) END, 'lowered_because', CASE WHEN typeof((note)) NOT IN ('DOUBLE', 'FLOAT') OR ((note))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (note) END, 'speed_kmh', CASE WHEN typeof((900.0::DOUBLE)) NOT IN ('DOUBLE', 'FLOAT') OR ((900.0::DOUBLE))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (900.0::DOUBLE) END, 'distance_km', CASE WHEN typeof((100.0::DOUBLE)) NOT IN ('DOUBLE', 'FLOAT') OR ((100.0::DOUBLE))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (100.0::DOUBLE) END, 'event_ids', CASE WHEN typeof((samples)) NOT IN ('DOUBLE', 'FLOAT') OR ((samples))::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN (samples) END))::VARCHAR AS "evidence",
   ('detectors')::VARCHAR AS "pipeline",
   ('run')::VARCHAR AS "run_id"
-FROM (SELECT *, CASE WHEN abs((CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 900.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END)) < 'Infinity'::DOUBLE THEN (CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 900.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END) END AS "score before its bounds" FROM (SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since, count(*) AS jumps,
+FROM (SELECT *, CASE WHEN abs((CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 900.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END)) < 'Infinity'::DOUBLE THEN (CASE WHEN quiet THEN 15.0 ELSE least(89, 100.0 * (1.0 - pow(2.0, -(1 + log2(kmh / 900.0::DOUBLE) / 2 + (jumps - 1) / 4.0)))) END) END AS "score before its bounds" FROM (SELECT entity, day, min("time") AS first, max("time") AS last, min(p_time) AS since,
+  count(*) AS jumps,
   max(kmh) AS kmh, arg_max(km, kmh) AS km, arg_max(hours, kmh) AS hours,
   arg_max_null(p_place, kmh) AS origin, arg_max_null(place, kmh) AS destination,
   arg_max_null(p_country, kmh) AS from_country, arg_max_null(country, kmh) AS to_country,
@@ -740,7 +748,8 @@ since AS (
   SELECT o, source, campaign, max("time") FILTER (fresh) AS since
   FROM (
     SELECT *,
-      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time") > to_days(7), true) AS fresh
+      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time")
+        > to_days(7), true) AS fresh
     FROM chain)
   GROUP BY ALL)
 SELECT kept.* EXCLUDE (first), coalesce(since, first) AS first,
@@ -944,7 +953,8 @@ since AS (
   SELECT o, source, campaign, max("time") FILTER (fresh) AS since
   FROM (
     SELECT *,
-      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time") > to_days(7), true) AS fresh
+      coalesce("time" - lag("time") OVER (PARTITION BY o, source, campaign ORDER BY "time")
+        > to_days(7), true) AS fresh
     FROM chain)
   GROUP BY ALL)
 SELECT kept.* EXCLUDE (first), coalesce(since, first) AS first,
@@ -1010,11 +1020,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > to_microseconds(86400000000), true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, account AS entity FROM rows
         WHERE account IN (SELECT account FROM rows GROUP BY 1 HAVING count(*) >= 30))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '300 seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '300 seconds' PRECEDING AND CURRENT ROW))
     WHERE n >= 30 AND "time" >= TIMESTAMPTZ '2026-11-17 09:00:00+00'))
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'))
 WHERE "score before its bounds" IS NOT NULL;
@@ -1056,11 +1068,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > to_microseconds(86400000000), true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, account AS entity FROM rows
         WHERE account IN (SELECT account FROM rows GROUP BY 1 HAVING count(*) >= 10))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '2700 seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '2700 seconds' PRECEDING AND CURRENT ROW))
     WHERE n >= 10 AND "time" >= TIMESTAMPTZ '2026-11-17 09:00:00+00'))
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'
 UNION ALL SELECT 'many addresses' AS rule, 'who' AS kind, entity, 100 AS least_n,
@@ -1072,11 +1086,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > to_microseconds(86400000000), true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, account AS entity FROM rows
         WHERE account IN (SELECT account FROM rows GROUP BY 1 HAVING count(*) >= 100))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '1800 seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '1800 seconds' PRECEDING AND CURRENT ROW))
     WHERE addresses > 30 AND n >= 100 AND "time" >= TIMESTAMPTZ '2026-11-17 09:00:00+00'))
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'
 UNION ALL SELECT 'stuffing' AS rule, 'source' AS kind, entity, 30 AS least_n,
@@ -1088,11 +1104,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > to_microseconds(86400000000), true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, grp AS entity FROM rows
         WHERE grp IN (SELECT grp FROM rows GROUP BY 1 HAVING count(*) >= 30))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '600 seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '600 seconds' PRECEDING AND CURRENT ROW))
     WHERE users >= 10 AND n >= 30 AND addresses >= 5 AND users > addresses AND "time" >= TIMESTAMPTZ '2026-11-17 09:00:00+00'))
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'
 UNION ALL SELECT 'distributed' AS rule, 'source' AS kind, entity, 25 AS least_n,
@@ -1104,11 +1122,13 @@ FROM (
   FROM (
     SELECT *, coalesce("time" - lag("time") OVER (PARTITION BY entity ORDER BY "time") > to_microseconds(86400000000), true)::INT AS fresh
     FROM (
-      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users, count(DISTINCT address) OVER w AS addresses
+      SELECT *, count(*) OVER w AS n, count(DISTINCT account) OVER w AS users,
+        count(DISTINCT address) OVER w AS addresses
       FROM (
         SELECT *, grp AS entity FROM rows
         WHERE grp IN (SELECT grp FROM rows GROUP BY 1 HAVING count(*) >= 25))
-      WINDOW w AS (PARTITION BY entity ORDER BY "time" RANGE BETWEEN INTERVAL '600 seconds' PRECEDING AND CURRENT ROW))
+      WINDOW w AS (PARTITION BY entity ORDER BY "time"
+        RANGE BETWEEN INTERVAL '600 seconds' PRECEDING AND CURRENT ROW))
     WHERE addresses >= 5 AND users >= 8 AND n >= 25 AND n <= 5 * users AND users <= 2 * addresses AND "time" >= TIMESTAMPTZ '2026-11-17 09:00:00+00'))
 GROUP BY entity, campaign HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'))
 WHERE "score before its bounds" IS NOT NULL;
