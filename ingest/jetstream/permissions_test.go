@@ -157,17 +157,25 @@ func TestAReaderReadsAndChangesNothing(t *testing.T) {
 // and must not be requests to the server.
 func TestAConsumerDeliversToNoServer(t *testing.T) {
 	s, own := guarded(t)
+	if err := own.Publish(t.Context(), "events.a", "", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
 	nc, _ := client(t, s, "reader")
 	old, err := nc.JetStream() //nolint:staticcheck // the newer interface makes no push consumers
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = old.AddConsumer("EVENTS", &nats.ConsumerConfig{DeliverSubject: "$JS.API.STREAM.PURGE.EVENTS", AckPolicy: nats.AckNonePolicy}, nats.MaxWait(time.Second))
-	t.Logf("a consumer that delivers to the server: %v", err)
-	if err := own.nc.Flush(); err != nil {
-		t.Fatal(err)
+	made, err := old.AddConsumer("EVENTS", &nats.ConsumerConfig{DeliverSubject: "$JS.API.STREAM.PURGE.EVENTS", AckPolicy: nats.AckNonePolicy}, nats.MaxWait(time.Second))
+	if err != nil {
+		return
 	}
-	if n := held(t, own); n != 3 {
+	delivered := func() bool {
+		info, err := old.ConsumerInfo("EVENTS", made.Name)
+		return err != nil || info.Delivered.Stream >= 4
+	}
+	for tick := time.Tick(20 * time.Millisecond); !delivered(); <-tick {
+	}
+	if n := held(t, own); n != 4 {
 		t.Errorf("%d messages are left", n)
 	}
 }
