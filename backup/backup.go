@@ -137,7 +137,8 @@ type maker struct {
 // begin makes the directories, and refuses those of another lake.
 func (m *maker) begin() error {
 	if within(m.dir, m.Lake.Warehouse()) || within(m.Lake.Warehouse(), m.dir) {
-		return fmt.Errorf("it is in the lake's own directory, or the other way round (%s): choose another, best on another disk", m.Lake.Warehouse())
+		return fmt.Errorf("it is in the lake's own directory, or the other way round (%s): choose another, best on "+
+			"another disk", m.Lake.Warehouse())
 	}
 	old, err := readIndex(m.dir)
 	switch {
@@ -148,7 +149,8 @@ func (m *maker) begin() error {
 	case err != nil:
 		return err
 	case old.Catalog.Record.ID != m.Lake.Record().ID:
-		return fmt.Errorf("it has a backup of another lake (%s, made in %s): choose another directory", old.Catalog.Record.ID, old.Catalog.Record.Place)
+		return fmt.Errorf("it has a backup of another lake (%s, made in %s): choose another directory", old.Catalog.Record.ID,
+			old.Catalog.Record.Place)
 	}
 	name := partPrefix + time.Now().UTC().Format("20060102T150405.000000000")
 	m.state = filepath.Join(m.dir, name)
@@ -273,7 +275,8 @@ func (m *maker) copyPinned(ctx context.Context, f lake.PinnedFile) error {
 		return err
 	}
 	if sum, ok := tiers.PathChecksum(f.Path); ok && sum != p.CRC32C {
-		return errors.Join(fmt.Errorf("it is damaged: its checksum is %08x where %08x was committed; `lakeward fsck --deep` finds what else is", p.CRC32C, sum), os.Remove(to))
+		return errors.Join(fmt.Errorf("it is damaged: its checksum is %08x where %08x was committed; `lakeward fsck "+
+			"--deep` finds what else is", p.CRC32C, sum), os.Remove(to))
 	}
 	return nil
 }
@@ -319,7 +322,8 @@ func (m *maker) checkMarks() error {
 					continue
 				}
 				if mark.Seq > last || mark.Seq+1 < first {
-					m.Logger.Warn("the copy of a stream does not follow the mark of a table: after a restore the source says so", "stream", s.Name,
+					m.Logger.Warn("the copy of a stream does not follow the mark of a table: after a restore the source says so",
+						"stream", s.Name,
 						"first", first, "last", last, "table", "lake."+t.Table, "mark", mark.Seq)
 				}
 			}
@@ -354,7 +358,7 @@ func (m *maker) tidy() error {
 			return err
 		}
 		m.rep.Removed++
-		return os.Remove(path)
+		return os.Remove(path) //nolint:gosec // the directory is the backup's own
 	})
 }
 

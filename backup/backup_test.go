@@ -67,7 +67,8 @@ func (s *site) add(created time.Time, seq uint64) {
 	if err := s.l.WriteFile(s.Context(), f.Path, make([]byte, f.Size)); err != nil {
 		s.Fatal(err)
 	}
-	if _, err := tab.Commit(s.Context(), tiers.Commit{ID: fmt.Sprint("c-", seq), Add: []tiers.DataFile{f}, From: from, To: &to}); err != nil {
+	if _, err := tab.Commit(s.Context(), tiers.Commit{ID: fmt.Sprint("c-", seq), Add: []tiers.DataFile{f}, From: from,
+		To: &to}); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -217,12 +218,14 @@ func TestADirectoryOfOtherThingsIsRefused(t *testing.T) {
 	}
 	of := t.TempDir()
 	newSite(t).backup(of)
-	for dir, want := range map[string]string{other: "other files", of: "another lake", filepath.Join(s.dir, "lake", "b"): "own directory"} {
+	for dir, want := range map[string]string{other: "other files", of: "another lake",
+		filepath.Join(s.dir, "lake", "b"): "own directory"} {
 		if _, err := Make(t.Context(), s.source(), dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
-	if _, err := Restore(t.Context(), other, s.target()); err == nil || !strings.Contains(err.Error(), "no backup that was finished") {
+	if _, err := Restore(t.Context(), other, s.target()); err == nil ||
+		!strings.Contains(err.Error(), "no backup that was finished") {
 		t.Errorf("of no backup: %v", err)
 	}
 }
@@ -287,7 +290,8 @@ func TestARestoreIsCarriedOn(t *testing.T) {
 // is neither missing in the copies nor there twice.
 func TestStreamsFollowTheMarks(t *testing.T) {
 	s := newSite(t)
-	server, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(s.dir, "nats")}, nil)
+	server, err := jetstream.StartServer(t.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(s.dir, "nats")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +301,8 @@ func TestStreamsFollowTheMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := conn.Stream(t.Context(), "events.>", jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true, Prune: true})
+	stream, err := conn.Stream(t.Context(), "events.>",
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true, Prune: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +344,8 @@ func TestStreamsFollowTheMarks(t *testing.T) {
 	if now, err := stream.Info(t.Context(), "events.>"); err != nil || now.First != 7 {
 		t.Errorf("after the backup, nothing is pruned: %+v, %v", now, err)
 	}
-	other, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(t.TempDir(), "nats")}, nil)
+	other, err := jetstream.StartServer(t.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(t.TempDir(), "nats")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

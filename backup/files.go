@@ -109,7 +109,8 @@ func readIndex(dir string) (index, error) {
 		return i, fmt.Errorf("read %s: %w", path, err)
 	}
 	if i.Format != format {
-		return i, fmt.Errorf("%s is of format %d, and this version (of format %d) does not know it: use the version %s or later", path, i.Format, format, i.Version)
+		return i, fmt.Errorf("%s is of format %d, and this version (of format %d) does not know it: use the version %s or "+
+			"later", path, i.Format, format, i.Version)
 	}
 	return i, nil
 }

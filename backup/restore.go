@@ -52,13 +52,15 @@ type Restored struct {
 
 // String is the report for people.
 func (r Restored) String() string {
-	text := fmt.Sprintf("restored %d tables with %d files of %d MiB, as of %s", r.Tables, r.Files, r.Bytes>>20, r.Made.Format(time.RFC3339))
+	text := fmt.Sprintf("restored %d tables with %d files of %d MiB, as of %s", r.Tables, r.Files, r.Bytes>>20,
+		r.Made.Format(time.RFC3339))
 	if r.Streams > 0 {
 		text += fmt.Sprintf(", and %d streams", r.Streams)
 	}
 	text += "; every file is there with its size\n"
 	if len(r.Left) > 0 {
-		text += fmt.Sprintf("left out: the streams %s, since nats.url names a server of its own\n", strings.Join(r.Left, ", "))
+		text += fmt.Sprintf("left out: the streams %s, since nats.url names a server of its own\n",
+			strings.Join(r.Left, ", "))
 	}
 	if r.Relocation != nil {
 		text += r.Relocation.String()
@@ -126,7 +128,8 @@ func (r *restorer) begin() error {
 		return nil
 	}
 	if err == nil {
-		return fmt.Errorf("%s says that a restore of another backup was cut short here: empty the data directory and the warehouse first", marker)
+		return fmt.Errorf("%s says that a restore of another backup was cut short here: empty the data directory and the "+
+			"warehouse first", marker)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -165,7 +168,8 @@ func (r *restorer) files(ctx context.Context, state string) error {
 			return err
 		}
 		if sum, ok := tiers.PathChecksum(rel); ok && sum != p.CRC32C {
-			return errors.Join(fmt.Errorf("%s is damaged in the backup: its checksum is %08x where %08x was committed; an earlier backup may have it whole",
+			return errors.Join(fmt.Errorf("%s is damaged in the backup: its checksum is %08x where %08x was committed; an "+
+				"earlier backup may have it whole",
 				filepath.Join(r.dir, lakeDir, rel), p.CRC32C, sum), os.Remove(to))
 		}
 	}

@@ -65,7 +65,8 @@ func (c *cli) remote() (_ *serve.Client, ok bool, err error) {
 		return nil, false, nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil {
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
+		u.User != nil {
 		return nil, false, fmt.Errorf("%w: the server is no address of a daemon: write https://HOST:PORT", errUsage)
 	}
 	token, err := c.token()
@@ -78,7 +79,8 @@ func (c *cli) remote() (_ *serve.Client, ok bool, err error) {
 			return nil, false, err
 		}
 	} else if token != "" && !config.IsLoopback(u.Hostname()) {
-		return nil, false, fmt.Errorf("%w: the token would cross the network in the clear: write https://%s", errUsage, u.Host)
+		return nil, false, fmt.Errorf("%w: the token would cross the network in the clear: write https://%s", errUsage,
+			u.Host)
 	}
 	return serve.NewClient(u.Host, serve.ClientOptions{Token: token, TLS: conf}), true, nil
 }

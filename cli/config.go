@@ -21,7 +21,8 @@ func configCommands() []entry {
 			run:   func(_ context.Context, c *cli, _ []string) error { return c.checkConfig(asJSON) },
 		},
 		local{
-			path: "config print", args: args, short: "Print the configuration with every default filled in and secrets masked, and how memory is divided",
+			path: "config print", args: args, short: "Print the configuration with every default filled in and secrets " +
+				"masked, and how memory is divided",
 			run: func(_ context.Context, c *cli, _ []string) error { return c.printConfig() },
 		},
 	}

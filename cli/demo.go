@@ -160,7 +160,8 @@ func emptyTier(ctx context.Context, cfg config.Config, a *daemon.Daemon) error {
 	}
 	tables, err := a.Analytics(ctx)
 	if err == nil && len(tables) > 0 {
-		err = fmt.Errorf("%w: the database of analytics.url has analytics tables already, and the demo would add planted attacks: unset it, or give an empty database", errUsage)
+		err = fmt.Errorf("%w: the database of analytics.url has analytics tables already, and the demo would add planted "+
+			"attacks: unset it, or give an empty database", errUsage)
 	}
 	return err
 }
@@ -207,8 +208,10 @@ func (d *demoRun) ingest(ctx context.Context, o demo.Options) (demo.Truth, error
 		return truth, err
 	}
 	took := time.Since(began)
-	fmt.Fprintf(d.out, "%d events of %d users published in %s (%.0f/s, %d repeats), in the lake after %s (%.0f/s)\n", sent, truth.Users,
-		published.Round(time.Millisecond), float64(sent)/published.Seconds(), stats.Duplicates, took.Round(time.Millisecond), float64(sent)/took.Seconds())
+	fmt.Fprintf(d.out, "%d events of %d users published in %s (%.0f/s, %d repeats), in the lake after %s (%.0f/s)\n", sent,
+		truth.Users,
+		published.Round(time.Millisecond), float64(sent)/published.Seconds(), stats.Duplicates, took.Round(time.Millisecond),
+		float64(sent)/took.Seconds())
 	return truth, nil
 }
 
@@ -223,7 +226,8 @@ func (d *demoRun) replay(ctx context.Context, t demo.Truth) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "running %d pipelines at their logical times from %s to %s ...\n", len(ds), daemon.TimeText(t.Start), daemon.TimeText(t.End))
+	fmt.Fprintf(d.out, "running %d pipelines at their logical times from %s to %s ...\n", len(ds),
+		daemon.TimeText(t.Start), daemon.TimeText(t.End))
 	began := time.Now()
 	tally := &runTally{runs: map[string]int{}, spent: map[string]time.Duration{}}
 	for _, stage := range stages(ds) {
@@ -240,7 +244,8 @@ func (d *demoRun) replay(ctx context.Context, t demo.Truth) error {
 	}
 	for _, p := range ds {
 		if n := tally.runs[p.Name]; n > 0 {
-			fmt.Fprintf(d.out, "  %-20s %4d runs, %s each\n", p.Name, n, (tally.spent[p.Name] / time.Duration(n)).Round(time.Millisecond))
+			fmt.Fprintf(d.out, "  %-20s %4d runs, %s each\n", p.Name, n,
+				(tally.spent[p.Name] / time.Duration(n)).Round(time.Millisecond))
 		}
 	}
 	fmt.Fprintf(d.out, "all runs took %s\n\n", time.Since(began).Round(time.Millisecond))
@@ -322,8 +327,9 @@ func (d *demoRun) findings(ctx context.Context) ([]demo.Finding, error) {
 	err := d.each(ctx, `SELECT pipeline, detector, entity_type, entity, score, severity,
 		epoch_us("time") AS t, epoch_us(window_start) AS ws, epoch_us(window_end) AS we FROM analytics.findings`, func(r row) {
 		out = append(out, demo.Finding{
-			Pipeline: r.text("pipeline"), Detector: r.text("detector"), EntityType: r.text("entity_type"), Entity: r.text("entity"),
-			Score: r.double("score"), Severity: r.text("severity"),
+			Pipeline: r.text("pipeline"), Detector: r.text("detector"), EntityType: r.text("entity_type"),
+			Entity: r.text("entity"),
+			Score:  r.double("score"), Severity: r.text("severity"),
 			Time: r.micros("t"), WindowStart: r.micros("ws"), WindowEnd: r.micros("we"),
 		})
 	})

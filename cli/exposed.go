@@ -40,7 +40,8 @@ func secretFiles(cfg config.Config, configPath string, env []string) []string {
 		files = append(files, configPath)
 	}
 	for _, kv := range env {
-		if name, file, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, "LAKEWARD_") && strings.HasSuffix(name, "_FILE") {
+		if name, file, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, "LAKEWARD_") &&
+			strings.HasSuffix(name, "_FILE") {
 			files = append(files, file)
 		}
 	}

@@ -101,9 +101,11 @@ func printFsck(w io.Writer, r lake.FsckReport) error {
 	if r.Deep {
 		how = "checksum, footer and row count"
 	}
-	fmt.Fprintf(w, "%d tables, %d snapshots, %d manifests, %d data files of %s (%s)\n", r.Tables, r.Snapshots, r.Manifests, r.DataFiles, sizeText(r.Bytes), how)
+	fmt.Fprintf(w, "%d tables, %d snapshots, %d manifests, %d data files of %s (%s)\n", r.Tables, r.Snapshots, r.Manifests,
+		r.DataFiles, sizeText(r.Bytes), how)
 	if r.Unverified > 0 {
-		fmt.Fprintf(w, "%d data files have no checksum: another program wrote them, or an older version of this one\n", r.Unverified)
+		fmt.Fprintf(w, "%d data files have no checksum: another program wrote them, or an older version of this one\n",
+			r.Unverified)
 	}
 	verdict := "nothing is damaged"
 	if files > 0 {

@@ -33,7 +33,8 @@ func adoptCommand() entry {
 	var a asking
 	var incomplete bool
 	return admin{
-		path: "lake adopt", args: none(), short: "Register the newest metadata of the warehouse in a catalog that is older, or new",
+		path: "lake adopt", args: none(), short: "Register the newest metadata of the warehouse in a catalog that is " +
+			"older, or new",
 		long: "If the catalog was put back from an older copy, or is gone, the warehouse knows more: newer metadata of\n" +
 			"tables, and tables that the catalog does not name. The daemon then halts. This registers for each such\n" +
 			"table the newest metadata whose chain leads back to what the catalog names and all of whose files are\n" +

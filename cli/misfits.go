@@ -64,7 +64,8 @@ func printMisfits(w io.Writer, ms []serve.Misfit) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "PATH\tVALUES\tREASON\tCOLUMN\tSINCE\tLAST\tTO DO")
 	for _, m := range ms {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(m.Path, "(others)"), m.Values, m.Reason, m.Column, daemon.TimeText(m.First), daemon.TimeText(m.Last), m.Advice)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(m.Path, "(others)"), m.Values, m.Reason, m.Column,
+			daemon.TimeText(m.First), daemon.TimeText(m.Last), m.Advice)
 	}
 	return t.Flush()
 }
@@ -83,8 +84,10 @@ func printLimits(w io.Writer, d serve.TableDetail) {
 	}
 	switch {
 	case d.Leaves >= d.MaxLeaves:
-		fmt.Fprintf(w, "the table is full: fields without a column go to unmapped (%d values so far); raise ingest.max_columns\n", beyond)
+		fmt.Fprintf(w, "the table is full: fields without a column go to unmapped (%d values so far); raise "+
+			"ingest.max_columns\n", beyond)
 	case beyond > 0:
-		fmt.Fprintf(w, "%d values beyond the limit of columns or depth are in unmapped; one event adds at most half of the columns that are left\n", beyond)
+		fmt.Fprintf(w, "%d values beyond the limit of columns or depth are in unmapped; one event adds at most half of "+
+			"the columns that are left\n", beyond)
 	}
 }

@@ -43,7 +43,8 @@ func (c *cli) withDirectory(ctx context.Context, readOnly bool, f func(serve.Bac
 		}
 		return f(client)
 	}
-	dir, err := daemon.OpenDirectory(ctx, cfg, c.quietLogger(cfg), c.commands, daemon.DirectoryOptions{ReadOnly: readOnly, Command: c.command})
+	dir, err := daemon.OpenDirectory(ctx, cfg, c.quietLogger(cfg), c.commands,
+		daemon.DirectoryOptions{ReadOnly: readOnly, Command: c.command})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ func pipelineCommands() []entry {
 		},
 		local{
 			path: "pipeline lint", args: files, short: "Print every mistake of pipeline files, with its place and a remedy",
-			long: "Says what the daemon would say of the files: each by itself, beside the others of its folder and, if there\n" +
+			long: "Says what the daemon would say of the files: each by itself, beside the others of its folder and, if " +
+				"there\n" +
 				"is a data directory, beside the tables of its lake. A table or column that the lake does not have is a\n" +
 				"mistake if its name is nearly that of one that is there, and otherwise a warning.",
 			example: "  lakeward pipeline lint pipelines.d/failed-signins.yaml",
@@ -34,7 +35,8 @@ func pipelineCommands() []entry {
 			run:     func(ctx context.Context, c *cli, args []string) error { return c.lintPipelines(ctx, args, lintJSON) },
 		},
 		local{
-			path: "pipeline test", args: files, short: "Run the cases of pipelines' test files, the way the daemon would run them",
+			path: "pipeline test", args: files, short: "Run the cases of pipelines' test files, the way the daemon would run " +
+				"them",
 			flags: jsonFlag(&testJSON),
 			run:   func(ctx context.Context, c *cli, args []string) error { return c.testPipelines(ctx, args, testJSON) },
 		},
@@ -60,11 +62,13 @@ func askedPipelineCommands() []entry {
 			flags: check.with(), run: check.ask((*cli).read, "check"), do: (*daemon.Verbs).PipelineCheck,
 		},
 		reader{
-			path: "pipeline plan", args: file, short: "What a pipeline would have found, and how that differs from the live version",
+			path: "pipeline plan", args: file, short: "What a pipeline would have found, and how that differs from the live " +
+				"version",
 			long: "Runs every logical time of (from, to] over the lake as it is, keeps nothing, and shows findings a\n" +
 				"day, top entities, what was read and how long it took. Given a file, it compares it with the active\n" +
 				"pipeline of the same name. By default the last seven days.",
-			flags: plan.with(daemon.ArgFrom, daemon.ArgTo), run: plan.ask((*cli).write, "plan"), do: (*daemon.Verbs).PipelinePlan,
+			flags: plan.with(daemon.ArgFrom, daemon.ArgTo), run: plan.ask((*cli).write, "plan"),
+			do: (*daemon.Verbs).PipelinePlan,
 		},
 		reader{
 			path: "pipeline explain", args: file, short: "The SQL of a run",
@@ -74,15 +78,18 @@ func askedPipelineCommands() []entry {
 			path: "pipeline run", args: file, short: "Run a pipeline once, at a logical time (now, if none is given)",
 			long: "Runs one window of an active pipeline. A file that is not in the folder is run too; for that a daemon\n" +
 				"with tokens asks for the role admin, or for --dry-run and the role write.",
-			flags: run.with(daemon.ArgAt, daemon.ArgDryRun), run: run.ask((*cli).write, "run"), do: (*daemon.Verbs).PipelineRun, needsAdmin: bringsToWrite,
+			flags: run.with(daemon.ArgAt, daemon.ArgDryRun), run: run.ask((*cli).write, "run"), do: (*daemon.Verbs).PipelineRun,
+			needsAdmin: bringsToWrite,
 		},
 		writer{
 			path: "pipeline backfill", args: named, short: "Run the logical times of (from, to] that have not been run",
-			flags: backfill.with(daemon.ArgFrom, daemon.ArgTo), run: backfill.ask((*cli).write, "backfill"), do: (*daemon.Verbs).PipelineBackfill, needsAdmin: brings,
+			flags: backfill.with(daemon.ArgFrom, daemon.ArgTo), run: backfill.ask((*cli).write, "backfill"),
+			do: (*daemon.Verbs).PipelineBackfill, needsAdmin: brings,
 		},
 		reader{
 			path: "pipeline history", args: named, short: "Past runs, newest first",
-			flags: history.with(daemon.ArgLimit, daemon.ArgStatus), run: history.ask((*cli).read, "history"), do: (*daemon.Verbs).PipelineHistory, needsAdmin: brings,
+			flags: history.with(daemon.ArgLimit, daemon.ArgStatus), run: history.ask((*cli).read, "history"),
+			do: (*daemon.Verbs).PipelineHistory, needsAdmin: brings,
 		},
 	}
 }
@@ -134,7 +141,8 @@ func (f *pipelineFlags) with(args ...string) func(*pflag.FlagSet) {
 
 // ask turns arguments and flags into a command. An argument that is a file is
 // read here, since the daemon may not see it.
-func (f *pipelineFlags) ask(with func(*cli, context.Context, serve.Command, bool) error, verb string) func(context.Context, *cli, []string) error {
+func (f *pipelineFlags) ask(with func(*cli, context.Context, serve.Command, bool) error,
+	verb string) func(context.Context, *cli, []string) error {
 	return func(ctx context.Context, c *cli, args []string) error {
 		sc := serve.Command{Noun: "pipeline", Verb: verb, Args: map[string]string{}}
 		for _, arg := range f.args {

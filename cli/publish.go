@@ -19,10 +19,12 @@ import (
 func publishCommand() entry {
 	var subject, url, idFrom string
 	return local{
-		path: "publish", args: some("FILE...", "files, or - for standard input"), short: "Publish the events of files to NATS",
+		path: "publish", args: some("FILE...", "files, or - for standard input"),
+		short: "Publish the events of files to NATS",
 		long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, or a log with a\n" +
 			"line #Fields (W3C extended, Exchange, Zeek), plain, in gzip or in zip; - is standard input. Every event\n" +
-			"has a message id, so that publishing a file again repeats nothing. Without --url it publishes to the daemon of the data directory, or to nats.url.\n\n" +
+			"has a message id, so that publishing a file again repeats nothing. Without --url it publishes to the daemon of " +
+			"the data directory, or to nats.url.\n\n" +
 			"--id-from says what the id is made of, next to the content of the event and which of equal ones in its\n" +
 			"file it is: file (its path and the member of an archive; .gz does not count), host (this machine's name),\n" +
 			"line (where the event begins), content (nothing else). With file a file that was moved or renamed\n" +
@@ -33,7 +35,8 @@ func publishCommand() entry {
 		flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&subject, "subject", "s", "", "subject to publish on; its last token names the table")
 			f.StringVar(&url, "url", "", "address of the NATS server")
-			f.StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, or content")
+			f.StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, "+
+				"or content")
 		},
 		run: func(ctx context.Context, c *cli, files []string) error {
 			if subject == "" || strings.ContainsAny(subject, " *>") {
@@ -125,7 +128,8 @@ func (c *cli) publish(ctx context.Context, files []string, p publishing, url str
 	stats, cerr := p.to.Close(ctx)
 	took := time.Since(began)
 	fmt.Fprintf(c.Out, "%d events published to %s in %s (%.0f/s), %d of them were there already\n",
-		stats.Published, p.subject, took.Round(time.Millisecond), float64(stats.Published)/max(took.Seconds(), 1e-3), stats.Duplicates)
+		stats.Published, p.subject, took.Round(time.Millisecond), float64(stats.Published)/max(took.Seconds(), 1e-3),
+		stats.Duplicates)
 	return errors.Join(err, cerr, p.summary(c.Err))
 }
 
@@ -140,7 +144,8 @@ func (p *publishing) summary(w io.Writer) error {
 	if more := p.broken + p.unread - len(p.problems); more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)
 	}
-	return fmt.Errorf("%d broken events were published as they are, for lake.quarantine (lakeward quarantine list); %d files or parts of files were not published",
+	return fmt.Errorf("%d broken events were published as they are, for lake.quarantine (lakeward quarantine list); %d "+
+		"files or parts of files were not published",
 		p.broken, p.unread)
 }
 
@@ -171,7 +176,8 @@ func (c *cli) publishFile(ctx context.Context, p *publishing, path string) error
 		}
 		if most := p.to.MaxPayload(); int64(len(e.JSON)) > most {
 			p.unread++
-			p.problem(fmt.Sprintf("%s: the event has %d bytes, and the server takes %d; split it, or raise nats.embedded.max_payload", e.Position(), len(e.JSON), most))
+			p.problem(fmt.Sprintf("%s: the event has %d bytes, and the server takes %d; split it, or raise "+
+				"nats.embedded.max_payload", e.Position(), len(e.JSON), most))
 			continue
 		}
 		if err := p.to.Publish(ctx, p.subject, e.ID(p.subject, p.salt), e.JSON); err != nil {
@@ -214,7 +220,8 @@ func (b *bar) draw(done, total int64) {
 		share = min(float64(done)/float64(total), 1)
 	}
 	n := int(share * 30)
-	fmt.Fprintf(b.w, "\r%s [%s%s] %3.0f%% %s  ", b.name, strings.Repeat("#", n), strings.Repeat(".", 30-n), share*100, now.Sub(b.began).Round(time.Second))
+	fmt.Fprintf(b.w, "\r%s [%s%s] %3.0f%% %s  ", b.name, strings.Repeat("#", n), strings.Repeat(".", 30-n), share*100,
+		now.Sub(b.began).Round(time.Second))
 }
 
 func (b *bar) clear() {

@@ -19,7 +19,8 @@ func quarantineCommands() []entry {
 	return []entry{
 		group{
 			path: "quarantine", short: "What could not be decoded: list it, look at it, put it through again",
-			long: "Events that could not be decoded are in lake.quarantine with their bytes and the reason. Once the cause is\n" +
+			long: "Events that could not be decoded are in lake.quarantine with their bytes and the reason. Once the cause " +
+				"is\n" +
 				"mended, usually in the configuration, they can be put through again.",
 			shared: jsonFlag(asJSON),
 		},
@@ -58,12 +59,14 @@ func quarantineReplayCommand(asJSON *bool) entry {
 	var f rejectedFlags
 	var dry, all bool
 	return admin{
-		path: "quarantine replay", args: many("[ID...]"), short: "Decode rows again with today's configuration, and commit their events once",
+		path: "quarantine replay", args: many("[ID...]"), short: "Decode rows again with today's configuration, and " +
+			"commit their events once",
 		long: "Decodes rows of lake.quarantine again with the configuration of today and commits their events to their\n" +
 			"tables. What was replayed before is not replayed again, however often this is run or cut short. The row\n" +
 			"stays in lake.quarantine as evidence; lake.ingest_skipped says where its events are. What still cannot be\n" +
 			"decoded is counted by its reason. The source stands still meanwhile.",
-		example: "  lakeward quarantine replay --reason 'larger than' --dry-run\n  lakeward quarantine replay 5f0c2a81d2b4e6f7",
+		example: "  lakeward quarantine replay --reason 'larger than' --dry-run\n  lakeward quarantine replay " +
+			"5f0c2a81d2b4e6f7",
 		flags: func(set *pflag.FlagSet) {
 			f.add(set)
 			set.BoolVar(&all, "all", false, "everything that was not replayed yet")
@@ -77,7 +80,8 @@ func quarantineReplayCommand(asJSON *bool) entry {
 			if len(ids) == 0 && f == (rejectedFlags{}) && !all {
 				return fmt.Errorf("%w: say what to replay: ids, --reason, --source, --since or --all", errUsage)
 			}
-			args[daemon.ArgIDs], args[daemon.ArgDryRun], args[daemon.ArgBy] = strings.Join(ids, " "), strconv.FormatBool(dry), whoAmI()
+			args[daemon.ArgIDs], args[daemon.ArgDryRun], args[daemon.ArgBy] = strings.Join(ids, " "), strconv.FormatBool(dry),
+				whoAmI()
 			return c.write(ctx, serve.Command{Noun: "quarantine", Verb: "replay", Args: args}, *asJSON)
 		},
 		do: (*daemon.Verbs).QuarantineReplay,
@@ -89,7 +93,8 @@ type rejectedFlags struct{ source, since, reason string }
 
 func (f *rejectedFlags) add(set *pflag.FlagSet) {
 	set.StringVar(&f.source, "source", "", "only of the source `NAME`")
-	set.StringVar(&f.since, "since", "", "only what came since `T`: a time such as 2026-11-24T10:05:00Z, or for how long, such as 24h")
+	set.StringVar(&f.since, "since", "", "only what came since `T`: a time such as 2026-11-24T10:05:00Z, or for how "+
+		"long, such as 24h")
 	set.StringVar(&f.reason, "reason", "", "only where the reason contains `TEXT`")
 }
 
@@ -103,7 +108,8 @@ func (f rejectedFlags) args(now time.Time) (map[string]string, error) {
 		at, err = now.Add(-d), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: --since %q is neither a time nor a duration; write it like 2026-11-24T10:05:00Z or 24h", errUsage, f.since)
+		return nil, fmt.Errorf("%w: --since %q is neither a time nor a duration; write it like 2026-11-24T10:05:00Z or 24h",
+			errUsage, f.since)
 	}
 	args[daemon.ArgSince] = at.UTC().Format(time.RFC3339Nano)
 	return args, nil

@@ -28,13 +28,15 @@ func queryCommand() entry {
 		q            serve.Query
 	)
 	return reader{
-		path: "query", args: one(`"SQL"`, "one SQL statement, quoted"), short: "Run one read-only SELECT over lake.* and analytics.*",
+		path: "query", args: one(`"SQL"`, "one SQL statement, quoted"),
+		short: "Run one read-only SELECT over lake.* and analytics.*",
 		long: "Runs one SELECT over both tiers: through the running daemon if there is one, otherwise\n" +
 			"directly on the data directory. With - the statement is read from standard input.",
 		example: `  lakeward query "SELECT user.name, count(*) FROM lake.signin WHERE status = 'Failure' GROUP BY ALL ORDER BY 2 DESC LIMIT 10"
   lakeward query --format parquet --output findings.parquet "SELECT * FROM analytics.findings"`,
 		flags: func(f *pflag.FlagSet) {
-			f.StringVarP(&form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: table on a terminal, csv otherwise)")
+			f.StringVarP(&form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: table on a "+
+				"terminal, csv otherwise)")
 			f.StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
 			f.Int64Var(&q.MaxRows, "max-rows", 0, "fail rather than answer more rows than this (0: no bound)")
 			f.DurationVar(&q.Timeout, "timeout", 0, "give up after this long (default: the daemon's limit)")

@@ -100,11 +100,17 @@ func newCommand(c *cli, entries []entry) *cobra.Command {
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.SetFlagErrorFunc(c.flagError)
-	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "", "configuration file (default: $LAKEWARD_CONFIG, or none: everything has a default)")
-	root.PersistentFlags().StringVar(&c.dataDir, "data-dir", "", "data directory (overrides data_dir of the configuration)")
-	root.PersistentFlags().StringVar(&c.server, "server", "", "address of a daemon elsewhere, such as https://lake.example.com:8321 (default: $LAKEWARD_SERVER, or the daemon of the data directory)")
-	root.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with the token for a daemon that asks for one (default: $LAKEWARD_TOKEN_FILE, or the token in $LAKEWARD_TOKEN)")
-	root.PersistentFlags().StringVar(&c.caFile, "ca-file", "", "file with the authorities that sign the daemon's certificate (default: $LAKEWARD_CA_FILE; without it the host's, or on the data directory the daemon's certificate itself)")
+	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "",
+		"configuration file (default: $LAKEWARD_CONFIG, or none: everything has a default)")
+	root.PersistentFlags().StringVar(&c.dataDir, "data-dir", "",
+		"data directory (overrides data_dir of the configuration)")
+	root.PersistentFlags().StringVar(&c.server, "server", "", "address of a daemon elsewhere, such as "+
+		"https://lake.example.com:8321 (default: $LAKEWARD_SERVER, or the daemon of the data directory)")
+	root.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with the token for a daemon that asks for "+
+		"one (default: $LAKEWARD_TOKEN_FILE, or the token in $LAKEWARD_TOKEN)")
+	root.PersistentFlags().StringVar(&c.caFile, "ca-file", "", "file with the authorities that sign the daemon's "+
+		"certificate (default: $LAKEWARD_CA_FILE; without it the host's, or on the data directory the daemon's "+
+		"certificate itself)")
 	c.grow(root, entries)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()

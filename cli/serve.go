@@ -60,8 +60,9 @@ func healthCommand() entry {
 	var ready bool
 	return reader{
 		path: "health", args: none(), short: "Ask the running daemon whether it is alive (or ready); for containers",
-		flags: func(f *pflag.FlagSet) { f.BoolVar(&ready, "ready", false, "ask whether it is ready instead") },
-		run:   func(ctx context.Context, c *cli, _ []string) error { return c.health(ctx, ready) }, routes: []string{"GET /healthz", "GET /readyz"},
+		flags:  func(f *pflag.FlagSet) { f.BoolVar(&ready, "ready", false, "ask whether it is ready instead") },
+		run:    func(ctx context.Context, c *cli, _ []string) error { return c.health(ctx, ready) },
+		routes: []string{"GET /healthz", "GET /readyz"},
 	}
 }
 

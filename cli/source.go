@@ -40,7 +40,8 @@ func sourceResetCommand(asJSON *bool) entry {
 	var f resetFlags
 	var flags *pflag.FlagSet
 	return admin{
-		path: "source reset", args: one("NAME", "the name of a source"), short: "Decide where a source goes on whose stream is another one",
+		path: "source reset", args: one("NAME", "the name of a source"),
+		short: "Decide where a source goes on whose stream is another one",
 		long: "A source halts if its stream was made anew, was restored from an older copy, or otherwise is not the one\n" +
 			"that the lake was fed from. Where it goes on is a person's decision. This says what it will do, asks, and\n" +
 			"moves the marks of the source's tables; who decided, when, why, and the marks before and after are kept\n" +
@@ -51,7 +52,8 @@ func sourceResetCommand(asJSON *bool) entry {
 			set.BoolVar(&f.start, ingest.FromStart, false, "go on with the first message that the stream holds")
 			set.BoolVar(&f.now, ingest.FromNow, false, "go on with what comes after the stream's last message")
 			set.Uint64Var(&f.seq, ingest.FromSeq, 0, "go on with the sequence `N`")
-			set.StringVar(&f.time, ingest.FromTime, "", "go on with the first message that the stream got at `T` or later, such as 2026-11-24T10:05:00Z")
+			set.StringVar(&f.time, ingest.FromTime, "", "go on with the first message that the stream got at `T` or later, "+
+				"such as 2026-11-24T10:05:00Z")
 			set.StringVar(&f.reason, "reason", "", "why, in words; kept with the decision")
 			set.BoolVar(&f.yes, "yes", false, "do not ask")
 			flags = set
@@ -85,7 +87,8 @@ func (f resetFlags) args(changed func(string) bool) (map[string]string, error) {
 		}
 	}
 	if n != 1 {
-		return nil, fmt.Errorf("%w: say where to go on with one of --from-start, --from-now, --from-seq and --from-time; `lakeward source status` says which", errUsage)
+		return nil, fmt.Errorf("%w: say where to go on with one of --from-start, --from-now, --from-seq and --from-time; "+
+			"`lakeward source status` says which", errUsage)
 	}
 	switch out[daemon.ArgMode] {
 	case ingest.FromSeq:
@@ -119,7 +122,8 @@ func plannedReset(args map[string]string) func(json.RawMessage) (bool, error) {
 		if err := json.Unmarshal(data, &p); err != nil {
 			return false, err
 		}
-		args[daemon.ArgSeq], args[daemon.ArgCreated] = strconv.FormatUint(p.New.Seq+1, 10), p.New.Created.Format(time.RFC3339Nano)
+		args[daemon.ArgSeq], args[daemon.ArgCreated] = strconv.FormatUint(p.New.Seq+1, 10),
+			p.New.Created.Format(time.RFC3339Nano)
 		return true, nil
 	}
 }

@@ -64,7 +64,8 @@ func (c command) asked() string {
 
 // table is every command there is.
 func table() []entry {
-	return slices.Concat(serveCommands(), queryCommands(), maintenanceCommands(), lakeCommands(), backupCommands(), pipelineCommands(),
+	return slices.Concat(serveCommands(), queryCommands(), maintenanceCommands(), lakeCommands(), backupCommands(),
+		pipelineCommands(),
 		sourceCommands(), quarantineCommands(), configCommands())
 }
 
@@ -113,7 +114,8 @@ func (a arguments) check(cmd *cobra.Command, args []string) error {
 	if cmd.HasSubCommands() {
 		return unknownCommand(cmd, args[0])
 	}
-	return fmt.Errorf("%w: %s takes %s; got %d arguments (lakeward help %s)", errUsage, cmd.CommandPath(), a.what, len(args), pathOf(cmd))
+	return fmt.Errorf("%w: %s takes %s; got %d arguments (lakeward help %s)", errUsage, cmd.CommandPath(), a.what,
+		len(args), pathOf(cmd))
 }
 
 // pathOf is a command without the name of the program.
@@ -123,7 +125,8 @@ func pathOf(cmd *cobra.Command) string {
 
 // unknownCommand says of a name what may have been meant.
 func unknownCommand(parent *cobra.Command, name string) error {
-	return fmt.Errorf("%w: %s has no command %q; %s", errUsage, parent.CommandPath(), name, strict.Suggest(name, names(parent)))
+	return fmt.Errorf("%w: %s has no command %q; %s", errUsage, parent.CommandPath(), name,
+		strict.Suggest(name, names(parent)))
 }
 
 // names are those of the commands below one.
@@ -178,7 +181,8 @@ func cutLast(path string) (before, last string, found bool) {
 func (c *cli) build(d command, role serve.Role) *cobra.Command {
 	_, name, _ := cutLast(d.path)
 	cmd := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + d.args.usage), Short: d.short, Long: d.long, Example: d.example, Args: d.args.check,
+		Use: strings.TrimSpace(name + " " + d.args.usage), Short: d.short, Long: d.long, Example: d.example,
+		Args: d.args.check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if d.run == nil {
 				return cmd.Help()

@@ -46,7 +46,8 @@ func TestEveryCommandSaysWhatItIs(t *testing.T) {
 		if noun, verb, ok := strings.Cut(c.asked(), " "); c.do != nil && (!ok || noun == "" || strings.Contains(verb, " ")) {
 			t.Errorf("%s is asked for as %q, which is not a noun and a verb", c.path, c.asked())
 		}
-		if parent, _, ok := cutLast(c.path); ok && !slices.ContainsFunc(table(), func(e entry) bool { d, _ := e.describe(); return d.path == parent }) {
+		if parent, _, ok := cutLast(c.path); ok &&
+			!slices.ContainsFunc(table(), func(e entry) bool { d, _ := e.describe(); return d.path == parent }) {
 			t.Errorf("%s has no parent in the table", c.path)
 		}
 	}
@@ -85,7 +86,8 @@ func TestRoutesNeedWhatTheTableSays(t *testing.T) {
 		}
 	}
 	if routes[serve.DoRoute] != serve.RoleRead {
-		t.Errorf("%s needs the role %s; what a command needs beyond it is checked there", serve.DoRoute, routes[serve.DoRoute])
+		t.Errorf("%s needs the role %s; what a command needs beyond it is checked there", serve.DoRoute,
+			routes[serve.DoRoute])
 	}
 }
 
@@ -137,24 +139,29 @@ func TestADaemonAsksForTheRolesOfTheTable(t *testing.T) {
 		role serve.Role
 	}
 	bring := func(verb, dry string, role serve.Role) asked {
-		return asked{serve.Command{Noun: "pipeline", Verb: verb, Name: "x.yaml", Args: map[string]string{daemon.ArgPipeline: "name: x", daemon.ArgDryRun: dry}}, role}
+		return asked{serve.Command{Noun: "pipeline", Verb: verb, Name: "x.yaml",
+			Args: map[string]string{daemon.ArgPipeline: "name: x", daemon.ArgDryRun: dry}}, role}
 	}
 	all := []asked{
 		{serve.Command{Noun: "something", Verb: "new"}, serve.RoleAdmin},
 		bring("plan", "", serve.RoleRead), bring("explain", "", serve.RoleRead),
-		bring("run", "", serve.RoleAdmin), bring("run", "false", serve.RoleAdmin), bring("run", "perhaps", serve.RoleAdmin), bring("run", "true", serve.RoleWrite),
-		bring("backfill", "true", serve.RoleAdmin), bring("list", "true", serve.RoleAdmin), bring("history", "", serve.RoleAdmin),
+		bring("run", "", serve.RoleAdmin), bring("run", "false", serve.RoleAdmin), bring("run", "perhaps", serve.RoleAdmin),
+		bring("run", "true", serve.RoleWrite),
+		bring("backfill", "true", serve.RoleAdmin), bring("list", "true", serve.RoleAdmin),
+		bring("history", "", serve.RoleAdmin),
 	}
 	for _, e := range table() {
 		if c, role := e.describe(); c.do != nil {
 			noun, verb, _ := strings.Cut(c.asked(), " ")
-			all = append(all, asked{serve.Command{Noun: noun, Verb: verb, Args: map[string]string{daemon.ArgDryRun: "true"}}, role})
+			all = append(all, asked{serve.Command{Noun: noun, Verb: verb, Args: map[string]string{daemon.ArgDryRun: "true"}},
+				role})
 		}
 	}
 	for _, c := range all {
 		for token, has := range tokens {
 			status, body := post(t, d.HTTPURL()+"/api/v1/do", token, c.Command)
-			if allowed := status != http.StatusForbidden; allowed != (rank[has] >= rank[c.role]) || status == http.StatusUnauthorized {
+			if allowed := status != http.StatusForbidden; allowed != (rank[has] >= rank[c.role]) ||
+				status == http.StatusUnauthorized {
 				t.Errorf("%s %s %v needs %s: the role %s gets %d: %s", c.Noun, c.Verb, c.Args, c.role, has, status, body)
 			}
 		}
@@ -209,7 +216,8 @@ func TestATypoIsAnErrorBelowEveryParent(t *testing.T) {
 		}
 		first := cmd.Commands()[0].Name()
 		typo := first[:len(first)-1] + "x"
-		for _, args := range [][]string{append(slices.Clone(p), typo), append([]string{"help"}, append(slices.Clone(p), typo)...)} {
+		for _, args := range [][]string{append(slices.Clone(p), typo),
+			append([]string{"help"}, append(slices.Clone(p), typo)...)} {
 			var out, errs bytes.Buffer
 			code := Main(args, Streams{In: strings.NewReader(""), Out: &out, Err: &errs}, nil)
 			want := fmt.Sprintf("has no command %q; did you mean", typo)

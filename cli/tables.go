@@ -82,7 +82,8 @@ func printTables(w io.Writer, tables []serve.Table) error {
 			fmt.Fprintf(t, "%s\t-\t-\t-\t-\t-\t-\n", x.Name)
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", x.Name, x.Rows, sizeText(x.Bytes), x.Files, x.Columns, daemon.TimeText(x.Newest), daemon.TimeText(x.Committed))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t%s\n", x.Name, x.Rows, sizeText(x.Bytes), x.Files, x.Columns,
+			daemon.TimeText(x.Newest), daemon.TimeText(x.Committed))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -102,7 +103,8 @@ func printDetail(w io.Writer, d serve.TableDetail) error {
 	}
 	fmt.Fprintf(w, "%s: %d rows, %s in %d files\n", d.Name, d.Rows, sizeText(d.Bytes), d.Files)
 	if !d.Newest.IsZero() {
-		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", daemon.TimeText(d.Oldest), daemon.TimeText(d.Newest), daemon.TimeText(d.Committed))
+		fmt.Fprintf(w, "events from %s to %s; last commit %s\n", daemon.TimeText(d.Oldest), daemon.TimeText(d.Newest),
+			daemon.TimeText(d.Committed))
 	}
 	for _, x := range d.Damaged {
 		fmt.Fprintln(w, "damaged:", x)

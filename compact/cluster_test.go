@@ -20,7 +20,8 @@ func strings1(name string) tiers.Field {
 // ask returns the ids of the rows of an untrusted query, in order.
 func (w *world) ask(where string) []string {
 	w.Helper()
-	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: "events", Schema: w.table.Schema(), Files: w.files()}}}, query.Options{})
+	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: "events", Schema: w.table.Schema(),
+		Files: w.files()}}}, query.Options{})
 	w.must(err)
 	defer s.Close()
 	r, err := s.Query(w.Context(), "SELECT event_id FROM lake.events WHERE "+where+" ORDER BY 1")
@@ -52,7 +53,8 @@ func TestASettledDayIsClusteredOnceAndFindsEveryValue(t *testing.T) {
 	w := newWorld(t)
 	w.ingest("EVENTS", day0, 9000, nil)
 	s := w.table.Schema() // the user comes later
-	s.Fields = append(s.Fields, tiers.Field{Name: "user", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{strings1("name"), strings1("uid")}}}, strings1("host"))
+	s.Fields = append(s.Fields, tiers.Field{Name: "user",
+		Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{strings1("name"), strings1("uid")}}}, strings1("host"))
 	_, err := w.table.Evolve(t.Context(), s)
 	w.must(err)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -119,7 +121,8 @@ func TestASettledDayIsClusteredOnceAndFindsEveryValue(t *testing.T) {
 	found := 0
 	for i := range 15 {
 		both := w.ask(fmt.Sprintf(`host = 'host%d' AND events."user".name = 'user%d'`, i, 10+i))
-		if want := w.ask(fmt.Sprintf(`concat(host, '+', "user".name) = 'host%d+user%d'`, i, 10+i)); !slices.Equal(both, want) {
+		if want := w.ask(fmt.Sprintf(`concat(host, '+', "user".name) = 'host%d+user%d'`, i, 10+i)); !slices.Equal(both,
+			want) {
 			t.Errorf("two at once find %v, there are %v", both, want)
 		}
 		found += len(both)
@@ -148,7 +151,8 @@ func runs(t *parquetfile.Table, order []uint32, path string) map[string]int {
 func TestClustersKeepTheBusyTogetherAndTheirPartnersInOrder(t *testing.T) {
 	s := tiers.Schema{Fields: []tiers.Field{
 		{ID: 1, Name: "time", Required: true, Type: tiers.Type{Kind: tiers.KindTimestamp}},
-		{ID: 2, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{{ID: 3, Name: "name", Type: tiers.Type{Kind: tiers.KindString}}}}},
+		{ID: 2, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct,
+			Fields: []tiers.Field{{ID: 3, Name: "name", Type: tiers.Type{Kind: tiers.KindString}}}}},
 		{ID: 4, Name: "ip", Type: tiers.Type{Kind: tiers.KindString}}}}
 	tab := parquetfile.NewTable(s)
 	rnd := rand.New(rand.NewPCG(3, 4))
@@ -203,14 +207,17 @@ func TestPlanClusters(t *testing.T) {
 		clustered   int // the last so many are
 		want        string
 	}{
-		{"a large file of a settled day is rewritten", "1 1 90000 900000", 0, "2026-11-03: merge 1 files, 900000 rows, 92160000 bytes (the day is settled)"},
+		{"a large file of a settled day is rewritten", "1 1 90000 900000", 0, "2026-11-03: merge 1 files, 900000 rows, " +
+			"92160000 bytes (the day is settled)"},
 		{"once", "1 1 90000 900000", 1, ""},
 		{"not while the day is young", "8 1 90000 900000", 0, ""},
 		{"few rows are not worth it", "1 1 500 1000", 0, ""},
-		{"late rows join what is small", "1 1 500 1000\n1 3 9000 90000", 1, "2026-11-03: merge 2 files, 91000 rows, 9728000 bytes (the day is settled)"},
+		{"late rows join what is small", "1 1 500 1000\n1 3 9000 90000", 1, "2026-11-03: merge 2 files, 91000 rows, " +
+			"9728000 bytes (the day is settled)"},
 		{"late rows leave what is large", "1 1 500 1000\n1 3 90000 900000", 1, ""},
 		{"a merge ends at the target's rows", "1 1 5000 600000 x2", 0,
-			"2026-11-03: merge 1 files, 600000 rows, 5120000 bytes (the day is settled)\n2026-11-03: merge 1 files, 600000 rows, 5120000 bytes (the day is settled)"},
+			"2026-11-03: merge 1 files, 600000 rows, 5120000 bytes (the day is settled)\n2026-11-03: merge 1 files, 600000 " +
+				"rows, 5120000 bytes (the day is settled)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := listing(t, c.files)

@@ -121,7 +121,8 @@ func (f failingFile) Sync() error {
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, dir: t.TempDir(), now: day0.Add(12 * time.Hour), disk: &failingFS{}}
 	var err error
-	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(w.dir, "lake"), Catalog: filepath.Join(w.dir, "catalog.db"), FS: w.disk,
+	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(w.dir, "lake"),
+		Catalog: filepath.Join(w.dir, "catalog.db"), FS: w.disk,
 		CatalogFault: func(s lake.Step) error {
 			if w.fail != nil {
 				return w.fail(s)
@@ -186,8 +187,9 @@ func (w *world) ingest(stream string, day time.Time, n int, fill func(t *parquet
 	}
 	t.N = n
 	last := first + uint64(n) - 1
-	f, err := parquetfile.NewWriter().Write(t, byTime(t), parquetfile.Options{Schema: w.table.Schema(), Stream: stream + "@1",
-		Seqs: []tiers.SeqRange{{First: first, Last: last}}, Sorted: []string{tiers.ColTime}})
+	f, err := parquetfile.NewWriter().Write(t, byTime(t),
+		parquetfile.Options{Schema: w.table.Schema(), Stream: stream + "@1",
+			Seqs: []tiers.SeqRange{{First: first, Last: last}}, Sorted: []string{tiers.ColTime}})
 	w.must(err)
 	f.Info.Path = tiers.ChecksumPath(w.table.NewFilePath(f.Info.Day), f.Info.CRC32C)
 	w.must(w.lake.WriteFile(w.Context(), f.Info.Path, f.Data))
@@ -216,7 +218,8 @@ func (w *world) files() []tiers.DataFile {
 // rows are all rows of the table as text.
 func (w *world) rows() []string {
 	w.Helper()
-	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: "events", Schema: w.table.Schema(), Files: w.files()}}}, query.Options{})
+	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: "events", Schema: w.table.Schema(),
+		Files: w.files()}}}, query.Options{})
 	w.must(err)
 	defer s.Close()
 	r, err := s.Query(w.Context(), "SELECT to_json(e)::VARCHAR AS j FROM lake.events AS e ORDER BY event_id")
@@ -250,7 +253,8 @@ func TestAMergeKeepsEveryRowAndTheMarks(t *testing.T) {
 	}
 	w.ingest("EVENTS", day0.AddDate(0, 0, 1), 7, nil)
 	rows, marks, files, at := w.rows(), w.table.Marks(), w.files(), w.current()
-	j := Job{Day: int32(day0.Unix() / 86400), Files: filter(files, func(f tiers.DataFile) bool { return f.Day == int32(day0.Unix()/86400) })}
+	j := Job{Day: int32(day0.Unix() / 86400),
+		Files: filter(files, func(f tiers.DataFile) bool { return f.Day == int32(day0.Unix()/86400) })}
 	m, err := w.rewriter(Policy{TargetRows: 50}).Merge(t.Context(), w.table, j)
 	w.must(err)
 	if got := w.rows(); !slices.Equal(got, rows) {
@@ -369,7 +373,8 @@ func TestAnyOperationOfTheDiskMayFail(t *testing.T) {
 		}
 		w.checkSeqs()
 		if w.disk.what == "" {
-			fmt.Printf("figure: faults_injected %d count\nfigure: faults_lost %d rows\nfigure: faults_repeated %d rows\n", failed, lost, repeated)
+			fmt.Printf("figure: faults_injected %d count\nfigure: faults_lost %d rows\nfigure: faults_repeated %d rows\n",
+				failed, lost, repeated)
 			return
 		}
 		failed++
@@ -406,8 +411,9 @@ func TestAMergeYieldsToAnother(t *testing.T) {
 }
 
 func (w *world) maintainer() *Maintainer {
-	return NewMaintainer(MaintainerOptions{Lake: w.lake, Rewrite: w.options(small), Expiry: Expiry{Least: 2, Most: 3, Age: time.Hour},
-		Grace: time.Hour, Seen: filepath.Join(w.dir, "orphans.json"), Now: func() time.Time { return w.now }})
+	return NewMaintainer(MaintainerOptions{Lake: w.lake, Rewrite: w.options(small),
+		Expiry: Expiry{Least: 2, Most: 3, Age: time.Hour},
+		Grace:  time.Hour, Seen: filepath.Join(w.dir, "orphans.json"), Now: func() time.Time { return w.now }})
 }
 
 func TestMaintenanceKeepsALakeSmall(t *testing.T) {
@@ -468,7 +474,8 @@ func TestAWarehouseUnderAnotherNameLosesNothing(t *testing.T) {
 	w.ingest("EVENTS", day0, 10, nil)
 	link := filepath.Join(t.TempDir(), "link")
 	w.must(os.Symlink(w.dir, link))
-	other, err := lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(link, "lake"), Catalog: filepath.Join(link, "catalog.db")})
+	other, err := lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(link, "lake"),
+		Catalog: filepath.Join(link, "catalog.db")})
 	w.must(err)
 	defer other.Close()
 	if found, err := other.Orphans(context.Background(), time.Now().Add(time.Hour)); err == nil || len(found) > 0 {

@@ -22,10 +22,12 @@ func (w *world) column(t tiers.Table, expr string) (out []string) {
 	w.must(t.Refresh(w.Context()))
 	files, err := t.Files(w.Context(), 0, time.Time{}, time.Time{})
 	w.must(err)
-	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: files}}}, query.Options{})
+	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(),
+		Files: files}}}, query.Options{})
 	w.must(err)
 	defer s.Close()
-	r, err := s.Query(w.Context(), "SELECT coalesce(CAST("+expr+" AS VARCHAR), 'null') AS v FROM lake."+t.Name()+" ORDER BY 1")
+	r, err := s.Query(w.Context(), "SELECT coalesce(CAST("+expr+" AS VARCHAR), 'null') AS v FROM lake."+t.Name()+
+		" ORDER BY 1")
 	w.must(err)
 	defer r.Release()
 	for r.Next() {
@@ -54,7 +56,8 @@ func TestTheEngineReadsEveryDigitOfSums(t *testing.T) {
 	w := newWorld(t)
 	sum := &arrow.Decimal128Type{Precision: 38}
 	fields := []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("n", sum),
-		tierstest.Nullable("l", arrow.ListOf(&arrow.Decimal128Type{Precision: 38, Scale: 6})), tierstest.Nullable("s", arrow.StructOf(tierstest.Nullable("n", sum)))}
+		tierstest.Nullable("l", arrow.ListOf(&arrow.Decimal128Type{Precision: 38, Scale: 6})),
+		tierstest.Nullable("s", arrow.StructOf(tierstest.Nullable("n", sum)))}
 	r := tierstest.RowsOf(t, fields, `[{"k": "a", "n": "`+large+`", "l": ["12345678901234567890.000001", null], "s": {"n": "-1"}}, {"k": "b", "n": "-`+nines+`", "l": []},
 		{"k": "c", "n": "`+nines+`"}, {"k": "d", "s": {}}]`)
 	_, err := lake.NewSink(w.lake).Write(t.Context(), tierstest.WriteOf(0, tiers.Append, r))
@@ -66,7 +69,8 @@ func TestTheEngineReadsEveryDigitOfSums(t *testing.T) {
 	w.same(tab, "s.n", "-1", "null", "null", "null")
 	w.same(tab, "l", "[12345678901234567890.000001, NULL]", "[]", "null", "null")
 	// A merge writes the file anew.
-	_, err = lake.NewSink(w.lake).Write(t.Context(), tierstest.WriteOf(1, tiers.Merge, tierstest.RowsOf(t, fields[:2], `[{"k": "a", "n": "-`+large+`"}]`)))
+	_, err = lake.NewSink(w.lake).Write(t.Context(),
+		tierstest.WriteOf(1, tiers.Merge, tierstest.RowsOf(t, fields[:2], `[{"k": "a", "n": "-`+large+`"}]`)))
 	w.must(err)
 	w.same(tab, "n", "-"+large, "-"+nines, nines, "null")
 }
@@ -99,7 +103,8 @@ func TestAMergeKeepsTheDigitsOfDecimals(t *testing.T) {
 	for _, p := range widths {
 		before = append(before, w.column(w.table, fmt.Sprint("d", p)))
 	}
-	w.same(w.table, "d19", "-0.000001", "-0.000001", "0.000001", "0.000001", "9223372036854.775808", "9223372036854.775808")
+	w.same(w.table, "d19", "-0.000001", "-0.000001", "0.000001", "0.000001", "9223372036854.775808",
+		"9223372036854.775808")
 	if _, err := w.keeping(0).Compact(t.Context(), nil, false); err != nil {
 		t.Fatal(err)
 	}

@@ -55,9 +55,11 @@ type Erased struct {
 func (e Erased) String() string {
 	var b strings.Builder
 	if e.DryRun {
-		fmt.Fprintf(&b, "lake.%s: %d rows in %d of %d files would be erased (%d rows of these files stay, %d bytes are rewritten)\n", e.Table, e.Rows, e.Files, e.Looked, e.Kept, e.BytesIn)
+		fmt.Fprintf(&b, "lake.%s: %d rows in %d of %d files would be erased (%d rows of these files stay, %d bytes are "+
+			"rewritten)\n", e.Table, e.Rows, e.Files, e.Looked, e.Kept, e.BytesIn)
 	} else {
-		fmt.Fprintf(&b, "lake.%s: erased %d rows, %d messages as a whole; %d of %d files rewritten in %d commits, %d bytes became %d\n",
+		fmt.Fprintf(&b, "lake.%s: erased %d rows, %d messages as a whole; %d of %d files rewritten in %d commits, %d "+
+			"bytes became %d\n",
 			e.Table, e.Rows, e.Messages, e.Files, e.Looked, e.Commits, e.BytesIn, e.BytesOut)
 	}
 	for _, f := range e.Damaged {
@@ -71,10 +73,12 @@ func (e Erased) String() string {
 	}
 	switch {
 	case e.Every <= 0:
-		fmt.Fprintf(&b, "  %d older snapshots still name the files with these rows: maintenance is off, so run `lakeward expire` after %s and `lakeward orphans` then and after %s\n",
+		fmt.Fprintf(&b, "  %d older snapshots still name the files with these rows: maintenance is off, so run `lakeward "+
+			"expire` after %s and `lakeward orphans` then and after %s\n",
 			e.Snapshots, e.Forgotten.UTC().Format(time.RFC3339), e.Removed.UTC().Format(time.RFC3339))
 	default:
-		fmt.Fprintf(&b, "  %d older snapshots still name the files with these rows: they are forgotten by %s, and the files removed by %s\n",
+		fmt.Fprintf(&b, "  %d older snapshots still name the files with these rows: they are forgotten by %s, and the "+
+			"files removed by %s\n",
 			e.Snapshots, e.Forgotten.UTC().Format(time.RFC3339), e.Removed.UTC().Format(time.RFC3339))
 	}
 	return b.String()
@@ -94,7 +98,8 @@ const (
 // those that come while it works. If it fails on its way, what its error counts
 // is erased and the rest is not; the same erasure again does the rest.
 func (m *Maintainer) Erase(ctx context.Context, e Erasure) (Erased, error) {
-	out := Erased{Table: strings.TrimPrefix(e.Table, "lake."), DryRun: e.DryRun, Every: m.o.Every, Gone: map[string][]tiers.SeqRange{}}
+	out := Erased{Table: strings.TrimPrefix(e.Table, "lake."), DryRun: e.DryRun, Every: m.o.Every,
+		Gone: map[string][]tiers.SeqRange{}}
 	release, err := m.take(ctx)
 	if err != nil {
 		return out, err
@@ -117,7 +122,8 @@ func (m *Maintainer) Erase(ctx context.Context, e Erasure) (Erased, error) {
 	x := &eraser{remover: m.remover(t), e: e, out: &out, done: map[string]bool{}, stale: map[string]bool{}}
 	err = x.run(ctx)
 	if err != nil && out.Commits > 0 {
-		err = fmt.Errorf("after %d rows of %d files, which are erased; the same command again does the rest: %w", out.Rows, out.Files, err)
+		err = fmt.Errorf("after %d rows of %d files, which are erased; the same command again does the rest: %w", out.Rows,
+			out.Files, err)
 	}
 	if err != nil {
 		return out, fmt.Errorf("erase from lake.%s: %w", out.Table, err)
@@ -170,7 +176,8 @@ func (x *eraser) todo(ctx context.Context) ([]tiers.DataFile, error) {
 	var out []tiers.DataFile
 	for _, f := range files {
 		if !ofOneDay(f) {
-			return nil, fmt.Errorf("%w: a pipeline writes this table; erase from the tables that it reads, and run it again over the time concerned (`lakeward pipeline backfill`)", ErrErasure)
+			return nil, fmt.Errorf("%w: a pipeline writes this table; erase from the tables that it reads, and run it again "+
+				"over the time concerned (`lakeward pipeline backfill`)", ErrErasure)
 		}
 		if !x.done[f.Path] {
 			out = append(out, f)
@@ -232,7 +239,8 @@ func (x *eraser) file(ctx context.Context, b *batch, f tiers.DataFile) error {
 }
 
 // rewrite writes what the file keeps, unless nothing of it matches.
-func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFile, seqs parquetfile.Seqs, matched int64, err error) {
+func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFile, seqs parquetfile.Seqs,
+	matched int64, err error) {
 	if seqs, err = parquetfile.SeqsOf(x.w.o.Lake.OpenFile(ctx, f.Path)); err != nil {
 		return by, seqs, 0, err
 	}
@@ -245,8 +253,9 @@ func (x *eraser) rewrite(ctx context.Context, f tiers.DataFile) (by tiers.DataFi
 		return by, seqs, matched, err
 	}
 	if matched < f.Rows {
-		by, err = x.w.write(ctx, ses, x.t, Job{Day: f.Day, Cluster: f.Clustered}, "(("+x.e.Where+"\n)) IS NOT TRUE", parquetfile.Options{Schema: x.t.Schema(),
-			Bloom: x.w.o.Bloom(x.t.Name()), Stream: seqs.Stream, IDs: seqs.IDs, Sorted: []string{tiers.ColTime}})
+		by, err = x.w.write(ctx, ses, x.t, Job{Day: f.Day, Cluster: f.Clustered}, "(("+x.e.Where+"\n)) IS NOT TRUE",
+			parquetfile.Options{Schema: x.t.Schema(),
+				Bloom: x.w.o.Bloom(x.t.Name()), Stream: seqs.Stream, IDs: seqs.IDs, Sorted: []string{tiers.ColTime}})
 		if err != nil {
 			return by, seqs, 0, err
 		}

@@ -188,11 +188,13 @@ func (m *Maintainer) Compact(ctx context.Context, names []string, dry bool) (Rep
 			}
 			rep.Count++
 			rep.Merged.FilesIn, rep.Merged.FilesOut = rep.Merged.FilesIn+done.FilesIn, rep.Merged.FilesOut+done.FilesOut
-			rep.Merged.Rows, rep.Merged.BytesIn, rep.Merged.BytesOut = rep.Merged.Rows+done.Rows, rep.Merged.BytesIn+done.BytesIn, rep.Merged.BytesOut+done.BytesOut
+			rep.Merged.Rows, rep.Merged.BytesIn, rep.Merged.BytesOut = rep.Merged.Rows+done.Rows,
+				rep.Merged.BytesIn+done.BytesIn, rep.Merged.BytesOut+done.BytesOut
 		}
 	}
 	if rep.Count > 0 {
-		rep.say("%d merges: %d files became %d; %d bytes became %d", rep.Count, rep.Merged.FilesIn, rep.Merged.FilesOut, rep.Merged.BytesIn, rep.Merged.BytesOut)
+		rep.say("%d merges: %d files became %d; %d bytes became %d", rep.Count, rep.Merged.FilesIn, rep.Merged.FilesOut,
+			rep.Merged.BytesIn, rep.Merged.BytesOut)
 	}
 	return rep, nil
 }
@@ -331,7 +333,8 @@ func (m *Maintainer) round(ctx context.Context) {
 		case err != nil:
 			m.o.Logger.Error(part.what+"; it is tried again", "in", m.o.Every, "error", err)
 		case rep.Count > 0:
-			m.o.Logger.Info(part.what, "done", rep.Count, "files_in", rep.Merged.FilesIn, "files_out", rep.Merged.FilesOut, "rows", rep.Rows, "bytes", rep.Bytes)
+			m.o.Logger.Info(part.what, "done", rep.Count, "files_in", rep.Merged.FilesIn, "files_out", rep.Merged.FilesOut,
+				"rows", rep.Rows, "bytes", rep.Bytes)
 		}
 	}
 }

@@ -51,7 +51,8 @@ func (j Job) Bytes() (n int64) {
 }
 
 func (j Job) String() string {
-	return fmt.Sprintf("%s: merge %d files, %d rows, %d bytes (%s)", date(j.Day), len(j.Files), j.Rows(), j.Bytes(), j.Reason)
+	return fmt.Sprintf("%s: merge %d files, %d rows, %d bytes (%s)", date(j.Day), len(j.Files), j.Rows(), j.Bytes(),
+		j.Reason)
 }
 
 func dayOf(t time.Time) int32 {
@@ -111,7 +112,8 @@ func settle(day int32, files []tiers.DataFile, small func(tiers.DataFile) bool, 
 	var jobs []Job
 	for len(files) > 0 {
 		n, rows, size := 0, int64(0), int64(0)
-		for n < len(files) && n < p.MaxFiles && (n == 0 || (rows+files[n].Rows <= p.TargetRows && size+files[n].Size <= p.TargetBytes)) {
+		for n < len(files) && n < p.MaxFiles &&
+			(n == 0 || (rows+files[n].Rows <= p.TargetRows && size+files[n].Size <= p.TargetBytes)) {
 			rows, size = rows+files[n].Rows, size+files[n].Size
 			n++
 		}
@@ -145,7 +147,8 @@ func merges(day int32, files []tiers.DataFile, p Policy, least int, reason strin
 	var jobs []Job
 	for len(files) >= least {
 		n, rows, size := 0, int64(0), int64(0)
-		for n < len(files) && n < p.MaxFiles && (n < 2 || (rows+files[n].Rows <= p.TargetRows && size+files[n].Size <= p.TargetBytes)) {
+		for n < len(files) && n < p.MaxFiles &&
+			(n < 2 || (rows+files[n].Rows <= p.TargetRows && size+files[n].Size <= p.TargetBytes)) {
 			rows, size = rows+files[n].Rows, size+files[n].Size
 			n++
 		}

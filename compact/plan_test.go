@@ -21,7 +21,8 @@ func listing(t *testing.T, text string) []tiers.DataFile {
 		}
 		for i := range max(times, 1) {
 			at := day0.AddDate(0, 0, int(day)).Add(time.Duration(hour)*time.Hour + time.Duration(i)*time.Minute)
-			out = append(out, tiers.DataFile{Path: fmt.Sprint(len(out)), Day: dayOf(at), TimeMin: at, TimeMax: at, Size: size << 10, Rows: rows})
+			out = append(out, tiers.DataFile{Path: fmt.Sprint(len(out)), Day: dayOf(at), TimeMin: at, TimeMax: at,
+				Size: size << 10, Rows: rows})
 		}
 	}
 	return out
@@ -32,16 +33,20 @@ func TestPlan(t *testing.T) {
 	for _, c := range []struct{ name, files, want string }{
 		{"nothing", "", ""},
 		{"few of one size wait while the day is young", "8 1 500 1000 x7", ""},
-		{"eight of one size are merged", "8 1 500 1000 x8", "2026-11-10: merge 8 files, 8000 rows, 4096000 bytes (8 files of about one size)"},
+		{"eight of one size are merged", "8 1 500 1000 x8", "2026-11-10: merge 8 files, 8000 rows, 4096000 bytes (8 files " +
+			"of about one size)"},
 		{"sizes are not mixed", "8 1 30 100 x7\n8 2 4000 9000 x7", ""},
 		{"large files are left alone", "8 1 90000 900000 x20", ""},
-		{"a settled day is merged for good", "1 1 500 1000 x2\n1 3 9000 90000", "2026-11-03: merge 3 files, 92000 rows, 10240000 bytes (the day is settled)"},
+		{"a settled day is merged for good", "1 1 500 1000 x2\n1 3 9000 90000", "2026-11-03: merge 3 files, 92000 rows, " +
+			"10240000 bytes (the day is settled)"},
 		{"one small file of a settled day stays", "1 1 500 1000\n1 3 90000 900000", ""},
 		{"days are not mixed", "1 1 500 1000\n2 1 500 1000", ""},
 		{"a merge ends at the target's rows", "1 1 5000 300000 x7",
-			"2026-11-03: merge 3 files, 900000 rows, 15360000 bytes (the day is settled)\n2026-11-03: merge 3 files, 900000 rows, 15360000 bytes (the day is settled)"},
+			"2026-11-03: merge 3 files, 900000 rows, 15360000 bytes (the day is settled)\n2026-11-03: merge 3 files, 900000 " +
+				"rows, 15360000 bytes (the day is settled)"},
 		{"a merge has a bound on its files", "1 1 1 1 x300",
-			"2026-11-03: merge 256 files, 256 rows, 262144 bytes (the day is settled)\n2026-11-03: merge 44 files, 44 rows, 45056 bytes (the day is settled)"},
+			"2026-11-03: merge 256 files, 256 rows, 262144 bytes (the day is settled)\n2026-11-03: merge 44 files, 44 rows, " +
+				"45056 bytes (the day is settled)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
@@ -69,7 +74,8 @@ func TestExpired(t *testing.T) {
 	now := day0.AddDate(0, 0, 1)
 	snaps := func(n int) (out []tiers.Snapshot) {
 		for i := range n { // one a minute, the newest now
-			out = append(out, tiers.Snapshot{ID: int64(i + 1), Sequence: int64(i + 1), Time: now.Add(-time.Duration(n-1-i) * time.Minute)})
+			out = append(out, tiers.Snapshot{ID: int64(i + 1), Sequence: int64(i + 1),
+				Time: now.Add(-time.Duration(n-1-i) * time.Minute)})
 		}
 		return out
 	}

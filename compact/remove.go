@@ -53,7 +53,8 @@ type batch struct {
 }
 
 func newBatch(kind string) *batch {
-	return &batch{kind: kind, rec: removal.Record{Kind: kind}, old: map[string][]tiers.SeqRange{}, kept: map[string][]tiers.SeqRange{}}
+	return &batch{kind: kind, rec: removal.Record{Kind: kind}, old: map[string][]tiers.SeqRange{},
+		kept: map[string][]tiers.SeqRange{}}
 }
 
 // take adds a file that goes, and what takes its place, if anything does.
@@ -79,7 +80,8 @@ func (r *remover) begin(ctx context.Context) error {
 	return r.m.settle(ctx, r.w, r.t)
 }
 
-// commit takes the batch out, together with the record of it. The error wraps tiers.ErrConflict if others changed one of
+// commit takes the batch out, together with the record of it. The error wraps tiers.ErrConflict if others changed one
+// of
 // the files, or removed something: then nothing of it happened.
 func (r *remover) commit(ctx context.Context, b *batch) (err error) {
 	held := false
@@ -221,7 +223,8 @@ func (m *Maintainer) record(ctx context.Context, w *Rewriter, table string, rec 
 		rows.Column(removal.ColFiles).SetInt(0, int64(rec.Files))
 		rows.Column(removal.ColRows).SetInt(0, rec.Rows)
 		rows.Column(removal.ColMessages).SetInt(0, int64(tiers.CountSeqs(rec.Gone[stream])))
-		f, err := w.store(ctx, l, rows, parquetfile.Options{Schema: l.Schema(), Stream: stream, Seqs: rec.Gone[stream], Sorted: []string{removal.ColTime}})
+		f, err := w.store(ctx, l, rows, parquetfile.Options{Schema: l.Schema(), Stream: stream, Seqs: rec.Gone[stream],
+			Sorted: []string{removal.ColTime}})
 		if err != nil {
 			return errors.Join(err, w.discard(ctx, c.Add))
 		}
@@ -268,12 +271,14 @@ func (m *Maintainer) foldLedger(ctx context.Context, w *Rewriter, l tiers.Table)
 		seqs[s.Stream] = append(seqs[s.Stream], s.Ranges...)
 	}
 	cur, _ := l.Current()
-	c := tiers.Commit{ID: "fold-" + fmt.Sprint(cur.ID), Base: cur.ID, SameRows: true, Summary: map[string]string{removal.SummaryKey: "compact"}}
+	c := tiers.Commit{ID: "fold-" + fmt.Sprint(cur.ID), Base: cur.ID, SameRows: true,
+		Summary: map[string]string{removal.SummaryKey: "compact"}}
 	for _, stream := range slices.Sorted(maps.Keys(by)) {
 		if len(by[stream]) < 2 {
 			continue
 		}
-		f, err := w.fold(ctx, l, by[stream], parquetfile.Options{Schema: l.Schema(), Stream: stream, Seqs: tiers.MergeSeqs(seqs[stream]), Sorted: []string{removal.ColTime}})
+		f, err := w.fold(ctx, l, by[stream], parquetfile.Options{Schema: l.Schema(), Stream: stream,
+			Seqs: tiers.MergeSeqs(seqs[stream]), Sorted: []string{removal.ColTime}})
 		if err != nil {
 			return errors.Join(err, w.discard(ctx, c.Add))
 		}
@@ -293,7 +298,8 @@ func (m *Maintainer) foldLedger(ctx context.Context, w *Rewriter, l tiers.Table)
 }
 
 // fold writes the rows of files as one file.
-func (r *Rewriter) fold(ctx context.Context, t tiers.Table, files []tiers.DataFile, o parquetfile.Options) (f tiers.DataFile, err error) {
+func (r *Rewriter) fold(ctx context.Context, t tiers.Table, files []tiers.DataFile,
+	o parquetfile.Options) (f tiers.DataFile, err error) {
 	ses, err := r.open(ctx, t, files)
 	if err != nil {
 		return f, err
@@ -311,11 +317,13 @@ func (r *Rewriter) fold(ctx context.Context, t tiers.Table, files []tiers.DataFi
 
 // open is a session that sees just these files of the table.
 func (r *Rewriter) open(ctx context.Context, t tiers.Table, files []tiers.DataFile) (query.Session, error) {
-	return r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: files}}}, query.Options{})
+	return r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: files}}},
+		query.Options{})
 }
 
 // store writes the rows as a file of the table.
-func (r *Rewriter) store(ctx context.Context, t tiers.Table, rows *parquetfile.Table, o parquetfile.Options) (tiers.DataFile, error) {
+func (r *Rewriter) store(ctx context.Context, t tiers.Table, rows *parquetfile.Table,
+	o parquetfile.Options) (tiers.DataFile, error) {
 	f, err := encode(t, rows, byTime(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err

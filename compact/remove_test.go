@@ -47,8 +47,9 @@ func (w *world) message(days ...time.Time) {
 		t.Column(tiers.ColStreamSeq).SetInt(0, int64(m.Seq+1))
 		t.Column(tiers.ColEventID).SetString(0, fmt.Sprint("EVENTS-", m.Seq+1, "/", i))
 		t.N = 1
-		f, err := w.rewriter(small).store(w.Context(), w.table, t, parquetfile.Options{Schema: w.table.Schema(), Stream: "EVENTS@1",
-			Seqs: []tiers.SeqRange{{First: m.Seq + 1, Last: m.Seq + 1}}, Sorted: []string{tiers.ColTime}})
+		f, err := w.rewriter(small).store(w.Context(), w.table, t,
+			parquetfile.Options{Schema: w.table.Schema(), Stream: "EVENTS@1",
+				Seqs: []tiers.SeqRange{{First: m.Seq + 1, Last: m.Seq + 1}}, Sorted: []string{tiers.ColTime}})
 		w.must(err)
 		c.Add = append(c.Add, f)
 	}
@@ -112,7 +113,8 @@ func TestRetentionTakesOutWholeDaysAndSaysWhatIsGone(t *testing.T) {
 	w.now = day0.AddDate(0, 0, 4).Add(-time.Second) // day 1 ends a second too late
 	rep, err := w.keeping(2).Retain(t.Context(), nil, true)
 	w.must(err)
-	if !strings.Contains(rep.String(), "lake.events, kept for 2 days: take out 2026-11-02 to 2026-11-02, 3 files, 18 rows") || len(w.files()) != 6 {
+	if !strings.Contains(rep.String(), "lake.events, kept for 2 days: take out 2026-11-02 to 2026-11-02, 3 files, 18 "+
+		"rows") || len(w.files()) != 6 {
 		t.Errorf("plan: %s", rep)
 	}
 	for range 2 {
@@ -120,7 +122,8 @@ func TestRetentionTakesOutWholeDaysAndSaysWhatIsGone(t *testing.T) {
 		w.must(err)
 		w.must(w.table.Refresh(t.Context()))
 	}
-	if got := w.ids(); len(got) != 30 || len(rows) != 48 || !sameMarks(marks, w.table.Marks()) || len(w.table.Snapshots()) != snapshots+1 {
+	if got := w.ids(); len(got) != 30 || len(rows) != 48 || !sameMarks(marks, w.table.Marks()) ||
+		len(w.table.Snapshots()) != snapshots+1 {
 		t.Errorf("%d rows, marks %v, %d snapshots", len(got), w.table.Marks(), len(w.table.Snapshots()))
 	}
 	if gone := w.account(); !slices.Equal(gone, []tiers.SeqRange{{First: 1, Last: 10}, {First: 41, Last: 45}}) {
@@ -176,13 +179,16 @@ func TestAnErasureTakesOutJustTheRows(t *testing.T) {
 	if err != nil || e.Rows != 21 || e.Files != 2 || e.Looked != 4 || len(w.rows()) != 80 {
 		t.Fatalf("%v %+v", err, e)
 	}
-	e, err = w.keeping(0).Erase(t.Context(), Erasure{Table: "lake.events", Where: where, By: "ada@host", Reason: "request 4711"})
+	e, err = w.keeping(0).Erase(t.Context(),
+		Erasure{Table: "lake.events", Where: where, By: "ada@host", Reason: "request 4711"})
 	w.must(err)
 	w.must(w.table.Refresh(t.Context()))
 	want := slices.DeleteFunc(rows, func(r string) bool {
-		return slices.ContainsFunc(rowsOf("EVENTS-", append([]int{6}, upTo(41, 60)...)), func(id string) bool { return strings.Contains(r, id) })
+		return slices.ContainsFunc(rowsOf("EVENTS-", append([]int{6}, upTo(41, 60)...)),
+			func(id string) bool { return strings.Contains(r, id) })
 	})
-	if got := w.rows(); !slices.Equal(got, want) || !sameMarks(marks, w.table.Marks()) || e.Rows != 21 || e.Commits != 1 || e.Kept != 19 || e.Messages != 21 {
+	if got := w.rows(); !slices.Equal(got, want) || !sameMarks(marks, w.table.Marks()) || e.Rows != 21 || e.Commits != 1 ||
+		e.Kept != 19 || e.Messages != 21 {
 		t.Errorf("%d rows, want %d; %+v", len(got), len(want), e)
 	}
 	if len(w.files()) != len(files)-1 || e.Snapshots != 4 {
@@ -191,7 +197,8 @@ func TestAnErasureTakesOutJustTheRows(t *testing.T) {
 	if gone := w.account(); !slices.Equal(gone, []tiers.SeqRange{{First: 6, Last: 6}, {First: 41, Last: 60}}) {
 		t.Errorf("gone: %v", gone)
 	}
-	if got := w.ledger(); len(got) != 1 || !strings.Contains(got[0], "request 4711") || strings.Contains(got[0], "192.0.2") {
+	if got := w.ledger(); len(got) != 1 || !strings.Contains(got[0], "request 4711") ||
+		strings.Contains(got[0], "192.0.2") {
 		t.Errorf("ledger: %s", got)
 	}
 	if _, err := w.keeping(0).Compact(t.Context(), nil, false); err != nil {
@@ -202,7 +209,8 @@ func TestAnErasureTakesOutJustTheRows(t *testing.T) {
 		t.Errorf("compacted: %d rows in %d files", len(got), len(w.files()))
 	}
 	w.account()
-	if e, err = w.keeping(0).Erase(t.Context(), Erasure{Table: "events", Where: where}); err != nil || e.Rows != 0 || e.Commits != 0 {
+	if e, err = w.keeping(0).Erase(t.Context(), Erasure{Table: "events", Where: where}); err != nil || e.Rows != 0 ||
+		e.Commits != 0 {
 		t.Errorf("again: %v %+v", err, e)
 	}
 }
@@ -258,7 +266,8 @@ func (w *world) ledger() []string {
 	w.must(err)
 	ledger := *w
 	ledger.table = l
-	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: removal.Table, Schema: l.Schema(), Files: ledger.files()}}}, query.Options{})
+	s, err := w.engine.Open(w.Context(), query.View{Tables: []query.TableView{{Name: removal.Table, Schema: l.Schema(),
+		Files: ledger.files()}}}, query.Options{})
 	w.must(err)
 	defer s.Close()
 	r, err := s.Query(w.Context(), "SELECT to_json(e)::VARCHAR AS j FROM lake.ingest_removed AS e ORDER BY time, id")
@@ -317,7 +326,8 @@ func TestADamagedFileIsNotErasedInSilence(t *testing.T) {
 	m := w.keeping(1)
 	m.o.Lake, m.o.Rewrite.Lake = other, other
 	e, err := m.Erase(t.Context(), Erasure{Table: "events", Where: "true"})
-	if err != nil || len(e.Damaged) != 1 || e.Rows != 10 || !strings.Contains(e.String(), "NOT LOOKED AT, damaged: file://"+path) {
+	if err != nil || len(e.Damaged) != 1 || e.Rows != 10 ||
+		!strings.Contains(e.String(), "NOT LOOKED AT, damaged: file://"+path) {
 		t.Errorf("%v %+v", err, e)
 	}
 	w.now = day0.AddDate(1, 0, 0)
@@ -436,7 +446,8 @@ func TestAnyOperationOfARemovalMayFail(t *testing.T) {
 			}
 		})
 	}
-	fmt.Printf("figure: removal_faults_injected %d count\nfigure: removal_faults_lost %d rows\nfigure: removal_faults_repeated %d rows\n", failed, lost, repeated)
+	fmt.Printf("figure: removal_faults_injected %d count\nfigure: removal_faults_lost %d rows\nfigure: "+
+		"removal_faults_repeated %d rows\n", failed, lost, repeated)
 }
 
 // removeWithAFault erases and retains, and the n-th operation of the disk

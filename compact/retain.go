@@ -91,7 +91,8 @@ func (m *Maintainer) retain(ctx context.Context, t tiers.Table, rep *Report, nam
 			return err
 		}
 		done.Files = append(done.Files, b.commit.Remove...)
-		rep.Count, rep.Rows, rep.Bytes = rep.Count+len(b.commit.Remove), rep.Rows+b.rec.Rows, rep.Bytes+Job{Files: b.commit.Remove}.Bytes()
+		rep.Count, rep.Rows, rep.Bytes = rep.Count+len(b.commit.Remove), rep.Rows+b.rec.Rows,
+			rep.Bytes+Job{Files: b.commit.Remove}.Bytes()
 		if err := r.begin(ctx); err != nil {
 			return err
 		}

@@ -100,7 +100,8 @@ func (r *Rewriter) merge(ctx context.Context, t tiers.Table, j Job) (m Merged, e
 	if len(c.Remove) == 0 {
 		return m, nil
 	}
-	m = Merged{FilesIn: len(c.Remove), FilesOut: len(c.Add), Rows: Job{Files: c.Add}.Rows(), BytesIn: Job{Files: c.Remove}.Bytes(), BytesOut: Job{Files: c.Add}.Bytes()}
+	m = Merged{FilesIn: len(c.Remove), FilesOut: len(c.Add), Rows: Job{Files: c.Add}.Rows(),
+		BytesIn: Job{Files: c.Remove}.Bytes(), BytesOut: Job{Files: c.Add}.Bytes()}
 	keep, err = commit(ctx, t, c)
 	return m, err
 }
@@ -172,7 +173,8 @@ func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
 		n := len(out)
 		switch {
 		case n > 0 && r.First <= out[n-1].Last:
-			return nil, fmt.Errorf("message %d is in two of the files; they stay as they are (`lakeward verify` says more)", r.First)
+			return nil, fmt.Errorf("message %d is in two of the files; they stay as they are (`lakeward verify` says more)",
+				r.First)
 		case n > 0 && r.First == out[n-1].Last+1:
 			out[n-1].Last = r.Last
 		default:
@@ -184,7 +186,8 @@ func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
 
 // rewrite writes the rows of a stream's files and adds the exchange to c.
 func (r *Rewriter) rewrite(ctx context.Context, t tiers.Table, j Job, s *stream, c *tiers.Commit) (err error) {
-	ses, err := r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(), Files: s.files}}}, query.Options{Trusted: true})
+	ses, err := r.o.Engine.Open(ctx, query.View{Tables: []query.TableView{{Name: t.Name(), Schema: t.Schema(),
+		Files: s.files}}}, query.Options{Trusted: true})
 	if err != nil {
 		return err
 	}
@@ -229,7 +232,8 @@ func (e *tooLarge) parts(rows, memory int64) int64 {
 }
 
 // divided writes the rows as that many files, by time.
-func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table, j Job, s *stream, rows, parts int64, c *tiers.Commit) error {
+func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table, j Job, s *stream, rows, parts int64,
+	c *tiers.Commit) error {
 	cuts, err := r.cuts(ctx, ses, t.Name(), parts)
 	if err != nil {
 		return err
@@ -237,13 +241,15 @@ func (r *Rewriter) divided(ctx context.Context, ses query.Session, t tiers.Table
 	var written int64
 	var seqs []tiers.SeqRange
 	for i := range len(cuts) + 1 {
-		o := parquetfile.Options{Schema: t.Schema(), Bloom: r.o.Bloom(t.Name()), Stream: s.identity, IDs: s.ids, Sorted: []string{tiers.ColTime}}
+		o := parquetfile.Options{Schema: t.Schema(), Bloom: r.o.Bloom(t.Name()), Stream: s.identity, IDs: s.ids,
+			Sorted: []string{tiers.ColTime}}
 		if len(cuts) == 0 {
 			o.Seqs = s.seqs
 		}
 		f, err := r.write(ctx, ses, t, j, where(cuts, i), o)
 		if large := (*tooLarge)(nil); parts > 1 && len(cuts) == 0 && errors.As(err, &large) {
-			return fmt.Errorf("the rows are of one moment, and %v; the files stay as they are", large) //nolint:errorlint // dividing is of no use
+			return fmt.Errorf("the rows are of one moment, and %v; the files stay as they are",
+				large) //nolint:errorlint // dividing is of no use
 		}
 		if err != nil {
 			return err
@@ -275,9 +281,11 @@ type content struct {
 // No exchange of files is committed without it.
 func sameRows(old, written content, gone int64) error {
 	if written.rows+gone != old.rows {
-		return fmt.Errorf("of %d rows %d are to go and %d were written; nothing is changed (`lakeward fsck` says whether a file is damaged)", old.rows, gone, written.rows)
+		return fmt.Errorf("of %d rows %d are to go and %d were written; nothing is changed (`lakeward fsck` says whether "+
+			"a file is damaged)", old.rows, gone, written.rows)
 	}
-	if len(tiers.SubtractSeqs(written.seqs, old.seqs)) > 0 || gone == 0 && len(tiers.SubtractSeqs(old.seqs, written.seqs)) > 0 {
+	if len(tiers.SubtractSeqs(written.seqs, old.seqs)) > 0 ||
+		gone == 0 && len(tiers.SubtractSeqs(old.seqs, written.seqs)) > 0 {
 		return errors.New("the rows' sequences are not those that their files record; nothing is changed")
 	}
 	return nil
@@ -321,7 +329,8 @@ func where(cuts []time.Time, i int) string {
 }
 
 // write makes one file of the rows; it has none if there are none.
-func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, j Job, cond string, o parquetfile.Options) (tiers.DataFile, error) {
+func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, j Job, cond string,
+	o parquetfile.Options) (tiers.DataFile, error) {
 	rows, err := r.read(ctx, ses, t, cond)
 	if err != nil || rows.N == 0 {
 		return tiers.DataFile{}, err
@@ -334,7 +343,8 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	clustered := j.Cluster && len(by) > 0 && rows.N > clusterGroup
 	if clustered {
 		bloom, copies := index(by)
-		o.Bloom, o.Copies, o.RowGroup, o.PageRows, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup, clusterPage, nil
+		o.Bloom, o.Copies, o.RowGroup, o.PageRows, o.Sorted = slices.Concat(o.Bloom, bloom), copies, clusterGroup,
+			clusterPage, nil
 		order = func(t *parquetfile.Table) []uint32 { return byCluster(t, by) }
 	}
 	f, err := encode(t, rows, order(rows), o)
@@ -349,7 +359,8 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 }
 
 // read returns the rows of the table that the condition selects.
-func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, cond string) (*parquetfile.Table, error) {
+func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, cond string) (*parquetfile.Table,
+	error) {
 	rr, err := ses.Query(ctx, fmt.Sprintf("SELECT * FROM lake.%q WHERE %s", t.Name(), cond))
 	if err != nil {
 		return nil, fmt.Errorf("read rows: %w", err)

@@ -34,7 +34,8 @@ func TestOneOfTwoDaemonsDoesTheRounds(t *testing.T) {
 		start := func(name string) (*emptyLake, func()) {
 			l := &emptyLake{}
 			m := NewMaintainer(MaintainerOptions{Lake: l, Every: time.Second, Grace: time.Hour, Seen: filepath.Join(dir, name),
-				Lease: lease.New(lease.Options{Store: store, Name: "maintenance", Holder: lease.Holder{ID: name, Name: name}, Patience: LeasePatience})})
+				Lease: lease.New(lease.Options{Store: store, Name: "maintenance", Holder: lease.Holder{ID: name, Name: name},
+					Patience: LeasePatience})})
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() { done <- m.Run(ctx) }()
@@ -77,7 +78,8 @@ func TestOrphansAreLookedForInFewerRoundsThanTheRest(t *testing.T) {
 	} {
 		l := &emptyLake{}
 		n := 0
-		m := NewMaintainer(MaintainerOptions{Lake: l, Every: c.every, OrphansEvery: c.orphans, Grace: time.Hour, Seen: filepath.Join(t.TempDir(), "seen"),
+		m := NewMaintainer(MaintainerOptions{Lake: l, Every: c.every, OrphansEvery: c.orphans, Grace: time.Hour,
+			Seen: filepath.Join(t.TempDir(), "seen"),
 			Hold: func() string {
 				if n < c.held {
 					return "the clock has leapt"

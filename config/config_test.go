@@ -87,7 +87,8 @@ func TestEveryMistakeHasPositionAndRemedy(t *testing.T) {
 func TestEverythingHasADefault(t *testing.T) {
 	c := parse(t, "")
 	golden(t, "testdata/defaults.golden", []byte(printed(t, c)))
-	if c.StateFile() != "data/databases/state.duckdb" || c.Lake.CatalogAt() != "data/lake/catalog.db" || c.Analytics.File() != "data/databases/analytics.duckdb" {
+	if c.StateFile() != "data/databases/state.duckdb" || c.Lake.CatalogAt() != "data/lake/catalog.db" ||
+		c.Analytics.File() != "data/databases/analytics.duckdb" {
 		t.Errorf("paths are %s, %s, %s", c.StateFile(), c.Lake.CatalogAt(), c.Analytics.File())
 	}
 	if loaded, err := config.Load("", nil); err != nil || loaded.Memory.Budget < 256<<20 {
@@ -100,7 +101,8 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	out := printed(t, c)
 	golden(t, "testdata/full.golden", []byte(out))
 	for _, secret := range []string{"hunter2", "topsecret", "hunter3"} {
-		if strings.Contains(out, secret) || strings.Contains(fmt.Sprintf("%v %+v %#v", c.NATS.Password, c.NATS.Password, c.NATS.Password), secret) {
+		if strings.Contains(out, secret) || strings.Contains(fmt.Sprintf("%v %+v %#v", c.NATS.Password, c.NATS.Password,
+			c.NATS.Password), secret) {
 			t.Errorf("%s is shown", secret)
 		}
 	}
@@ -110,7 +112,8 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	if r := c.Analytics.Retention; r != 365*24*time.Hour {
 		t.Errorf("retention of the analytics tier is %s", r)
 	}
-	for table, want := range map[string]time.Duration{"windows": 400 * 24 * time.Hour, "signin": 0, "quarantine": 90 * 24 * time.Hour, "other": 90 * 24 * time.Hour} {
+	for table, want := range map[string]time.Duration{"windows": 400 * 24 * time.Hour, "signin": 0,
+		"quarantine": 90 * 24 * time.Hour, "other": 90 * 24 * time.Hour} {
 		if got := c.RetentionOf(table); got != want {
 			t.Errorf("retention of %s is %s, want %s", table, got, want)
 		}
@@ -130,7 +133,8 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 		"LAKEWARD_NATS_PASSWORD_FILE="+secret, "LAKEWARD_INGEST_BLOOM_COLUMNS=[a, b.c]",
 		"LAKEWARD_SOURCES=[{name: s, subject: x.>}]", "LAKEWARD_LAKE_RETENTION=forever",
 		"LAKEWARD_SERVICE_HOST=10.0.0.1", "LAKEWARD_NATS_PORT=tcp://10.0.0.1:4222", "PATH=/bin")
-	if c.DataDir != "b" || c.NATS.Embedded.Port != -1 || c.NATS.Password.Reveal() != "hunter2" || len(c.Ingest.Bloom) != 2 || c.Sources[0].Subject != "x.>" {
+	if c.DataDir != "b" || c.NATS.Embedded.Port != -1 || c.NATS.Password.Reveal() != "hunter2" ||
+		len(c.Ingest.Bloom) != 2 || c.Sources[0].Subject != "x.>" {
 		t.Errorf("%+v", c)
 	}
 	_, ps := config.Parse("", nil, []string{
@@ -147,7 +151,8 @@ func TestEveryVariableNamesOneKey(t *testing.T) {
 		}
 		seen[v.Name] = true
 	}
-	for _, want := range []string{"LAKEWARD_DATA_DIR", "LAKEWARD_NATS_TLS_CA", "LAKEWARD_SOURCES", "LAKEWARD_PIPELINES_BUDGET_TIME"} {
+	for _, want := range []string{"LAKEWARD_DATA_DIR", "LAKEWARD_NATS_TLS_CA", "LAKEWARD_SOURCES",
+		"LAKEWARD_PIPELINES_BUDGET_TIME"} {
 		if !seen[want] {
 			t.Errorf("%s is missing", want)
 		}

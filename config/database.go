@@ -24,7 +24,8 @@ func databaseURL(embedded string) strict.Type[string] {
 		}
 		file, ok := strings.CutPrefix(s, embedded+":")
 		if !ok || file == "" || strings.HasPrefix(file, "//") {
-			return "this is no database of a known kind", "write `" + embedded + ":FILE`, with a path, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"
+			return "this is no database of a known kind",
+				"write `" + embedded + ":FILE`, with a path, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"
 		}
 		return "", ""
 	}, func(s *string) string {
@@ -58,7 +59,8 @@ var hostList = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]{
 // escaped, because it would be printed.
 func parsePostgres(s string) (p postgresURL, what, remedy string) {
 	what = "this is no URL of a PostgreSQL"
-	remedy = "write `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`; in a user or password `@` is `%40`, `/` is `%2F`, `?` is `%3F`, `#` is `%23` and `%` is `%25`"
+	remedy = "write `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`; in a user or password `@` is " +
+		"`%40`, `/` is `%2F`, `?` is `%3F`, `#` is `%23` and `%` is `%25`"
 	scheme, rest, _ := strings.Cut(s, "://")
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {

@@ -106,7 +106,8 @@ func override(doc *strict.Document, environ []string) Problems {
 		at := strict.Pos{File: "environment " + v.Name}
 		switch {
 		case direct && indirect:
-			ps = append(ps, strict.Problem{Pos: at, What: "both it and " + v.Name + fileSuffix + " are set", Remedy: "unset one of them"})
+			ps = append(ps, strict.Problem{Pos: at, What: "both it and " + v.Name + fileSuffix + " are set",
+				Remedy: "unset one of them"})
 			continue
 		case indirect:
 			at.File += fileSuffix
@@ -141,7 +142,8 @@ func misspelt(env map[string]string, names []string) Problems {
 			continue
 		}
 		if near := strict.Nearest(k, names); near != "" {
-			ps = append(ps, strict.Problem{Pos: strict.Pos{File: "environment " + k}, What: "no key has this variable", Remedy: "did you mean " + near + "?"})
+			ps = append(ps, strict.Problem{Pos: strict.Pos{File: "environment " + k}, What: "no key has this variable",
+				Remedy: "did you mean " + near + "?"})
 		}
 	}
 	return ps
@@ -185,7 +187,9 @@ func checkSources(doc *strict.Document, sources []Source) Problems {
 		names[s.Name] = true
 		key := s.Stream + " " + s.Subject
 		if other, again := filters[key]; again {
-			ps = append(ps, strict.Problem{Pos: at, What: "the sources `" + other + "` and `" + s.Name + "` read the same subjects of the same stream", Remedy: "remove one, or narrow its `subject`"})
+			ps = append(ps, strict.Problem{Pos: at,
+				What:   "the sources `" + other + "` and `" + s.Name + "` read the same subjects of the same stream",
+				Remedy: "remove one, or narrow its `subject`"})
 		}
 		filters[key] = s.Name
 	}

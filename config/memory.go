@@ -67,7 +67,8 @@ func (m Memory) Enough() error {
 	if m.Budget >= leastMemory {
 		return nil
 	}
-	return fmt.Errorf("the container's memory limit of %s is too little for a daemon: give it at least %s", mib(m.Budget), mib(leastMemory))
+	return fmt.Errorf("the container's memory limit of %s is too little for a daemon: give it at least %s", mib(m.Budget),
+		mib(leastMemory))
 }
 
 // forIDs is what the message ids of windows get: what is asked for, or an eighth
@@ -77,7 +78,8 @@ func (m Memory) forIDs(r Repeats, windows int) (int64, error) {
 	case windows == 0:
 		return 0, nil
 	case r.Memory > m.Budget/2:
-		return 0, fmt.Errorf("ingest.repeats.memory is %s, more than half of memory.budget, which is %s: raise that, or make ingest.repeats.window shorter and give it less",
+		return 0, fmt.Errorf("ingest.repeats.memory is %s, more than half of memory.budget, which is %s: raise that, or "+
+			"make ingest.repeats.window shorter and give it less",
 			mib(r.Memory), mib(m.Budget))
 	case r.Memory > 0:
 		return r.Memory, nil

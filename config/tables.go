@@ -31,7 +31,8 @@ func checkTables(tables []Table) Problems {
 func columnProblem(c Column, before []Column) (what, remedy string) {
 	path := strings.ToLower(c.Path.Value)
 	top, _, nested := strings.Cut(path, ".")
-	own := append(tiers.BaseFields(), tiers.TimeSourceField(), tiers.Field{Name: tiers.ColStreamSubject, Type: tiers.Type{Kind: tiers.KindString}})
+	own := append(tiers.BaseFields(), tiers.TimeSourceField(),
+		tiers.Field{Name: tiers.ColStreamSubject, Type: tiers.Type{Kind: tiers.KindString}})
 	i := slices.IndexFunc(own, func(f tiers.Field) bool { return f.Name == top && f.Name != tiers.ColEventID })
 	if i >= 0 && (nested || own[i].Type.Kind != c.Type.Kind) {
 		return "the column `" + top + "` is Lakeward's own, of type " + own[i].Type.String(),
@@ -41,7 +42,8 @@ func columnProblem(c Column, before []Column) (what, remedy string) {
 		other := strings.ToLower(b.Path.Value)
 		switch {
 		case other == path:
-			return "the columns `" + b.Path.Value + "` and `" + c.Path.Value + "` differ only in case, so they are one", "remove one"
+			return "the columns `" + b.Path.Value + "` and `" + c.Path.Value + "` differ only in case, so they are one",
+				"remove one"
 		case strings.HasPrefix(path, other+"."):
 			return "`" + b.Path.Value + "` is a column, so that `" + c.Path.Value + "` cannot be below it", "remove one"
 		case strings.HasPrefix(other, path+"."):

@@ -32,7 +32,8 @@ func metadataName() strict.Type[string] {
 		if s == "subject" || s == "sequence" || s == "published" || matches(s, `headers\.[A-Za-z0-9_-]+`) {
 			return "", ""
 		}
-		return "`" + s64(s) + "` is nothing that a stream says of a message", "write `subject`, `sequence`, `published`, or `headers.NAME`, the name of letters, digits, `-` and `_`, at most 55"
+		return "`" + s64(s) + "` is nothing that a stream says of a message", "write `subject`, `sequence`, `published`, " +
+			"or `headers.NAME`, the name of letters, digits, `-` and `_`, at most 55"
 	}), "metadata")
 }
 
@@ -59,7 +60,8 @@ func layoutProblem(layout string) (what, remedy string) {
 		return "the layout `" + s64(layout) + "` shows no date", example
 	case strings.Contains(layout, "MST"):
 		return "the layout `" + s64(layout) + "` has a zone by abbreviation, and what that means depends on who reads it",
-			"write `-0700` where the time has an offset; without `format`, forms with UTC or GMT are read, and others are counted as not read"
+			"write `-0700` where the time has an offset; without `format`, forms with UTC or GMT are read, and others are " +
+				"counted as not read"
 	case shows(at.Add(time.Hour)) && !shows(at.Add(12*time.Hour)):
 		return "the layout `" + s64(layout) + "` does not tell morning from evening", "add `PM`, or write hours as `15`"
 	}
@@ -85,7 +87,8 @@ func tableNameProblem(s string) (what, remedy string) {
 	}
 	switch strings.ToLower(s) {
 	case quarantineTable:
-		return "the table `" + s + "` is Lakeward's own", "choose another name; how long its rows are kept is `lake.quarantine_retention`"
+		return "the table `" + s + "` is Lakeward's own", "choose another name; how long its rows are kept is " +
+			"`lake.quarantine_retention`"
 	case "ingest_skipped", "ingest_removed":
 		return "the table `" + s + "` is Lakeward's own", "choose another name"
 	}
@@ -223,7 +226,8 @@ func sizeOrAuto(least int64) strict.Type[int64] {
 func dirText() strict.Type[string] {
 	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
 		if i := strings.Index(s, "://"); i > 0 {
-			return "the warehouse `" + strict.Redact(s) + "` is no directory", "object stores are not supported yet; write a path"
+			return "the warehouse `" + strict.Redact(s) + "` is no directory",
+				"object stores are not supported yet; write a path"
 		}
 		return "", ""
 	}), "directory")
@@ -234,7 +238,8 @@ func hostPort() strict.Type[string] {
 		_, port, err := net.SplitHostPort(s)
 		n, perr := strconv.Atoi(port)
 		if err != nil || perr != nil || n < 0 || n > 65535 {
-			return "`" + s + "` is no address to listen on", "write host and port, such as `127.0.0.1:8321`; port 0 is any free one"
+			return "`" + s + "` is no address to listen on", "write host and port, such as `127.0.0.1:8321`; port 0 is any " +
+				"free one"
 		}
 		return "", ""
 	}), "host:port")

@@ -39,7 +39,8 @@ func (a Adoption) left() bool {
 // String says what is done, or would be.
 func (a Adoption) String() string {
 	if a.Done && !a.left() {
-		return fmt.Sprintf("registered %d tables and put back %d marks; `lakeward verify` proves what the lake has now\n", len(a.Tables), len(a.Marks))
+		return fmt.Sprintf("registered %d tables and put back %d marks; `lakeward verify` proves what the lake has now\n",
+			len(a.Tables), len(a.Marks))
 	}
 	text := lake.AdoptText(a.Tables)
 	for _, m := range a.Marks {
@@ -47,7 +48,8 @@ func (a Adoption) String() string {
 			text += fmt.Sprintf("lake.%s has lost a mark: NOT PUT BACK: %s\n", m.Table, m.Problem)
 			continue
 		}
-		text += fmt.Sprintf("lake.%s has lost the mark of stream %s, %s: puts back sequence %d, from %s\n", m.Table, m.Mark.Stream, m.Mark.Filter, m.Mark.Seq, m.From)
+		text += fmt.Sprintf("lake.%s has lost the mark of stream %s, %s: puts back sequence %d, from %s\n", m.Table,
+			m.Mark.Stream, m.Mark.Filter, m.Mark.Seq, m.From)
 	}
 	if a.Done {
 		text += "the rest is done; `lakeward verify` proves what the lake has now\n"
@@ -125,7 +127,8 @@ func (v *Verbs) alone(ctx context.Context) error {
 			return fmt.Errorf("see whether a daemon commits source %s: %w", s.Name, err)
 		}
 		if st.Other() && !st.Before && st.Still < leaseStill {
-			return fmt.Errorf("%w: %s commits source %s to this lake; stop that daemon first", serve.ErrInvalid, st.Holder, s.Name)
+			return fmt.Errorf("%w: %s commits source %s to this lake; stop that daemon first", serve.ErrInvalid, st.Holder,
+				s.Name)
 		}
 	}
 	return nil
@@ -135,7 +138,8 @@ func (v *Verbs) alone(ctx context.Context) error {
 func (a *Daemon) still(ctx context.Context, why string, f func() error) error {
 	for _, s := range a.sources.list() {
 		if st := s.Status(); st.State == ingest.Running {
-			return fmt.Errorf("%w: source %s commits to the lake as its catalog is; stop the daemon, then run the same command again", serve.ErrInvalid, st.Name)
+			return fmt.Errorf("%w: source %s commits to the lake as its catalog is; stop the daemon, then run the same "+
+				"command again", serve.ErrInvalid, st.Name)
 		}
 	}
 	for _, s := range a.sources.list() {

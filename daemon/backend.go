@@ -145,7 +145,8 @@ func (b *backend) Describe(ctx context.Context, name string) (serve.TableDetail,
 	case "analytics":
 		return b.describeAnalytics(ctx, bare)
 	default:
-		return serve.TableDetail{}, fmt.Errorf("%w: table %q has no tier; write lake.%s or analytics.%s", serve.ErrInvalid, name, name, name)
+		return serve.TableDetail{}, fmt.Errorf("%w: table %q has no tier; write lake.%s or analytics.%s", serve.ErrInvalid,
+			name, name, name)
 	}
 }
 
@@ -155,7 +156,8 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 		return serve.TableDetail{}, err
 	}
 	if !slices.Contains(names, name) {
-		return serve.TableDetail{}, fmt.Errorf("%w: there is no table lake.%s; the lake has %s", serve.ErrNotFound, name, listed(names))
+		return serve.TableDetail{}, fmt.Errorf("%w: there is no table lake.%s; the lake has %s", serve.ErrNotFound, name,
+			listed(names))
 	}
 	l, err := b.list(ctx, name)
 	if err != nil {
@@ -166,7 +168,8 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 		return d, nil
 	}
 	t := l.table
-	d.Schema, d.Leaves, d.MaxLeaves = columns("", t.Schema().Fields), tiers.Leaves(t.Schema().Fields), b.cfg.Ingest.MaxColumns
+	d.Schema, d.Leaves, d.MaxLeaves = columns("", t.Schema().Fields), tiers.Leaves(t.Schema().Fields),
+		b.cfg.Ingest.MaxColumns
 	d.Paths = misfits(t)
 	if d.Damaged, err = b.damagedOf(ctx, l); err != nil {
 		return d, err
@@ -177,7 +180,8 @@ func (b *backend) describeLake(ctx context.Context, name string) (serve.TableDet
 		d.Snapshots = append(d.Snapshots, serve.Snapshot{ID: all[i].ID, Time: all[i].Time, Operation: all[i].Operation})
 	}
 	for _, m := range t.Marks() {
-		d.Marks = append(d.Marks, fmt.Sprintf("%s (created %s), %s: to sequence %d", m.Stream, TimeText(m.Created), m.Filter, m.Seq))
+		d.Marks = append(d.Marks, fmt.Sprintf("%s (created %s), %s: to sequence %d", m.Stream, TimeText(m.Created), m.Filter,
+			m.Seq))
 	}
 	return d, nil
 }
@@ -194,7 +198,8 @@ func (b *backend) describeAnalytics(ctx context.Context, name string) (serve.Tab
 		}
 		names = append(names, i.Name)
 	}
-	return serve.TableDetail{}, fmt.Errorf("%w: there is no table analytics.%s; the tier has %s", serve.ErrNotFound, name, listed(names))
+	return serve.TableDetail{}, fmt.Errorf("%w: there is no table analytics.%s; the tier has %s", serve.ErrNotFound, name,
+		listed(names))
 }
 
 func listed(names []string) string {
@@ -209,7 +214,8 @@ func columns(prefix string, fields []tiers.Field) []serve.Column {
 	var out []serve.Column
 	for _, f := range fields {
 		name := prefix + f.Name
-		out = append(out, serve.Column{ID: f.ID, Name: name, Type: f.Type.Kind.String(), Required: f.Required, Doc: columnNote(prefix, f, fields)})
+		out = append(out, serve.Column{ID: f.ID, Name: name, Type: f.Type.Kind.String(), Required: f.Required,
+			Doc: columnNote(prefix, f, fields)})
 		switch f.Type.Kind {
 		case tiers.KindStruct:
 			out = append(out, columns(name+".", f.Type.Fields)...)

@@ -27,27 +27,29 @@ func (v *Verbs) Backup(ctx context.Context, c serve.Command) (serve.Report, erro
 	if err := v.believe(ctx); err != nil {
 		return serve.Report{}, err
 	}
-	src := backup.Source{Lake: v.lake, Version: version.String(), Files: stateFiles(v.cfg), Quiet: v.engine.owner.Quiet, Logger: v.log}
+	src := backup.Source{Lake: v.lake, Version: version.String(), Files: stateFiles(v.cfg), Quiet: v.engine.owner.Quiet,
+		Logger: v.log}
 	var rep backup.Report
-	make := func(conn *jetstream.Conn) (err error) {
+	run := func(conn *jetstream.Conn) (err error) {
 		if conn != nil {
 			src.Streams, src.Names = conn, streamsOf(v.cfg)
 		}
 		rep, err = backup.Make(ctx, src, dir)
 		return err
 	}
-	err := error(nil)
+	var err error
 	if v.cfg.NATS.External() {
-		err = make(nil)
+		err = run(nil)
 	} else {
-		err = v.withConn(ctx, make)
+		err = v.withConn(ctx, run)
 	}
 	if err != nil {
 		return serve.Report{}, err
 	}
 	text := rep.String()
 	if v.cfg.NATS.External() {
-		text += "not in it: the streams, which nats.url has; events behind the backup are taken from there after a restore, as long as it holds them\n"
+		text += "not in it: the streams, which nats.url has; events behind the backup are taken from there after a " +
+			"restore, as long as it holds them\n"
 	}
 	if v.cfg.Analytics.External() {
 		text += "not in it: the analytics tier in PostgreSQL, which is backed up there\n"
@@ -82,7 +84,8 @@ func lakeOptions(cfg config.Config, log *slog.Logger) lake.Options {
 }
 
 // Restore puts a backup into the directories of cfg, which must be empty.
-func Restore(ctx context.Context, cfg config.Config, log *slog.Logger, dir string, o DirectoryOptions, isCopy bool) (rep backup.Restored, err error) {
+func Restore(ctx context.Context, cfg config.Config, log *slog.Logger, dir string, o DirectoryOptions,
+	isCopy bool) (rep backup.Restored, err error) {
 	release, err := Claim(cfg.DataDir, o)
 	if err != nil {
 		return rep, err
@@ -106,7 +109,8 @@ func Restore(ctx context.Context, cfg config.Config, log *slog.Logger, dir strin
 
 // Relocate makes a lake that was moved or copied, and its data directory, what
 // they are where they are.
-func Relocate(ctx context.Context, cfg config.Config, log *slog.Logger, o DirectoryOptions, r lake.RelocateOptions) (rep lake.Relocation, err error) {
+func Relocate(ctx context.Context, cfg config.Config, log *slog.Logger, o DirectoryOptions,
+	r lake.RelocateOptions) (rep lake.Relocation, err error) {
 	release, err := Claim(cfg.DataDir, o)
 	if err != nil {
 		return rep, err

@@ -30,7 +30,8 @@ func (cs Commands) role(c serve.Command) serve.Role {
 func (cs Commands) do(ctx context.Context, v *Verbs, c serve.Command) (serve.Report, error) {
 	known, ok := cs[c.Noun+" "+c.Verb]
 	if !ok {
-		return serve.Report{}, fmt.Errorf("%w: nothing is known of %s %s; the daemon and the command may be of different versions", serve.ErrInvalid, c.Noun, c.Verb)
+		return serve.Report{}, fmt.Errorf("%w: nothing is known of %s %s; the daemon and the command may be of different "+
+			"versions", serve.ErrInvalid, c.Noun, c.Verb)
 	}
 	return known.Do(v, ctx, c)
 }

@@ -105,7 +105,8 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 		Lake: c.lake, Engine: c.engine, Rehearsal: c.engine.pool, Publisher: o.publisher, Logger: log,
 		Sinks:        pipeline.Sinks{Lake: lake.NewSink(c.lake), Analytics: c.analytics},
 		AllowDamaged: cfg.Pipelines.AllowDamaged, PlanTime: cfg.Pipelines.PlanTime,
-		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes, Time: cfg.Pipelines.Budget.Time},
+		Budget: pipeline.Budget{Rows: cfg.Pipelines.Budget.Rows, Bytes: cfg.Pipelines.Budget.Bytes,
+			Time: cfg.Pipelines.Budget.Time},
 	})
 	c.keeper = newKeeper(c, o.hold)
 	return c, nil
@@ -151,7 +152,8 @@ func openPostgres(ctx context.Context, a config.Analytics, log *slog.Logger) (*p
 
 // OpenLake opens the lake alone. The caller closes it.
 func OpenLake(ctx context.Context, cfg config.Config, log *slog.Logger, readOnly bool) (*lake.Lake, error) {
-	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly, Logger: log})
+	l, err := lake.Open(ctx, lake.Options{Warehouse: cfg.Lake.Warehouse, Catalog: cfg.Lake.CatalogAt(), ReadOnly: readOnly,
+		Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the lake: %w", err)
 	}
@@ -184,12 +186,12 @@ func (c *core) close() error {
 }
 
 // loader parses pipeline files for this core's engine.
-func (c *core) loader() func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
+func (c *core) loader() pipeline.Load {
 	return Loader(c.cfg.Pipelines, c.confiner)
 }
 
 // Loader parses pipeline files as the configuration says.
-func Loader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Context, base, file string, data, tests []byte) (*pipeline.Definition, []pipeline.Problem) {
+func Loader(p config.Pipelines, confiner compile.Confiner) pipeline.Load {
 	return pipeline.Loader(pipeline.SpecOptions{
 		Settle: p.Settle, Lateness: p.Lateness, CatchUp: max(1, int(p.CatchUp/time.Hour)),
 		Compile: func(s *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem) {
@@ -203,7 +205,8 @@ func Loader(p config.Pipelines, confiner compile.Confiner) func(ctx context.Cont
 func (c *core) folder(keep string, changed func(*pipeline.Generation)) *pipeline.Folder {
 	return pipeline.NewFolder(pipeline.FolderOptions{
 		Dir: c.cfg.Pipelines.Dir, Keep: keep, Poll: c.cfg.Pipelines.Poll,
-		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.Open, c.cfg.Pipelines.PlanTime), Changed: changed, Logger: c.log,
+		Load: c.loader(), Check: pipeline.Checker(noClock, c.benches.Open, c.cfg.Pipelines.PlanTime), Changed: changed,
+		Logger: c.log,
 	})
 }
 

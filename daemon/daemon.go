@@ -74,7 +74,8 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Co
 	if a.clock, err = clockguard.Open(filepath.Join(cfg.DataDir, "clock.json"), time.Now); err != nil {
 		return nil, err
 	}
-	if a.core, err = openCore(ctx, cfg, log, coreOptions{publisher: jetstream.Findings{Conn: a.conn}, hold: a.heldByClock}); err != nil {
+	if a.core, err = openCore(ctx, cfg, log,
+		coreOptions{publisher: jetstream.Findings{Conn: a.conn}, hold: a.heldByClock}); err != nil {
 		return nil, err
 	}
 	if err := a.engine.owner.Start(ctx); err != nil {
@@ -90,7 +91,8 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Co
 		return nil, err
 	}
 	a.backend = &backend{core: a.core, commands: commands, status: a.status, verbs: &Verbs{core: a.core, now: time.Now,
-		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify, withSources: a.withSources, still: a.still,
+		active: func(context.Context) (*pipeline.Generation, error) { return a.folder.Current(), nil }, verify: a.verify,
+		withSources: a.withSources, still: a.still,
 		withConn: func(_ context.Context, f func(*jetstream.Conn) error) error { return f(a.conn) }}}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
@@ -142,8 +144,9 @@ func (a *Daemon) runDue(ctx context.Context, due schedule.Due) error {
 	clocks, _ := g.Clocks()
 	results, err := a.runner.RunDue(ctx, d, clocks[d.Name], due.At)
 	for _, r := range results {
-		a.durations.runs.WithLabelValues(r.Pipeline, string(r.Status)).Observe(r.Duration.Seconds())
-		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end", r.Window.End,
+		a.durations.runs.WithLabelValues(r.Pipeline, r.Status).Observe(r.Duration.Seconds())
+		a.log.Info("pipeline ran", "pipeline", r.Pipeline, "status", r.Status, "window_start", r.Window.Start, "window_end",
+			r.Window.End,
 			"trigger", r.Trigger, "rows_in", r.RowsIn, "rows_out", r.RowsOut, "published", r.Published, "duration", r.Duration)
 	}
 	if err != nil && (errors.Is(err, tiers.ErrAway) || errors.Is(a.lake.Ping(ctx), tiers.ErrAway)) {
@@ -200,7 +203,8 @@ func (a *Daemon) Run(ctx context.Context, o RunOptions) error {
 			cancel(err)
 		}
 	})
-	a.log.Info("ready to take events", "nats", a.NATSURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse, "pipelines", a.cfg.Pipelines.Dir)
+	a.log.Info("ready to take events", "nats", a.NATSURL(), "http", a.http.URL(), "lake", a.cfg.Lake.Warehouse,
+		"pipelines", a.cfg.Pipelines.Dir)
 	<-ctx.Done()
 	queries, endQueries := context.WithTimeout(context.WithoutCancel(ctx), queriesGrace(a.cfg.Shutdown.Grace))
 	defer endQueries()

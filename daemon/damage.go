@@ -24,7 +24,8 @@ func warn(files []tiers.Damage, tell func(string)) {
 	}
 	for i, d := range files {
 		if i == warningsOf {
-			tell(fmt.Sprintf("lake.%s lacks %d rows in all: %d more files are damaged (lakeward fsck)", d.Table, rows, len(files)-i))
+			tell(fmt.Sprintf("lake.%s lacks %d rows in all: %d more files are damaged (lakeward fsck)", d.Table, rows,
+				len(files)-i))
 			return
 		}
 		tell(d.String())
@@ -57,7 +58,8 @@ func degraded(files []tiers.Damage) []string {
 	}
 	var out []string
 	for _, t := range slices.Sorted(maps.Keys(by)) {
-		out = append(out, fmt.Sprintf("lake.%s lacks %d rows: %d of its files are missing or damaged; `lakeward fsck` says which to restore from a copy", t, by[t].rows, by[t].files))
+		out = append(out, fmt.Sprintf("lake.%s lacks %d rows: %d of its files are missing or damaged; `lakeward fsck` "+
+			"says which to restore from a copy", t, by[t].rows, by[t].files))
 	}
 	return out
 }
@@ -93,7 +95,8 @@ func (a *Daemon) lookOnce(ctx context.Context) error {
 			return err
 		}
 		for _, d := range bad {
-			a.log.Error("a data file is damaged: restore it from a copy", "table", d.Table, "file", d.File, "rows", d.Rows, "reason", d.Reason)
+			a.log.Error("a data file is damaged: restore it from a copy", "table", d.Table, "file", d.File, "rows", d.Rows,
+				"reason", d.Reason)
 		}
 		return nil
 	})

@@ -32,7 +32,8 @@ type DirectoryOptions struct {
 
 // OpenDirectory opens the parts that need no daemon. The caller closes the
 // directory.
-func OpenDirectory(ctx context.Context, cfg config.Config, log *slog.Logger, commands Commands, o DirectoryOptions) (_ *Directory, err error) {
+func OpenDirectory(ctx context.Context, cfg config.Config, log *slog.Logger, commands Commands,
+	o DirectoryOptions) (_ *Directory, err error) {
 	d := &Directory{}
 	if d.release, err = Claim(cfg.DataDir, o); err != nil {
 		return nil, err
@@ -47,7 +48,8 @@ func OpenDirectory(ctx context.Context, cfg config.Config, log *slog.Logger, com
 	v.still = func(_ context.Context, _ string, f func() error) error { return f() }
 	v.verify = func(ctx context.Context, deep bool) (serve.Report, error) { return verifyOffline(ctx, k, deep) }
 	d.backend = &backend{core: k, commands: commands, verbs: v, status: func(context.Context) (serve.Status, error) {
-		return serve.Status{Version: version.String(), Reasons: []string{"no daemon is running"}, Warehouse: k.cfg.Lake.Warehouse}, nil
+		return serve.Status{Version: version.String(), Reasons: []string{"no daemon is running"},
+			Warehouse: k.cfg.Lake.Warehouse}, nil
 	}}
 	return d, nil
 }
@@ -80,7 +82,8 @@ func Claim(dir string, o DirectoryOptions) (release func() error, err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
 		r, _ := readRunning(f)
-		return nil, errors.Join(fmt.Errorf("lock %s: %w: %s; try again when it has ended (%w)", f.Name(), errLocked, r.or(holdersOf(f)), err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock %s: %w: %s; try again when it has ended (%w)", f.Name(), errLocked,
+			r.or(holdersOf(f)), err), f.Close())
 	}
 	return f.Close, nil
 }

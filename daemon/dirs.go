@@ -35,8 +35,10 @@ func makeDirs(cfg config.Config, log *slog.Logger) error {
 			return fmt.Errorf("keep a database private: %w", err)
 		}
 	}
-	if f := cfg.Analytics.File(); f != "" && (within(cfg.DataDir, filepath.Dir(f)) || within(cfg.Lake.Warehouse, filepath.Dir(f))) {
-		log.Warn("the folder of analytics.url holds other data, which the process that evaluates pipelines may change with it; give the file a folder of its own",
+	if f := cfg.Analytics.File(); f != "" &&
+		(within(cfg.DataDir, filepath.Dir(f)) || within(cfg.Lake.Warehouse, filepath.Dir(f))) {
+		log.Warn("the folder of analytics.url holds other data, which the process that evaluates pipelines may change "+
+			"with it; give the file a folder of its own",
 			"file", f)
 	}
 	return nil
@@ -58,7 +60,8 @@ func moveDatabase(from, to string) error {
 		return nil
 	}
 	if _, err := os.Lstat(to); err == nil {
-		return fmt.Errorf("%s was replaced by %s, and both are there: keep the one that is right in the place of the second, and move the other away", from, to)
+		return fmt.Errorf("%s was replaced by %s, and both are there: keep the one that is right in the place of the "+
+			"second, and move the other away", from, to)
 	}
 	for _, suffix := range []string{".wal", ""} {
 		if err := os.Rename(from+suffix, to+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {

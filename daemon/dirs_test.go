@@ -21,7 +21,8 @@ func defaults(t *testing.T, env ...string) config.Config {
 
 func TestDatabasesOfOlderVersionsAreMoved(t *testing.T) {
 	for name, there := range map[string][]string{
-		"closed": {"state.duckdb", "analytics.duckdb"}, "with logs": {"state.duckdb", "state.duckdb.wal", "analytics.duckdb", "analytics.duckdb.wal"},
+		"closed":        {"state.duckdb", "analytics.duckdb"},
+		"with logs":     {"state.duckdb", "state.duckdb.wal", "analytics.duckdb", "analytics.duckdb.wal"},
 		"moved in part": {"state.duckdb", "databases/state.duckdb.wal", "databases/analytics.duckdb"}, "new": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +63,8 @@ func TestDatabasesInBothPlacesAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := makeDirs(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "both are there") {
+	if err := makeDirs(cfg, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "both are there") {
 		t.Errorf("%v", err)
 	}
 }
@@ -70,7 +72,8 @@ func TestDatabasesInBothPlacesAreRefused(t *testing.T) {
 func TestADatabaseAmongOtherDataIsWarnedOf(t *testing.T) {
 	dir := t.TempDir()
 	for url, want := range map[string]bool{
-		"": false, "duckdb:" + filepath.Join(dir, "own", "a.duckdb"): false, "duckdb:" + filepath.Join(dir, "a.duckdb"): true, "duckdb:" + filepath.Join(dir, "data", "a.duckdb"): true,
+		"": false, "duckdb:" + filepath.Join(dir, "own", "a.duckdb"): false, "duckdb:" + filepath.Join(dir, "a.duckdb"): true,
+		"duckdb:" + filepath.Join(dir, "data", "a.duckdb"): true,
 	} {
 		env := []string{"LAKEWARD_DATA_DIR=" + filepath.Join(dir, "data")}
 		if url != "" {

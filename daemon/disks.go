@@ -33,7 +33,8 @@ func writtenDirs(cfg config.Config) []disks.Dir {
 	if !cfg.Analytics.External() {
 		dirs = append(dirs, disks.Dir{Use: "analytics", Path: filepath.Dir(cfg.Analytics.File())})
 	}
-	dirs = append(dirs, disks.Dir{Use: "baselines and the audit log", Path: cfg.DataDir}, disks.Dir{Use: "spilling queries", Path: cfg.TempDir()})
+	dirs = append(dirs, disks.Dir{Use: "baselines and the audit log", Path: cfg.DataDir},
+		disks.Dir{Use: "spilling queries", Path: cfg.TempDir()})
 	if !cfg.NATS.External() {
 		dirs = append(dirs, disks.Dir{Use: "the NATS store", Path: cfg.NATS.Embedded.StoreDir})
 	}

@@ -35,18 +35,22 @@ var (
 
 // openEngines starts no worker yet. external is the analytics tier if it is
 // outside of the owner; otherwise the tier that is returned is in it.
-func openEngines(cfg config.Config, log *slog.Logger, readOnly bool, checker query.Checker, external analyticsTier) (*engines, analyticsTier) {
+func openEngines(cfg config.Config, log *slog.Logger, readOnly bool, checker query.Checker,
+	external analyticsTier) (*engines, analyticsTier) {
 	e := &engines{ends: &workerEnds{}}
 	shares := cfg.Memory.Shares()
-	common := worker.EngineOptions{Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(), AllowedDirs: []string{cfg.Lake.Warehouse},
-		MaxSpill: cfg.Query.MaxSpill / 2, Seam: worker.Seam{Checker: checker}}
+	common := worker.EngineOptions{Threads: runtime.GOMAXPROCS(0), TempDir: cfg.TempDir(),
+		AllowedDirs: []string{cfg.Lake.Warehouse},
+		MaxSpill:    cfg.Query.MaxSpill / 2, Seam: worker.Seam{Checker: checker}}
 	own := common
-	own.MemoryLimit, own.StatePath, own.AnalyticsPath, own.ReadOnly = config.EngineLimit(shares.Runs), cfg.StateFile(), cfg.Analytics.File(), readOnly
+	own.MemoryLimit, own.StatePath, own.AnalyticsPath, own.ReadOnly = config.EngineLimit(shares.Runs), cfg.StateFile(),
+		cfg.Analytics.File(), readOnly
 	if external != nil {
 		own.Remote, own.Seam.Remote = true, external
 	}
 	dirs := databaseDirs(cfg)
-	oc := worker.Config{Name: workerRuns, Read: append([]string{cfg.Lake.Warehouse}, dirs...), Memory: shares.Runs, Logger: log}
+	oc := worker.Config{Name: workerRuns, Read: append([]string{cfg.Lake.Warehouse}, dirs...), Memory: shares.Runs,
+		Logger: log}
 	if !readOnly {
 		oc.Write = dirs
 	}
@@ -56,7 +60,8 @@ func openEngines(cfg config.Config, log *slog.Logger, readOnly bool, checker que
 		tier = analytics.New(e.owner, cfg.Analytics.ReadLimit)
 	}
 	sent := common
-	sent.MemoryLimit, sent.StatePath, sent.Remote, sent.Seam.Remote = config.EngineLimit(shares.Queries), ":memory:", true, tier
+	sent.MemoryLimit, sent.StatePath, sent.Remote, sent.Seam.Remote = config.EngineLimit(shares.Queries), ":memory:", true,
+		tier
 	e.pool = worker.NewPool(worker.Options{
 		Config: worker.Config{Name: workerQuery, Read: []string{cfg.Lake.Warehouse}, Memory: shares.Queries, Logger: log},
 		Engine: sent, Most: cfg.Query.MaxRunning, Total: shares.Queries, Ended: e.ends.note,
@@ -154,7 +159,8 @@ func (w *workerEnds) degraded(now time.Time) (out []string) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(n)) {
 		if n[kind] >= endsOften {
-			out = append(out, fmt.Sprintf("engine workers (%s) ended %d times within %s, the last one because %s; what they did failed, events go on into the lake",
+			out = append(out, fmt.Sprintf("engine workers (%s) ended %d times within %s, the last one because %s; what they "+
+				"did failed, events go on into the lake",
 				kind, n[kind], endsSoon, last[kind].Reason))
 		}
 	}

@@ -27,7 +27,8 @@ func (v *Verbs) Erase(ctx context.Context, c serve.Command) (serve.Report, error
 	if err != nil {
 		return serve.Report{}, err
 	}
-	e, err := v.keeper.Erase(ctx, compact.Erasure{Table: c.Name, Where: c.Args[ArgWhere], By: c.Args[ArgBy], Reason: c.Args[ArgReason], DryRun: dry})
+	e, err := v.keeper.Erase(ctx, compact.Erasure{Table: c.Name, Where: c.Args[ArgWhere], By: c.Args[ArgBy],
+		Reason: c.Args[ArgReason], DryRun: dry})
 	var parse *query.ParseError
 	switch {
 	case errors.Is(err, tiers.ErrNoTable):
@@ -72,7 +73,8 @@ func (v *Verbs) elsewhere(ctx context.Context, e compact.Erased) []string {
 		}
 	}
 	if len(readers) > 0 {
-		out = append(out, fmt.Sprintf("%s, which the pipelines %s make of lake.%s, and what is made of these", strings.Join(slices.Sorted(maps.Keys(written)), ", "), strings.Join(readers, ", "), e.Table),
+		out = append(out, fmt.Sprintf("%s, which the pipelines %s make of lake.%s, and what is made of these",
+			strings.Join(slices.Sorted(maps.Keys(written)), ", "), strings.Join(readers, ", "), e.Table),
 			fmt.Sprintf("the baselines of these pipelines in %s: each is computed anew by its next run", v.cfg.StateFile()))
 	}
 	return append(out, v.cfg.AuditFile()+", which holds the SQL of queries, and this predicate if a daemon ran it",
@@ -89,7 +91,8 @@ func (v *Verbs) inStreams(ctx context.Context, e compact.Erased) (out []string) 
 			}
 			var held uint64
 			for stream, rs := range e.Gone {
-				if !in.Created.IsZero() && strings.HasPrefix(stream, ingest.StreamIdentity(s.cfg.Stream, s.cfg.Subject, in.Created)) {
+				if !in.Created.IsZero() && strings.HasPrefix(stream,
+					ingest.StreamIdentity(s.cfg.Stream, s.cfg.Subject, in.Created)) {
 					held += tiers.CountSeqs(tiers.SubtractSeqs(rs, []tiers.SeqRange{{First: 0, Last: max(in.First, 1) - 1}}))
 				}
 			}
@@ -97,10 +100,13 @@ func (v *Verbs) inStreams(ctx context.Context, e compact.Erased) (out []string) 
 			case e.DryRun:
 				out = append(out, fmt.Sprintf("stream %s, which holds messages from sequence %d on", s.cfg.Stream, in.First))
 			case held > 0:
-				out = append(out, fmt.Sprintf("stream %s, which still holds up to %d of these messages (it begins with sequence %d); after `lakeward source reset %s --from-start` they would come back", s.cfg.Stream, held, in.First, s.cfg.Name))
+				out = append(out, fmt.Sprintf("stream %s, which still holds up to %d of these messages (it begins with sequence "+
+					"%d); after `lakeward source reset %s --from-start` they would come back", s.cfg.Stream, held, in.First,
+					s.cfg.Name))
 			}
 			if in.Quarantined > 0 && e.Table != ingest.Quarantine {
-				out = append(out, fmt.Sprintf("lake.quarantine, which has %d events of source %s as they came (erase there with --table quarantine)", in.Quarantined, s.cfg.Name))
+				out = append(out, fmt.Sprintf("lake.quarantine, which has %d events of source %s as they came (erase there with "+
+					"--table quarantine)", in.Quarantined, s.cfg.Name))
 			}
 		}
 		return nil

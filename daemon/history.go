@@ -90,9 +90,11 @@ func sayUnread(st *serve.Status, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, tiers.ErrAway):
-		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by themselves", err))
+		st.Degraded = append(st.Degraded, fmt.Sprintf("%v; events go on into the lake, pipelines wait and go on by "+
+			"themselves", err))
 	case errors.Is(err, query.ErrMemory):
-		st.Degraded = append(st.Degraded, fmt.Sprintf("the history of the pipelines cannot be read at the moment; events go on into the lake, and what waits for it goes on by itself: %v", err))
+		st.Degraded = append(st.Degraded, fmt.Sprintf("the history of the pipelines cannot be read at the moment; events "+
+			"go on into the lake, and what waits for it goes on by itself: %v", err))
 	default:
 		st.Reasons = append(st.Reasons, fmt.Sprintf("the history of the pipelines cannot be read: %v", err))
 	}

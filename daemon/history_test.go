@@ -61,7 +61,8 @@ func TestTheScheduleWaitsForAHistoryThatWillBeReadable(t *testing.T) {
 				}
 				said := <-meanwhile
 				if err != nil || len(done) != 1 || !errors.Is(said, c.read) || h.unread() != nil {
-					t.Errorf("after %s: %v, %v; meanwhile readiness had %v, and afterwards %v", time.Since(began), done, err, said, h.unread())
+					t.Errorf("after %s: %v, %v; meanwhile readiness had %v, and afterwards %v", time.Since(began), done, err, said,
+						h.unread())
 				}
 			})
 		})
@@ -88,7 +89,8 @@ func TestWaitingForTheHistoryEndsWithTheDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		h := &history{log: slog.New(slog.DiscardHandler), read: func(context.Context) (map[string]time.Time, error) { return nil, tiers.ErrAway }}
+		h := &history{log: slog.New(slog.DiscardHandler),
+			read: func(context.Context) (map[string]time.Time, error) { return nil, tiers.ErrAway }}
 		if done, err := h.await(ctx); done != nil || err != nil {
 			t.Errorf("%v, %v", done, err)
 		}

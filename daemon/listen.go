@@ -17,7 +17,8 @@ import (
 // recorded is not answered.
 func (a *Daemon) listen(ctx context.Context) error {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serve.NewCollector(a.backend),
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		serve.NewCollector(a.backend),
 		a.durations.commits, a.durations.runs, buildInfo())
 	var err error
 	a.audit, err = serve.OpenAudit(serve.AuditOptions{
@@ -28,7 +29,8 @@ func (a *Daemon) listen(ctx context.Context) error {
 	}
 	h := a.cfg.HTTP
 	a.http, err = serve.Listen(ctx, serve.Options{
-		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens), MaxRequests: h.MaxRequests, MaxConns: h.MaxConns,
+		Listen: h.Listen, Insecure: h.Insecure, Cert: h.TLS.Cert, Key: h.TLS.Key, Tokens: tokens(h.Tokens),
+		MaxRequests: h.MaxRequests, MaxConns: h.MaxConns,
 		MaxRunning: a.cfg.Query.MaxRunning, MaxWaiting: a.cfg.Query.MaxWaiting, Timeout: a.cfg.Query.Timeout,
 		Backend: a.backend, Role: a.commands.role, Gatherer: reg, Audit: a.audit, Logger: a.log,
 	})

@@ -92,7 +92,8 @@ func awaitDir(ctx context.Context, dir string, log *slog.Logger) (*dirLock, erro
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w; it had it for the %s that this daemon has waited: wait for its end, then start again", err, lockPatience)
+			return nil, fmt.Errorf("%w; it had it for the %s that this daemon has waited: wait for its end, then start again",
+				err, lockPatience)
 		case <-tick.C:
 		}
 		if l, err = lockDir(dir); !errors.Is(err, errLocked) || errors.Is(err, errDaemon) {
@@ -164,7 +165,8 @@ func Find(dir string) (Running, bool, error) {
 	}
 	r, err := readRunning(f)
 	if err != nil {
-		return Running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path, err)
+		return Running{}, true, fmt.Errorf("read %s: a daemon is starting or stopping there; try again in a moment: %w", path,
+			err)
 	}
 	if r.HTTP == "" {
 		return Running{}, true, fmt.Errorf("lock %s: %w: %s; try again when it has ended", path, errLocked, r)

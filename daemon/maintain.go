@@ -19,9 +19,11 @@ func newKeeper(c *core, hold func() string) *compact.Maintainer {
 	return compact.NewMaintainer(compact.MaintainerOptions{
 		Lake: c.lake, Lease: c.lease(maintenance, compact.LeasePatience), Logger: c.log, Hold: hold,
 		Every: m.Every, OrphansEvery: m.OrphansEvery, Grace: m.OrphanGrace, Seen: filepath.Join(cfg.DataDir, "orphans.json"),
-		Expiry:   compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most), Age: m.Snapshots.Age},
+		Expiry: compact.Expiry{Least: m.Snapshots.Least, Most: max(m.Snapshots.Least, m.Snapshots.Most),
+			Age: m.Snapshots.Age},
 		Confiner: c.engine, Retention: cfg.RetentionOf, Own: []string{ingest.Skipped},
-		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns, Policy: p, Memory: cfg.Memory.Shares().Merge},
+		Rewrite: compact.Options{Engine: c.engine, Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns, Policy: p,
+			Memory: cfg.Memory.Shares().Merge},
 	})
 }
 
@@ -48,7 +50,8 @@ func (v *Verbs) Orphans(ctx context.Context, c serve.Command) (serve.Report, err
 }
 
 // maintained does a piece of maintenance on the tables that the command names.
-func maintained(ctx context.Context, c serve.Command, do func(context.Context, []string, bool) (compact.Report, error)) (serve.Report, error) {
+func maintained(ctx context.Context, c serve.Command,
+	do func(context.Context, []string, bool) (compact.Report, error)) (serve.Report, error) {
 	dry, err := flagOf(c, ArgDryRun)
 	if err != nil {
 		return serve.Report{}, err

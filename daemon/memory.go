@@ -79,11 +79,13 @@ func (a *Daemon) memory(ctx context.Context) (serve.Memory, error) {
 	if err != nil {
 		return serve.Memory{}, fmt.Errorf("read the memory in use: %w", err)
 	}
-	used := map[string]int64{"go": goBytes(), "runs": engine.Memory, "queries": a.engine.pool.Usage().Memory, "batches": a.batches.Used()}
+	used := map[string]int64{"go": goBytes(), "runs": engine.Memory, "queries": a.engine.pool.Usage().Memory,
+		"batches": a.batches.Used()}
 	for _, s := range a.sources.list() {
 		used["message_ids"] += s.Status().IDs.Bytes
 	}
-	m := serve.Memory{Spill: engine.Spill, Parts: []serve.MemoryPart{{Name: "total", Budget: a.cfg.Memory.Budget, Used: resident, What: "memory.budget"}}}
+	m := serve.Memory{Spill: engine.Spill, Parts: []serve.MemoryPart{{Name: "total", Budget: a.cfg.Memory.Budget,
+		Used: resident, What: "memory.budget"}}}
 	for _, p := range a.cfg.Memory.Parts() {
 		part := serve.MemoryPart{Name: p.Name, Of: p.Of, Budget: p.Bytes, Used: -1, What: p.What}
 		if n, ok := used[p.Name]; ok {

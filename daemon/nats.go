@@ -22,8 +22,9 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 	}
 	e := cfg.NATS.Embedded
 	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{
-		Host: e.Host, Port: e.Port, StoreDir: e.StoreDir, SyncAlways: e.Sync == config.SyncAlways, SyncInterval: e.SyncInterval,
-		MaxPayload: e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(cfg),
+		Host: e.Host, Port: e.Port, StoreDir: e.StoreDir, SyncAlways: e.Sync == config.SyncAlways,
+		SyncInterval: e.SyncInterval,
+		MaxPayload:   e.MaxPayload, MaxBytes: e.MaxBytes, Cert: e.TLS.Cert, Key: e.TLS.Key, Users: natsUsers(cfg),
 		MaxBuffered: max(cfg.Memory.Shares().Stream/2, 2*e.MaxPayload),
 	}, log)
 	if err != nil {
@@ -66,7 +67,8 @@ func (t *natsTrouble) reason() string {
 	if t.why == "" {
 		return ""
 	}
-	return "the embedded NATS server takes no events, and publishers get no acknowledgement; it is started again by itself once its disk can be written to: " + t.why
+	return "the embedded NATS server takes no events, and publishers get no acknowledgement; it is started again by " +
+		"itself once its disk can be written to: " + t.why
 }
 
 // watchNATS starts the embedded server again after its store could not be
@@ -98,7 +100,8 @@ func (a *Daemon) watchNATS(ctx context.Context) error {
 			continue
 		}
 		if err := a.nats.Restart(ctx); err != nil {
-			a.log.Error("start the embedded NATS server again; it is tried again", "in", time.Duration(r.skip+1)*natsLook, "error", err)
+			a.log.Error("start the embedded NATS server again; it is tried again", "in", time.Duration(r.skip+1)*natsLook,
+				"error", err)
 			continue
 		}
 		a.log.Info("the embedded NATS server was started again", "because", why)
@@ -150,7 +153,8 @@ func natsUsers(cfg config.Config) []jetstream.User {
 	}
 	out := make([]jetstream.User, len(cfg.NATS.Embedded.Users))
 	for i, u := range cfg.NATS.Embedded.Users {
-		out[i] = jetstream.User{Name: u.User, Password: u.Password.Reveal(), NKey: u.NKey, Role: jetstream.Role(u.Role), Subjects: u.Subjects}
+		out[i] = jetstream.User{Name: u.User, Password: u.Password.Reveal(), NKey: u.NKey, Role: jetstream.Role(u.Role),
+			Subjects: u.Subjects}
 		if len(u.Subjects) == 0 {
 			out[i].Subjects = sources
 		}

@@ -63,7 +63,8 @@ func (v *Verbs) QuarantineList(ctx context.Context, c serve.Command) (serve.Repo
 		if !ok {
 			name = g.Source + " (not configured)"
 		}
-		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", g.Count, g.Replayed, TimeText(g.First), TimeText(g.Last), name, g.Example, oneLine(g.Reason))
+		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", g.Count, g.Replayed, TimeText(g.First), TimeText(g.Last), name,
+			g.Example, oneLine(g.Reason))
 	}
 	if err := t.Flush(); err != nil {
 		return serve.Report{}, fmt.Errorf("render list: %w", err)
@@ -122,7 +123,8 @@ func (v *Verbs) QuarantineReplay(ctx context.Context, c serve.Command) (serve.Re
 		return serve.Report{}, err
 	}
 	if total.Matched == 0 && len(f.IDs) > 0 {
-		return serve.Report{}, fmt.Errorf("%w: no row of a configured source in lake.quarantine has the id %s", serve.ErrNotFound, strings.Join(f.IDs, " or "))
+		return serve.Report{}, fmt.Errorf("%w: no row of a configured source in lake.quarantine has the id %s",
+			serve.ErrNotFound, strings.Join(f.IDs, " or "))
 	}
 	return report(total.String(), total)
 }

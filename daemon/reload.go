@@ -76,7 +76,8 @@ func (a *Daemon) reload(ctx context.Context, running, next config.Config, level 
 	case len(changed) == 0:
 		a.log.Info("the configuration is as it was")
 	case len(restart) > 0:
-		a.log.Warn("the configuration was reloaded; some of what changed needs a restart", "changed", changed, "needs_restart", restart)
+		a.log.Warn("the configuration was reloaded; some of what changed needs a restart", "changed", changed,
+			"needs_restart", restart)
 	default:
 		a.log.Info("the configuration was reloaded", "changed", changed)
 	}

@@ -20,7 +20,8 @@ func (a *Daemon) retain(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if a.heldByClock() != "" {
-			a.log.Warn("no old rows of the analytics tier are removed, because the clock has leapt; it is tried again in an hour")
+			a.log.Warn("no old rows of the analytics tier are removed, because the clock has leapt; it is tried again in an " +
+				"hour")
 		} else if err := a.retainOnce(ctx, time.Now().UTC()); err != nil {
 			a.log.Error("remove old rows of the analytics tier; it is tried again in an hour", "err", err)
 		}

@@ -17,7 +17,8 @@ import (
 
 // openStream opens a source's stream. A stream of our own server is made as
 // the source describes it, and pruned to what is not yet committed.
-func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s config.Source) (*jetstream.Stream, error) {
+func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s config.Source) (*jetstream.Stream,
+	error) {
 	return conn.Stream(ctx, s.Subject, jetstream.StreamOptions{
 		Name: s.Stream, Subjects: subjectsOf(cfg, s.Stream), Create: !cfg.NATS.External(),
 		MaxBytes: cfg.NATS.Embedded.MaxBytes, Prune: !cfg.NATS.External(), Keep: cfg.NATS.Embedded.Keep,
@@ -53,7 +54,8 @@ func subjectsOf(cfg config.Config, stream string) []string {
 	return out
 }
 
-func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source, error) {
+func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source,
+	error) {
 	stream, err := openStream(ctx, cfg, conn, s)
 	if err != nil {
 		return nil, err
@@ -71,7 +73,8 @@ func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream
 		MaxTables: in.MaxTables,
 		Limits:    ingest.Limits{MaxColumns: in.MaxColumns, MaxDepth: in.MaxDepth, MaxEventBytes: in.MaxEventBytes},
 		Tables: func(table string) ingest.TableOptions {
-			return ingest.TableOptions{Declared: declared(cfg, table), Bloom: cfg.BloomColumns(table), Repeats: cfg.RepeatsOf(table)}
+			return ingest.TableOptions{Declared: declared(cfg, table), Bloom: cfg.BloomColumns(table),
+				Repeats: cfg.RepeatsOf(table)}
 		},
 		WindowBytes: cfg.Memory.IDs / int64(len(cfg.Sources)*max(len(cfg.RepeatWindows()), 1)),
 		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
@@ -113,7 +116,8 @@ func sourceStatus(s ingest.Status) serve.Source {
 	return serve.Source{
 		TimeMisses: missed, Misfits: misfitCounts(s.Misfits), Tables: s.Tables, MaxTables: s.MaxTables,
 		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
-		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts, Fenced: s.Fenced, Holder: s.Holder,
+		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts,
+		Fenced: s.Fenced, Holder: s.Holder,
 		Retries: s.Retries, Divided: s.Divided, Refused: s.Refused, Failing: s.Failing,
 		Committed: s.Committed, Last: s.Last, LastCommit: s.LastCommit,
 	}
@@ -193,7 +197,8 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
-		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream, Filter: s.Subject,
+		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream,
+			Filter:   s.Subject,
 			OpenFile: opener(k), Catalog: k.lake.CheckCatalog, Deep: deep})
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)

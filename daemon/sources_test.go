@@ -15,7 +15,8 @@ func TestFormatsOfAConfigurationAreKnown(t *testing.T) {
 	for _, f := range format.All() {
 		names = append(names, f.Name())
 	}
-	want := []string{string(config.FormatAuto), string(config.FormatJSON), string(config.FormatNDJSON), string(config.FormatCSV),
+	want := []string{string(config.FormatAuto), string(config.FormatJSON), string(config.FormatNDJSON),
+		string(config.FormatCSV),
 		string(config.FormatSyslog), string(config.FormatCEF), string(config.FormatLEEF), string(config.FormatKV)}
 	if !slices.Equal(names, want) {
 		t.Errorf("formats %v, want %v", names, want)

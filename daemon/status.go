@@ -43,7 +43,8 @@ func (a *Daemon) status(ctx context.Context) (serve.Status, error) {
 		st.Degraded = append(st.Degraded, held)
 	}
 	if err := a.lake.Ping(ctx); err != nil {
-		st.Reasons = append(st.Reasons, fmt.Sprintf("%v; events wait in their streams and none is lost, queries and pipelines wait too; it goes on by itself", err))
+		st.Reasons = append(st.Reasons, fmt.Sprintf("%v; events wait in their streams and none is lost, queries and "+
+			"pipelines wait too; it goes on by itself", err))
 	} else {
 		unreadable, why := a.backend.unreadable(ctx)
 		st.Unreadable, st.Degraded = unreadable, append(st.Degraded, why...)
@@ -68,7 +69,8 @@ func shortOfIDs(s ingest.Status) string {
 	if s.IDs.Window == 0 {
 		return ""
 	}
-	return fmt.Sprintf("source %s finds repeats over the last %s only, not over their window of %s: the message ids do not fit into memory; "+
+	return fmt.Sprintf("source %s finds repeats over the last %s only, not over their window of %s: the message ids do "+
+		"not fit into memory; "+
 		"raise ingest.repeats.memory or memory.budget, or make the window shorter", s.Name, s.IDs.Reach, s.IDs.Window)
 }
 
@@ -82,7 +84,8 @@ func notReady(s ingest.Status, now time.Time) string {
 	case !s.Ready():
 		return fmt.Sprintf("source %s is %s: %s", s.Name, s.State, s.Reason)
 	case !s.Failing.IsZero() && failing >= failingFor:
-		return fmt.Sprintf("source %s has been unable to commit for %s and tries again; nothing is lost, the stream keeps what is not committed: %s", s.Name, failing.Round(time.Second), s.Reason)
+		return fmt.Sprintf("source %s has been unable to commit for %s and tries again; nothing is lost, the stream keeps "+
+			"what is not committed: %s", s.Name, failing.Round(time.Second), s.Reason)
 	}
 	return ""
 }

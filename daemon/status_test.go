@@ -21,8 +21,10 @@ func TestASourceThatCannotCommitIsNotReady(t *testing.T) {
 		want string // part of the reason; empty: ready
 	}{
 		{"it runs", ingest.Status{State: ingest.Running}, ""},
-		{"a try failed just now", ingest.Status{State: ingest.Running, Failing: now.Add(-time.Second), Reason: "write x"}, ""},
-		{"it fails", ingest.Status{State: ingest.Running, Failing: now.Add(-time.Minute), Reason: "write x: no space left on device"}, "no space left"},
+		{"a try failed just now", ingest.Status{State: ingest.Running, Failing: now.Add(-time.Second), Reason: "write x"},
+			""},
+		{"it fails", ingest.Status{State: ingest.Running, Failing: now.Add(-time.Minute),
+			Reason: "write x: no space left on device"}, "no space left"},
 		{"it waits", ingest.Status{State: ingest.Waiting, Reason: "for the stream"}, "waiting: for the stream"},
 	} {
 		if got := notReady(c.s, now); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
@@ -47,7 +49,8 @@ func TestAHistoryThatMemoryDoesNotReachForLeavesTheDaemonReady(t *testing.T) {
 		if len(st.Reasons) != c.reasons || len(st.Degraded) != c.degraded {
 			t.Errorf("%v: not ready for %q, degraded for %q", c.err, st.Reasons, st.Degraded)
 		}
-		if said := strings.Join(append(st.Reasons, st.Degraded...), ""); c.err != nil && !strings.Contains(said, c.err.Error()) {
+		if said := strings.Join(append(st.Reasons, st.Degraded...), ""); c.err != nil &&
+			!strings.Contains(said, c.err.Error()) {
 			t.Errorf("%v: it says %q", c.err, said)
 		}
 	}

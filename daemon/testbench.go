@@ -70,7 +70,8 @@ func (b *Benches) Open(ctx context.Context) (_ *pipeline.Bench, err error) {
 	a := analytics.New(e, 0)
 	undo = append(undo, a.Close)
 	in := &bench{lake: l}
-	return &pipeline.Bench{Lake: l, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: a}, Ingest: in.ingest, Close: closeAll}, nil
+	return &pipeline.Bench{Lake: l, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: a},
+		Ingest: in.ingest, Close: closeAll}, nil
 }
 
 type bench struct {

@@ -61,7 +61,8 @@ func (v *Verbs) PipelineList(ctx context.Context, _ serve.Command) (serve.Report
 }
 
 // definition is the active one by name or, if the command brings a file, that.
-func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipeline.Definition, g *pipeline.Generation, err error) {
+func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipeline.Definition, g *pipeline.Generation,
+	err error) {
 	if g, err = v.active(ctx); err != nil {
 		return nil, nil, nil, err
 	}
@@ -69,7 +70,8 @@ func (v *Verbs) definition(ctx context.Context, c serve.Command) (d, live *pipel
 	if !ok {
 		d, ok := g.Definitions[c.Name]
 		if !ok {
-			return nil, nil, nil, fmt.Errorf("%w: there is no active pipeline %q; %s", serve.ErrNotFound, c.Name, v.activeText(g))
+			return nil, nil, nil, fmt.Errorf("%w: there is no active pipeline %q; %s", serve.ErrNotFound, c.Name,
+				v.activeText(g))
 		}
 		return d, nil, g, nil
 	}
@@ -166,7 +168,8 @@ func (v *Verbs) since(c serve.Command, to, missing time.Time) (time.Time, error)
 		}
 	}
 	if from.After(to) {
-		return from, fmt.Errorf("%w: %s %s is later than %s %s; exchange them", serve.ErrInvalid, ArgFrom, from.UTC().Format(time.RFC3339), ArgTo, to.UTC().Format(time.RFC3339))
+		return from, fmt.Errorf("%w: %s %s is later than %s %s; exchange them", serve.ErrInvalid, ArgFrom,
+			from.UTC().Format(time.RFC3339), ArgTo, to.UTC().Format(time.RFC3339))
 	}
 	return from, nil
 }
@@ -315,7 +318,8 @@ func (v *Verbs) PipelineBackfill(ctx context.Context, c serve.Command) (serve.Re
 	if err != nil {
 		return serve.Report{}, asked(errors.Join(fmt.Errorf("after %d runs", counts[pipeline.StatusSucceeded]), err))
 	}
-	return report(fmt.Sprintf("%d runs succeeded, %d skipped, %d rows out\n", counts[pipeline.StatusSucceeded], counts[pipeline.StatusSkipped], rows), counts)
+	return report(fmt.Sprintf("%d runs succeeded, %d skipped, %d rows out\n", counts[pipeline.StatusSucceeded],
+		counts[pipeline.StatusSkipped], rows), counts)
 }
 
 // PipelineHistory lists past runs.

@@ -64,7 +64,8 @@ func loudness(i, n int) float64 { return 1 - float64(i)/float64(n-1) }
 func scale(loud, subtle, most float64) float64 { return subtle * math.Pow(most/subtle, loud) }
 
 func (p *planner) open(kind, technique string, loud float64) *Attack {
-	a := &Attack{ID: fmt.Sprintf("%s-%d", kind, len(p.attacks)+1), Kind: kind, Technique: technique, Intensity: intensity(loud)}
+	a := &Attack{ID: fmt.Sprintf("%s-%d", kind, len(p.attacks)+1), Kind: kind, Technique: technique,
+		Intensity: intensity(loud)}
 	p.attacks = append(p.attacks, a)
 	return a
 }
@@ -121,11 +122,13 @@ func (p *planner) burst(loud float64) {
 	length := scale(loud, 40, 8) * minuteMS
 	t := p.during(0.6, 0.95)
 	for i := range tries {
-		p.fail(a, t+int64(length*(float64(i)+p.d.Float64())/float64(tries)), victim.account, from[i%len(from)], dev, badPassword)
+		p.fail(a, t+int64(length*(float64(i)+p.d.Float64())/float64(tries)), victim.account, from[i%len(from)], dev,
+			badPassword)
 	}
 	a.Keys.Users = []string{victim.name}
 	a.Keys.UserAgents = []string{dev.ua}
-	a.Story = fmt.Sprintf("%d passwords guessed for %s within %.0f minutes from %d address(es) in %s", tries, victim.name, length/minuteMS, len(from), at.name)
+	a.Story = fmt.Sprintf("%d passwords guessed for %s within %.0f minutes from %d address(es) in %s", tries, victim.name,
+		length/minuteMS, len(from), at.name)
 }
 
 // targets returns n accounts to spray; one in twelve has left the company.
@@ -142,7 +145,8 @@ func (p *planner) targets(n int) []*account {
 }
 
 // knock tries every target once or up to most times, anywhere in [from, to).
-func (p *planner) knock(a *Attack, targets []*account, most int, from, to int64, src func() *source, dev *device) (tries int) {
+func (p *planner) knock(a *Attack, targets []*account, most int, from, to int64, src func() *source,
+	dev *device) (tries int) {
 	for _, who := range targets {
 		for range p.d.from(1, most) {
 			t := from + int64(p.d.Float64()*float64(to-from))
@@ -204,7 +208,8 @@ func (p *planner) distributedSpray(loud float64) {
 	begin := p.during(0.2, 0.6)
 	tries := p.knock(a, targets, 2, begin, begin+int64(days*dayMS), func() *source { return pick(p.d, from) }, dev)
 	a.Keys.UserAgents = []string{dev.ua}
-	a.Story = fmt.Sprintf("%d addresses of %d network(s), one user agent, tried %d passwords on %d users over %.0f days", len(from), len(nets), tries, len(targets), days)
+	a.Story = fmt.Sprintf("%d addresses of %d network(s), one user agent, tried %d passwords on %d users over %.0f days",
+		len(from), len(nets), tries, len(targets), days)
 }
 
 // weekdays returns the working days in [from, to].
@@ -241,7 +246,8 @@ func (p *planner) travel(loud float64) {
 	}
 	a.from(src)
 	a.Keys.Users = []string{victim.name}
-	a.Story = fmt.Sprintf("%s's session, of %s, was used from %s while they worked", victim.name, victim.city.name, at.name)
+	a.Story = fmt.Sprintf("%s's session, of %s, was used from %s while they worked", victim.name, victim.city.name,
+		at.name)
 	p.g.hooks[hookKey{victim.index, day}] = func(own []event) {
 		for _, t := range p.anchors(own, src, 1, scale(loud, 2500, 30_000)) {
 			p.use(a, victim, src, dev, t, p.d.from(1, 5))
@@ -266,7 +272,8 @@ func (p *planner) anchors(own []event, src *source, n int, kmh float64) []int64 
 // use signs in n times within minutes.
 func (p *planner) use(a *Attack, v *person, src *source, dev *device, ms int64, n int) {
 	for range n {
-		p.g.put(event{ms: ms, who: v.account, src: src, dev: dev, attack: a, service: pick(p.d, services[:]), session: p.d.Uint64()})
+		p.g.put(event{ms: ms, who: v.account, src: src, dev: dev, attack: a, service: pick(p.d, services[:]),
+			session: p.d.Uint64()})
 		ms += int64(p.d.between(20_000, 4*minuteMS))
 	}
 }
@@ -290,7 +297,8 @@ func (p *planner) takeover() {
 	a.Keys.Users = []string{victim.name}
 	a.Keys.ASNs = []int{n.asn}
 	a.Keys.UserAgents = []string{dev.ua}
-	a.Story = fmt.Sprintf("%s sprayed %d users, wore %s down with prompts, used the account from %s for two days and emptied its files", src.address(), len(targets), victim.name, at.name)
+	a.Story = fmt.Sprintf("%s sprayed %d users, wore %s down with prompts, used the account from %s for two days and "+
+		"emptied its files", src.address(), len(targets), victim.name, at.name)
 	for i, day := range days[first : first+2] {
 		p.force(victim, day)
 		p.g.hooks[hookKey{victim.index, day}] = func(own []event) {
@@ -319,7 +327,8 @@ func (p *planner) empty(a *Attack, v *person, src *source, dev *device, ms int64
 	p.use(a, v, src, dev, ms, p.d.from(10, 14))
 	for range p.d.from(200, 500) {
 		t := ms + int64(p.d.between(minuteMS, 50*minuteMS))
-		p.g.put(event{ms: t, who: v.account, src: src, dev: dev, attack: a, class: fileActivity, service: pick(p.d, fileNames[:]), session: p.d.Uint64()})
+		p.g.put(event{ms: t, who: v.account, src: src, dev: dev, attack: a, class: fileActivity,
+			service: pick(p.d, fileNames[:]), session: p.d.Uint64()})
 	}
 }
 

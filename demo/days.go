@@ -87,7 +87,8 @@ func (g *generator) work(p *person, day int, at *city, desk *source, from, to, n
 		if m > 12*60 && m < 13*60 && g.d.chance(0.6) {
 			m = g.d.between(from, to) // lunch
 		}
-		e := event{ms: minute(day, at, m), who: p.account, src: desk, dev: p.laptop, service: pick(g.d, p.services), session: session, mfa: g.d.chance(0.3)}
+		e := event{ms: minute(day, at, m), who: p.account, src: desk, dev: p.laptop, service: pick(g.d, p.services),
+			session: session, mfa: g.d.chance(0.3)}
 		switch r := g.d.Float64(); {
 		case r < 0.08:
 			e.dev, e.src = p.phone, mobile
@@ -114,7 +115,8 @@ func (g *generator) evening(p *person, day int, from float64) {
 			src = p.city.onMobile(g.d)
 		}
 		m := g.d.between(from+45, 23*60)
-		g.put(event{ms: minute(day, p.city, m), who: p.account, src: src, dev: p.phone, service: "mail", session: g.d.Uint64()})
+		g.put(event{ms: minute(day, p.city, m), who: p.account, src: src, dev: p.phone, service: "mail",
+			session: g.d.Uint64()})
 	}
 }
 
@@ -149,7 +151,8 @@ func (g *generator) robotDay(r *robot, day int) {
 	}
 	for m := r.phase; m < 24*60; m += r.every {
 		ms := int64(day)*dayMS + int64(m)*minuteMS + int64(g.d.between(0, 9_000))
-		g.put(event{ms: ms, who: r.account, src: r.src, dev: r.dev, service: r.service, failure: failure, session: g.d.Uint64(), batch: true})
+		g.put(event{ms: ms, who: r.account, src: r.src, dev: r.dev, service: r.service, failure: failure,
+			session: g.d.Uint64(), batch: true})
 	}
 	if r.storms < 0 {
 		return
@@ -157,7 +160,8 @@ func (g *generator) robotDay(r *robot, day int) {
 	ms := int64(day)*dayMS + int64(r.storms)*60*minuteMS + int64(g.d.between(5, 15)*minuteMS)
 	for range g.d.from(35, 65) {
 		ms += int64(g.d.between(200, 3_000))
-		g.put(event{ms: ms, who: r.account, src: r.src, dev: r.dev, service: r.service, failure: badPassword, session: g.d.Uint64(), batch: true})
+		g.put(event{ms: ms, who: r.account, src: r.src, dev: r.dev, service: r.service, failure: badPassword,
+			session: g.d.Uint64(), batch: true})
 	}
 }
 
@@ -166,8 +170,10 @@ func (g *generator) robotDay(r *robot, day int) {
 func (g *generator) scannerDay(day int) {
 	for m := 0.0; m < 24*60; m += g.d.between(3, 7) {
 		ms := int64(day)*dayMS + int64(m*minuteMS)
-		g.put(event{ms: ms, who: pick(g.d, g.strangers), src: g.scanner, dev: g.scannerDev, service: "sso", failure: unknownUser, session: g.d.Uint64()})
+		g.put(event{ms: ms, who: pick(g.d, g.strangers), src: g.scanner, dev: g.scannerDev, service: "sso",
+			failure: unknownUser, session: g.d.Uint64()})
 	}
 }
 
-var fileNames = [...]string{"plan.docx", "budget.xlsx", "notes.md", "roadmap.pptx", "contract.pdf", "photo.png", "minutes.docx", "design.fig"}
+var fileNames = [...]string{"plan.docx", "budget.xlsx", "notes.md", "roadmap.pptx", "contract.pdf", "photo.png",
+	"minutes.docx", "design.fig"}

@@ -244,12 +244,14 @@ func (g *generator) truth(o Options, attacks []*Attack) Truth {
 		Users: o.Users, Events: g.emitted, Attacks: attacks,
 	}
 	t.Known = append(t.Known, KnownNetwork{g.w.vpn[0].net.asn, g.w.vpn[0].net.name, "the company's own VPN"})
-	t.Known = append(t.Known, KnownNetwork{g.w.veil[0].net.asn, g.w.veil[0].net.name, "a consumer VPN that some employees use"})
+	t.Known = append(t.Known, KnownNetwork{g.w.veil[0].net.asn, g.w.veil[0].net.name,
+		"a consumer VPN that some employees use"})
 	for _, c := range g.w.offices {
 		t.Known = append(t.Known, KnownNetwork{c.egress.net.asn, c.egress.net.name, "office"})
 	}
 	for _, c := range g.w.cities {
-		t.Known = append(t.Known, KnownNetwork{c.mobile.asn, c.mobile.name, "mobile carrier, whose gateways may be far from its customers"})
+		t.Known = append(t.Known, KnownNetwork{c.mobile.asn, c.mobile.name,
+			"mobile carrier, whose gateways may be far from its customers"})
 	}
 	return t
 }

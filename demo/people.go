@@ -52,10 +52,15 @@ type robot struct {
 }
 
 var (
-	firstNames = [...]string{"ada", "ben", "carla", "deniz", "elif", "femi", "greta", "hana", "igor", "june", "kofi", "lena", "milo", "nora", "omar", "priya", "quinn", "rosa", "sven", "tara", "uma", "viktor", "wanda", "xenia", "yusuf", "zoe"}
-	lastNames  = [...]string{"abbott", "berg", "costa", "dahl", "eriksen", "fuchs", "gomez", "haddad", "ito", "jensen", "kaur", "lopez", "meyer", "novak", "okafor", "patel", "quist", "rossi", "silva", "tanaka", "ueda", "varga", "weber", "xu", "yilmaz", "zhang"}
-	services   = [...]string{"mail", "chat", "wiki", "drive", "crm", "hr", "git", "ci", "tickets", "finance", "calendar", "vpn-portal"}
-	roles      = [...]string{"engineering", "sales", "support", "finance", "marketing", "operations"}
+	firstNames = [...]string{"ada", "ben", "carla", "deniz", "elif", "femi", "greta", "hana", "igor", "june", "kofi",
+		"lena", "milo", "nora", "omar", "priya", "quinn", "rosa", "sven", "tara", "uma", "viktor", "wanda", "xenia", "yusuf",
+		"zoe"}
+	lastNames = [...]string{"abbott", "berg", "costa", "dahl", "eriksen", "fuchs", "gomez", "haddad", "ito", "jensen",
+		"kaur", "lopez", "meyer", "novak", "okafor", "patel", "quist", "rossi", "silva", "tanaka", "ueda", "varga", "weber",
+		"xu", "yilmaz", "zhang"}
+	services = [...]string{"mail", "chat", "wiki", "drive", "crm", "hr", "git", "ci", "tickets", "finance", "calendar",
+		"vpn-portal"}
+	roles = [...]string{"engineering", "sales", "support", "finance", "marketing", "operations"}
 )
 
 func newPerson(d dice, w *world, i, first, last int) *person {

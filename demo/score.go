@@ -242,7 +242,8 @@ func (r *Report) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(t, "\nATTACK\tINTENSITY\tSTART (UTC)\tFINDINGS\tBY\tSTORY")
 	for _, o := range r.Outcomes {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", o.ID, o.Intensity, o.Start.UTC().Format("01-02 15:04"), len(o.Findings), by(o.Findings), o.Story)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", o.ID, o.Intensity, o.Start.UTC().Format("01-02 15:04"), len(o.Findings),
+			by(o.Findings), o.Story)
 	}
 	r.printFalse(t)
 	for _, p := range r.Risk {
@@ -252,7 +253,8 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "risk of %s, taken over: %s (wanted: first %d)\n", p.User, place, r.TopN)
 	}
-	fmt.Fprintf(t, "recall %.3f, precision %.3f (%d alerts, %d of them for nothing)\n", r.Recall(), r.Precision(), r.Alerts, len(r.False))
+	fmt.Fprintf(t, "recall %.3f, precision %.3f (%d alerts, %d of them for nothing)\n", r.Recall(), r.Precision(),
+		r.Alerts, len(r.False))
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
@@ -290,7 +292,8 @@ func (r *Report) printFalse(w io.Writer) {
 	slices.SortStableFunc(worst, func(a, b Finding) int { return cmp.Compare(b.Score, a.Score) })
 	fmt.Fprintln(w, "\nWORST OF THEM\tENTITY\tTIME (UTC)\tSCORE\tSEVERITY")
 	for _, f := range worst[:min(20, len(worst))] {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\n", f.Pipeline, f.Entity, f.Time.UTC().Format("01-02 15:04"), f.Score, f.Severity)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\n", f.Pipeline, f.Entity, f.Time.UTC().Format("01-02 15:04"), f.Score,
+			f.Severity)
 	}
 	fmt.Fprintln(w)
 }

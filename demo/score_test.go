@@ -27,13 +27,18 @@ func TestTouches(t *testing.T) {
 		{"the user's name as an address", Finding{EntityType: "src_endpoint.ip", Entity: "ada", Time: at(10)}, false},
 		{"within the tolerance", Finding{EntityType: "user", Entity: "ada", WindowStart: at(11), WindowEnd: at(12)}, true},
 		{"after the tolerance", Finding{EntityType: "user", Entity: "ada", WindowStart: at(12), WindowEnd: at(13)}, false},
-		{"ends where the tolerance begins", Finding{EntityType: "user", Entity: "ada", WindowStart: at(8), WindowEnd: at(9)}, false},
+		{"ends where the tolerance begins", Finding{EntityType: "user", Entity: "ada", WindowStart: at(8), WindowEnd: at(9)},
+			false},
 		{"time alone", Finding{EntityType: "user", Entity: "ada", Time: at(10)}, true},
-		{"a user's long window with the time elsewhere", Finding{EntityType: "user", Entity: "ada", Time: at(90), WindowStart: at(-600), WindowEnd: at(91)}, false},
-		{"a source's long window", Finding{EntityType: "src_endpoint.ip", Entity: "100.64.3.7", Time: at(90), WindowStart: at(-600), WindowEnd: at(91)}, true},
+		{"a user's long window with the time elsewhere",
+			Finding{EntityType: "user", Entity: "ada", Time: at(90), WindowStart: at(-600), WindowEnd: at(91)}, false},
+		{"a source's long window", Finding{EntityType: "src_endpoint.ip", Entity: "100.64.3.7", Time: at(90),
+			WindowStart: at(-600), WindowEnd: at(91)}, true},
 		{"network of the address", Finding{EntityType: "src_endpoint.ip", Entity: "100.64.3.0/24", Time: at(10)}, true},
-		{"network as wide as a continent", Finding{EntityType: "src_endpoint.ip", Entity: "100.0.0.0/8", Time: at(10)}, false},
-		{"ASN as a number", Finding{EntityType: "src_endpoint.autonomous_system.number", Entity: "64600", Time: at(10)}, true},
+		{"network as wide as a continent", Finding{EntityType: "src_endpoint.ip", Entity: "100.0.0.0/8", Time: at(10)},
+			false},
+		{"ASN as a number", Finding{EntityType: "src_endpoint.autonomous_system.number", Entity: "64600", Time: at(10)},
+			true},
 		{"ASN as text", Finding{EntityType: "asn", Entity: "AS64600", Time: at(10)}, true},
 		{"user agent", Finding{EntityType: "http_request.user_agent", Entity: "curl/8", Time: at(10)}, true},
 		{"unknown type of entity", Finding{EntityType: "colour", Entity: "ada", Time: at(10)}, false},
@@ -59,7 +64,8 @@ func TestScoreCountsFoundMissedAndFalse(t *testing.T) {
 		{Pipeline: "b", EntityType: "user", Entity: "carla", Time: at(10), Severity: "informational"},
 	})
 	if r.Alerts != 4 || r.True != 3 || len(r.False) != 1 || r.Precision() != 0.75 || r.Recall() != 2.0/3 {
-		t.Errorf("alerts %d, true %d, false %d, precision %v, recall %v", r.Alerts, r.True, len(r.False), r.Precision(), r.Recall())
+		t.Errorf("alerts %d, true %d, false %d, precision %v, recall %v", r.Alerts, r.True, len(r.False), r.Precision(),
+			r.Recall())
 	}
 	r.RankRisk([]string{"ben", "femi"}, 1)
 	if r.RiskHolds() {
@@ -73,7 +79,8 @@ func TestScoreCountsFoundMissedAndFalse(t *testing.T) {
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"MISSED", "RAISED FOR NOTHING", "recall 0.667, precision 0.750 (4 alerts, 1 of them for nothing)", "place 2"} {
+	for _, want := range []string{"MISSED", "RAISED FOR NOTHING",
+		"recall 0.667, precision 0.750 (4 alerts, 1 of them for nothing)", "place 2"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("report lacks %q:\n%s", want, out.String())
 		}

@@ -17,8 +17,9 @@ var (
 	errRecreated  = fmt.Errorf("%w: the stream was made anew", tiers.ErrHalt)
 	errRolledBack = fmt.Errorf("%w: the stream was restored from an older copy", tiers.ErrHalt)
 	errPruned     = fmt.Errorf("%w: the stream lacks messages that the lake has not", tiers.ErrHalt)
-	errUnmarked   = fmt.Errorf("%w: a table has lost the mark that says how far it was committed (`lakeward lake adopt` puts it back)", tiers.ErrHalt)
-	errHalfReset  = fmt.Errorf("%w: a reset was begun and not finished", tiers.ErrHalt)
+	errUnmarked   = fmt.Errorf("%w: a table has lost the mark that says how far it was committed (`lakeward lake "+
+		"adopt` puts it back)", tiers.ErrHalt)
+	errHalfReset = fmt.Errorf("%w: a reset was begun and not finished", tiers.ErrHalt)
 )
 
 // belong checks that the marks are places of this very stream. What it refuses
@@ -38,11 +39,13 @@ func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info S
 		case m.Resets != first.Resets:
 			return fmt.Errorf("%w; finish it with the same command: lakeward source reset %s", errHalfReset, s.o.Name)
 		case !m.Created.Equal(info.Created):
-			return fmt.Errorf("%w: lake.%s was fed by stream %s made at %s, and this one was made at %s, so its sequences mean other messages; "+
+			return fmt.Errorf("%w: lake.%s was fed by stream %s made at %s, and this one was made at %s, so its sequences "+
+				"mean other messages; "+
 				"restore the old one, or go on with this one: lakeward source reset %s --from-start", errRecreated, table, m.Stream,
 				m.Created.Format(time.RFC3339), info.Created.Format(time.RFC3339), s.o.Name)
 		case m.Seq > info.Last:
-			return fmt.Errorf("%w: lake.%s has stream %s up to sequence %d, but the stream ends at %d, so new messages would pass for old ones; %s",
+			return fmt.Errorf("%w: lake.%s has stream %s up to sequence %d, but the stream ends at %d, so new messages would "+
+				"pass for old ones; %s",
 				errRolledBack, table, m.Stream, m.Seq, info.Last, s.afterRollback(m))
 		case m.Seq < info.First || m.Published.IsZero() || same[m.Seq]:
 			continue
@@ -52,15 +55,18 @@ func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info S
 			return err
 		}
 		if ok && !at.Equal(m.Published) {
-			return fmt.Errorf("%w, and has gone on since: message %d was published at %s, and lake.%s has another of %s; %s", errRolledBack,
+			return fmt.Errorf("%w, and has gone on since: message %d was published at %s, and lake.%s has another of %s; %s",
+				errRolledBack,
 				m.Seq, at.Format(time.RFC3339Nano), table, m.Published.Format(time.RFC3339Nano), s.afterRollback(m))
 		}
 		same[m.Seq] = true
 	}
 	if least != nil && info.Pruned && info.Covered && info.First > least.Seq+1 {
-		return fmt.Errorf("%w: stream %s begins at sequence %d and is pruned to what the lake has, but the lake has it up to %d only: "+
+		return fmt.Errorf("%w: stream %s begins at sequence %d and is pruned to what the lake has, but the lake has it up "+
+			"to %d only: "+
 			"its catalog is of an older copy, or somebody has purged the stream; put back the newer catalog, "+
-			"or go on without these messages: lakeward source reset %s --from-start", errPruned, info.Name, info.First, least.Seq, s.o.Name)
+			"or go on without these messages: lakeward source reset %s --from-start", errPruned, info.Name, info.First,
+			least.Seq, s.o.Name)
 	}
 	return nil
 }
@@ -71,7 +77,8 @@ func (s *Source) afterRollback(m tiers.Mark) string {
 	if m.Published.IsZero() {
 		return fmt.Sprintf("go on where the copy ended: lakeward source reset %s --from-seq N", s.o.Name)
 	}
-	return fmt.Sprintf("go on after what the lake has: lakeward source reset %s --from-time %s", s.o.Name, m.Published.Add(1).Format(time.RFC3339Nano))
+	return fmt.Sprintf("go on after what the lake has: lakeward source reset %s --from-time %s", s.o.Name,
+		m.Published.Add(1).Format(time.RFC3339Nano))
 }
 
 // A source looks at intervals whether its stream is still the same.

@@ -18,7 +18,9 @@ import (
 // real table; an operation is one event.
 func BenchmarkDrain(b *testing.B) {
 	dir := b.TempDir()
-	server, err := jetstream.StartServer(b.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats"), SyncInterval: time.Second}, nil)
+	server, err := jetstream.StartServer(b.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats"), SyncInterval: time.Second},
+		nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -28,11 +30,13 @@ func BenchmarkDrain(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := conn.Stream(b.Context(), "events.>", jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
+	stream, err := conn.Stream(b.Context(), "events.>",
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	tables, err := lake.Open(b.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "lake", "catalog.db")})
+	tables, err := lake.Open(b.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"),
+		Catalog: filepath.Join(dir, "lake", "catalog.db")})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -87,6 +91,8 @@ func signin(r *rand.Rand, i int) []byte {
 	return fmt.Appendf(nil, `{"time":%q,"activity":"Logon","status":%q,"user":{"name":"user%04d@example.com","uid":"S-1-5-21-%d","type":"User","dept":"dept%d"},`+
 		`"src_endpoint":{"ip":"10.%d.%d.%d","port":%d,"country":%q,"city":"City%d"},"device":{"hostname":"host-%04d","os":"Windows 11","managed":%v},`+
 		`"session":{"uid":"%016x","mfa":%v},"auth_protocol":"OAUTH2","app":"app-%d","risk":%.3f,"duration_ms":%d,"user_agent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64)"}`,
-		at.Format(time.RFC3339Nano), [...]string{"Success", "Failure"}[r.IntN(20)/19], u, 1000+u, u%20, u%4, u%250, r.IntN(250), 1024+r.IntN(60000),
-		[...]string{"DE", "US", "FR", "CH"}[u%4], u%50, u, u%3 > 0, r.Uint64(), r.IntN(3) > 0, r.IntN(30), r.Float64(), r.IntN(3000))
+		at.Format(time.RFC3339Nano), [...]string{"Success", "Failure"}[r.IntN(20)/19], u, 1000+u, u%20, u%4, u%250,
+		r.IntN(250), 1024+r.IntN(60000),
+		[...]string{"DE", "US", "FR", "CH"}[u%4], u%50, u, u%3 > 0, r.Uint64(), r.IntN(3) > 0, r.IntN(30), r.Float64(),
+		r.IntN(3000))
 }

@@ -117,7 +117,8 @@ func (b *bookRows) Part(from, to int, schema tiers.Schema, bloom []string) ([]pa
 			b.set(t, i, e)
 		}
 		t.N = n
-		f, err := w.Write(t, nil, parquetfile.Options{Schema: schema, Bloom: bloom, Stream: b.stream, IDs: columnar.EventIDForm, Seqs: b.seqs(rest[:n]), Sorted: []string{tiers.ColTime}})
+		f, err := w.Write(t, nil, parquetfile.Options{Schema: schema, Bloom: bloom, Stream: b.stream,
+			IDs: columnar.EventIDForm, Seqs: b.seqs(rest[:n]), Sorted: []string{tiers.ColTime}})
 		if err != nil {
 			return nil, fmt.Errorf("write rows of %s: %w", b.table, err)
 		}

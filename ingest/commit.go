@@ -119,7 +119,8 @@ func (c *committer) batch(ctx context.Context, b sealed) error {
 	c.done = b.to
 	now := c.s.o.Now()
 	c.s.note(func(st *Status) {
-		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined, st.Repeats+b.repeats
+		st.Events, st.Quarantined, st.Repeats = st.Events+counts.Events, st.Quarantined+counts.Quarantined,
+			st.Repeats+b.repeats
 		st.Bytes, st.Gaps, st.Committed, st.LastCommit = st.Bytes+b.bytes, st.Gaps+b.gaps, b.to.seq, now
 	})
 	c.s.missed(missed, now)
@@ -175,7 +176,8 @@ func (c *committer) open(ctx context.Context, f *feed, s tiers.Schema) error {
 }
 
 func (c *committer) to(p place) *tiers.Mark {
-	return &tiers.Mark{Stream: c.e.info.Name, Created: c.e.info.Created, Filter: c.s.o.Filter, Seq: p.seq, Published: p.at, Resets: c.e.resets}
+	return &tiers.Mark{Stream: c.e.info.Name, Created: c.e.info.Created, Filter: c.s.o.Filter, Seq: p.seq, Published: p.at,
+		Resets: c.e.resets}
 }
 
 // put writes a part's files and commits them with the mark.
@@ -186,7 +188,8 @@ func (c *committer) put(ctx context.Context, p part, b sealed) (rows int, err er
 		// refuses an event that was not refused before: the mark stays.
 		to = place{m.Seq, m.Published}
 	}
-	cm := tiers.Commit{To: c.to(to), Summary: map[string]string{summarySource: c.s.key, summaryTo: strconv.FormatUint(to.seq, 10)}}
+	cm := tiers.Commit{To: c.to(to), Summary: map[string]string{summarySource: c.s.key,
+		summaryTo: strconv.FormatUint(to.seq, 10)}}
 	if err := c.add(ctx, p, cm, c.encode); err != nil {
 		return 0, err
 	}
@@ -263,7 +266,8 @@ func (c *committer) evolve(ctx context.Context, p part) (schema tiers.Schema, er
 	case errors.Is(refused, tiers.ErrRefused):
 		return schema, refuseAll(p, refused)
 	case refused != nil:
-		return schema, fmt.Errorf("evolve lake.%s: given up after %d times, the source reads again from its marks: %w", f.name, tries, refused)
+		return schema, fmt.Errorf("evolve lake.%s: given up after %d times, the source reads again from its marks: %w",
+			f.name, tries, refused)
 	}
 	return schema, nil
 }

@@ -61,8 +61,9 @@ const (
 )
 
 func newDecoder(e *epoch, out chan<- sealed) *decoder {
-	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start, lastAt: e.startAt,
-		step: min(largestStep, e.s.o.Flush.Bytes/4, e.s.o.Memory.mostFilling()/8)}
+	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start,
+		lastAt: e.startAt,
+		step:   min(largestStep, e.s.o.Flush.Bytes/4, e.s.o.Memory.mostFilling()/8)}
 	for name := range e.feeds {
 		if name != Quarantine && name != Skipped {
 			d.tables++
@@ -81,12 +82,14 @@ func (d *decoder) noteTables() {
 func (d *decoder) tooMany(table string) {
 	if now := d.s.o.Now(); now.Sub(d.capped) >= time.Minute {
 		d.capped = now
-		d.s.log.Warn("events go to quarantine: their tables would be too many; raise ingest.max_tables", "tables", d.tables, "next", "lake."+table)
+		d.s.log.Warn("events go to quarantine: their tables would be too many; raise ingest.max_tables", "tables", d.tables,
+			"next", "lake."+table)
 	}
 }
 
 func tooManyTables(n int, table string) string {
-	return fmt.Sprintf("the source feeds %d tables already, and %s would be one more: raise ingest.max_tables, or give the source a table", n, table)
+	return fmt.Sprintf("the source feeds %d tables already, and %s would be one more: raise ingest.max_tables, or give "+
+		"the source a table", n, table)
 }
 
 // run fills batches until there are no more chunks, then closes the last one.
@@ -238,7 +241,8 @@ func (d *decoder) full() reason {
 // seal closes the batch and hands it on; it waits while one is under way, and
 // while all memory is taken.
 func (d *decoder) seal(ctx context.Context, why reason, done chan error) error {
-	b := sealed{from: d.from, to: place{d.last, d.lastAt}, newest: d.newest, bytes: d.bytes, gaps: d.gaps, repeats: d.repeats, done: done}
+	b := sealed{from: d.from, to: place{d.last, d.lastAt}, newest: d.newest, bytes: d.bytes, gaps: d.gaps,
+		repeats: d.repeats, done: done}
 	var held int64
 	for _, f := range d.e.feeds {
 		if f.rows == nil {
@@ -414,7 +418,8 @@ type weight struct {
 }
 
 func (d *decoder) weigh(f *feed, message int) weight {
-	w := weight{of: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(message)), growth: d.growth, step: d.step, message: message}
+	w := weight{of: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(message)), growth: d.growth, step: d.step,
+		message: message}
 	if message > smallMessage {
 		w.before = d.fill(f).Bytes()
 	}
@@ -432,7 +437,8 @@ func (w *weight) tooMuch(growth int64) string {
 	}
 	w.growth = growth
 	if w.of.rows.Bytes()-w.before > w.most {
-		w.reason = fmt.Sprintf("the events of this message of %d bytes take more than %d MiB of memory as columns: publish them in smaller messages, or raise memory.budget", w.message, w.most>>20)
+		w.reason = fmt.Sprintf("the events of this message of %d bytes take more than %d MiB of memory as columns: "+
+			"publish them in smaller messages, or raise memory.budget", w.message, w.most>>20)
 	}
 	return w.reason
 }
@@ -448,14 +454,16 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 		}
 	}
 	if !f.held && m.Seq <= d.e.reached {
-		return false, fmt.Errorf("%w: message %d was partly committed before the last stop, but to tables other than lake.%s: "+
+		return false, fmt.Errorf("%w: message %d was partly committed before the last stop, but to tables other than "+
+			"lake.%s: "+
 			"start once with the configuration of then", tiers.ErrHalt, m.Seq, f.name)
 	}
 	rows := d.fill(f)
 	if d.s.o.decode != nil {
 		d.s.o.decode(event)
 	}
-	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published, Subject: m.subject, Header: m.Header}, now, event)
+	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published, Subject: m.subject,
+		Header: m.Header}, now, event)
 	if err == nil {
 		d.rows++
 		d.growth += int64(len(event) + slotBytes*rows.Leaves())

@@ -71,9 +71,11 @@ func (f *found) Error() string {
 	e := f.events[0]
 	switch {
 	case f.more:
-		return fmt.Sprintf("more than %d events cannot be written and go to quarantine, the first of message %d: %s", len(f.events), e.seq, e.reason)
+		return fmt.Sprintf("more than %d events cannot be written and go to quarantine, the first of message %d: %s",
+			len(f.events), e.seq, e.reason)
 	case len(f.events) > 1:
-		return fmt.Sprintf("%d events cannot be written and go to quarantine, the first of message %d: %s", len(f.events), e.seq, e.reason)
+		return fmt.Sprintf("%d events cannot be written and go to quarantine, the first of message %d: %s", len(f.events),
+			e.seq, e.reason)
 	}
 	return fmt.Sprintf("an event of message %d cannot be written and goes to quarantine: %s", e.seq, e.reason)
 }
@@ -106,9 +108,11 @@ func (c *committer) encode(ctx context.Context, p part, s tiers.Schema) ([]parqu
 func (c *committer) divide(ctx context.Context, table string, v *division, cause error) ([]parquetfile.File, error) {
 	n := v.rows.Rows()
 	first, last := v.seq(0), v.seq(n-1)
-	c.s.log.Error("a batch is divided", "table", "lake."+table, "rows", n, "first", first, "last", last, "error", cause, "stack", stackOf(cause))
+	c.s.log.Error("a batch is divided", "table", "lake."+table, "rows", n, "first", first, "last", last, "error", cause,
+		"stack", stackOf(cause))
 	c.s.note(func(st *Status) { st.Divided++ })
-	c.s.state(Waiting, fmt.Sprintf("messages %d to %d for lake.%s cannot be written together; they are divided until the events that cannot be written are known: %v", first, last, table, cause))
+	c.s.state(Waiting, fmt.Sprintf("messages %d to %d for lake.%s cannot be written together; they are divided until "+
+		"the events that cannot be written are known: %v", first, last, table, cause))
 	if err := v.halves(ctx, 0, n, cause); err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
@@ -133,8 +137,9 @@ func refuseAll(p part, cause error) error {
 	f := &found{more: n > mostRefused}
 	for row := range min(n, mostRefused) {
 		seq, id := p.rows.Event(row)
-		f.events = append(f.events, refusal{seq, id, fmt.Sprintf("the event came together with columns that lake.%s does not take; "+
-			"once that is mended, quarantine replay brings it there: %v", p.feed.name, cause)})
+		f.events = append(f.events, refusal{seq,
+			id, fmt.Sprintf("the event came together with columns that lake.%s does not take; "+
+				"once that is mended, quarantine replay brings it there: %v", p.feed.name, cause)})
 	}
 	return f
 }

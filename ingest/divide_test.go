@@ -156,7 +156,8 @@ func TestABatchThatIsDividedIsSaid(t *testing.T) {
 		if err := r.end(); err != nil {
 			t.Error(err)
 		}
-		const want = "messages 1 to 19 for lake.a cannot be written together; they are divided until the events that cannot be written are known: "
+		const want = "messages 1 to 19 for lake.a cannot be written together; they are divided until the events that " +
+			"cannot be written are known: "
 		if len(said) == 0 || !strings.HasPrefix(said[0], want) {
 			t.Errorf("meanwhile it says %q, want %q", said, want)
 		}
@@ -177,7 +178,8 @@ func TestAnEventThatCannotBeDecodedGoesToQuarantine(t *testing.T) {
 		if st := w.drain(o); st.Refused != 2 {
 			t.Errorf("%d events refused", st.Refused)
 		}
-		const want = "quarantine 0005 m2 0 the event cannot be decoded\nquarantine 0010 lines#1 1 the event cannot be decoded\n" +
+		const want = "quarantine 0005 m2 0 the event cannot be decoded\nquarantine 0010 lines#1 1 the event cannot be " +
+			"decoded\n" +
 			"quarantine 0010 lines#3 3 not JSON\n"
 		if got, _ := cutTables(w.content(), Quarantine); got != want {
 			t.Errorf("quarantine holds\n%s, want\n%s", got, want)
@@ -254,7 +256,8 @@ func TestColumnsThatATableRefusesAreAskedForAFewTimes(t *testing.T) {
 		w.stream.publish("events.a", "a3", `{"n":3}`)
 		w.drain(w.options(l))
 		books, rest := cutTables(w.content(), Quarantine)
-		if !strings.Contains(books, "a2") || !strings.Contains(books, "columns that lake.a does not take") || strings.Count(books, "\n") != 1 {
+		if !strings.Contains(books, "a2") || !strings.Contains(books, "columns that lake.a does not take") ||
+			strings.Count(books, "\n") != 1 {
 			t.Errorf("quarantine holds\n%s", books)
 		}
 		if len(w.rows("a")) != 2 || len(w.rows("b")) != 2 {

@@ -36,7 +36,8 @@ func (e *epoch) newBatch(f *feed) *columnar.Batch {
 	o, l := e.s.o, e.s.o.Limits
 	return columnar.NewBatch(f.known, columnar.Options{
 		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: int(l.MaxEventBytes)},
-		TimePath: o.TimePath, TimeFormat: o.TimeFormat, Metadata: o.Metadata, StreamTag: e.tag(), Declared: f.opts.Declared, Writer: e.writer,
+		TimePath: o.TimePath, TimeFormat: o.TimeFormat, Metadata: o.Metadata, StreamTag: e.tag(), Declared: f.opts.Declared,
+		Writer: e.writer,
 	})
 }
 

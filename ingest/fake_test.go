@@ -59,7 +59,8 @@ func (l *memLake) Create(_ context.Context, name string, s tiers.Schema, o tiers
 		return nil, tiers.ErrConflict
 	}
 	t := &memTable{lake: l, name: name}
-	t.v = memVersion{marks: map[string]tiers.Mark{}, commits: map[string]bool{}, props: maps.Clone(o.Properties), flat: o.Unpartitioned}
+	t.v = memVersion{marks: map[string]tiers.Mark{}, commits: map[string]bool{}, props: maps.Clone(o.Properties),
+		flat: o.Unpartitioned}
 	t.v.schema.Fields = t.ids(s.Fields, nil)
 	l.tables[name] = t
 	return &memHandle{t: t, v: t.v}, nil
@@ -300,7 +301,8 @@ func (h *memHandle) apply(v memVersion, c tiers.Commit) (memVersion, error) {
 		return v, nil
 	}
 	var files []tiers.DataFile
-	s := memSnapshot{added: c.Add, grows: len(c.Remove) == 0, same: c.SameRows, old: c.Summary[removal.SummaryKey] == removal.Retain}
+	s := memSnapshot{added: c.Add, grows: len(c.Remove) == 0, same: c.SameRows,
+		old: c.Summary[removal.SummaryKey] == removal.Retain}
 	s.Operation, s.Time, s.Summary = "append", time.Now().UTC(), maps.Clone(c.Summary)
 	if n := len(v.snaps); n > 0 {
 		files, s.Parent = v.snaps[n-1].files, v.snaps[n-1].ID
@@ -388,7 +390,8 @@ type memStream struct {
 }
 
 func newMemStream() *memStream {
-	return &memStream{info: StreamInfo{Name: "EVENTS", Created: time.Unix(1_790_000_000, 0).UTC(), First: 1, Covered: true}, arrived: make(chan struct{})}
+	return &memStream{info: StreamInfo{Name: "EVENTS", Created: time.Unix(1_790_000_000, 0).UTC(), First: 1,
+		Covered: true}, arrived: make(chan struct{})}
 }
 
 // publish appends a message and returns its sequence.
@@ -398,7 +401,8 @@ func (s *memStream) publish(subject, id, data string) uint64 {
 	s.info.Last++
 	s.info.Matched = s.info.Last
 	at := time.Date(2026, 11, 2, 12, 0, 0, int(s.info.Last)*1000, time.UTC).Add(s.later)
-	s.messages = append(s.messages, Message{Seq: s.info.Last, Published: at, Subject: subject, ID: []byte(id), Data: []byte(data)})
+	s.messages = append(s.messages, Message{Seq: s.info.Last, Published: at, Subject: subject, ID: []byte(id),
+		Data: []byte(data)})
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 	return s.info.Last

@@ -103,7 +103,8 @@ func (l *faultyLake) Open(ctx context.Context, name string) (out tiers.Table, er
 	return &faultyTable{out, l}, err
 }
 
-func (l *faultyLake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.Options) (out tiers.Table, err error) {
+func (l *faultyLake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.Options) (out tiers.Table,
+	err error) {
 	err = l.do("create "+name, func() (err error) { out, err = l.Lake.Create(ctx, name, s, o); return err })
 	return &faultyTable{out, l}, err
 }

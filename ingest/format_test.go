@@ -21,7 +21,8 @@ func TestMessagesOfOtherFormatsAreRows(t *testing.T) {
 	r.must(err)
 	r.must(w.Close())
 	messages := [][]byte{
-		[]byte("<38>Nov  3 07:42:01 bastion sshd[2211]: Failed password for invalid user admin from 203.0.113.9 port 52144 ssh2\n<13>x"),
+		[]byte("<38>Nov  3 07:42:01 bastion sshd[2211]: Failed password for invalid user admin from 203.0.113.9 port " +
+			"52144 ssh2\n<13>x"),
 		packed.Bytes(), packed.Bytes()[:packed.Len()-6],
 		[]byte("CEF:0|a|b|1|2|n|3|src=1.2.3.4"), []byte("<999>no"),
 	}

@@ -35,7 +35,8 @@ func (r *rig) tenants(n int) {
 				data = fmt.Appendf(data, "{\"n\":%d%s}\n", i, text)
 			}
 		}
-		m := &nats.Msg{Subject: "events.a", Data: data, Header: nats.Header{"tenant": {fmt.Sprint("t", i%4)}, "X-Other": {"x"}}}
+		m := &nats.Msg{Subject: "events.a", Data: data,
+			Header: nats.Header{"tenant": {fmt.Sprint("t", i%4)}, "X-Other": {"x"}}}
 		if i%5 == 0 {
 			m.Header = nil
 		}
@@ -72,8 +73,9 @@ func (r *rig) headersOf() (out []string) {
 
 func TestHeadersAreColumnsAlsoAfterReplay(t *testing.T) {
 	r := newRig(t)
-	o := ingest.Options{Name: "events", Filter: "events.>", Stream: r.stream, Lake: r.lake, Metadata: []string{"subject", "headers.tenant"},
-		Flush: ingest.Flush{Age: 50 * time.Millisecond}, Grace: 5 * time.Second, Limits: ingest.Limits{MaxEventBytes: 150}}
+	o := ingest.Options{Name: "events", Filter: "events.>", Stream: r.stream, Lake: r.lake,
+		Metadata: []string{"subject", "headers.tenant"},
+		Flush:    ingest.Flush{Age: 50 * time.Millisecond}, Grace: 5 * time.Second, Limits: ingest.Limits{MaxEventBytes: 150}}
 	const messages = 60
 	r.tenants(messages)
 	ctx, stop := context.WithCancel(t.Context())

@@ -33,11 +33,12 @@ type Inspection struct {
 	Repeats     uint64           `json:"repeats"`
 	Quarantined uint64           `json:"quarantined"`           // events in lake.quarantine
 	TimeMisses  []TimeMiss       `json:"time_misses,omitempty"` // since the start
-	Misfits     uint64           `json:"misfits"`               // values that are not, or not only, in the column of their path
-	Beyond      []string         `json:"beyond,omitempty"`      // tables with values beyond the limits of columns or depth
-	MaxTables   int              `json:"max_tables"`            // that the source may feed
-	Resets      []Reset          `json:"resets,omitempty"`
-	Remedy      string           `json:"remedy"` // what to do
+	// values that are not, or not only, in the column of their path
+	Misfits   uint64   `json:"misfits"`
+	Beyond    []string `json:"beyond,omitempty"` // tables with values beyond the limits of columns or depth
+	MaxTables int      `json:"max_tables"`       // that the source may feed
+	Resets    []Reset  `json:"resets,omitempty"`
+	Remedy    string   `json:"remedy"` // what to do
 }
 
 // InspectedTable is a table that the source feeds.
@@ -68,7 +69,8 @@ func (in Inspection) String() string {
 	for _, t := range in.Tables {
 		line("mark", "%d of lake.%s", t.Mark, t.Name)
 	}
-	line("gaps", "%d messages that the stream had dropped before they were read %s", Count(in.Gaps), bracketed(rangesText(in.Gaps)))
+	line("gaps", "%d messages that the stream had dropped before they were read %s", Count(in.Gaps),
+		bracketed(rangesText(in.Gaps)))
 	line("quarantine", "%d events (lakeward quarantine list --source %s)", in.Quarantined, in.Name)
 	line("misfits", "%s", in.misfitsLine())
 	if n := len(in.Tables); n >= in.MaxTables {
@@ -78,7 +80,8 @@ func (in Inspection) String() string {
 		line("times", "events with the time of publishing since the start: %s", missesText(in.TimeMisses))
 	}
 	for _, r := range in.Resets {
-		line("reset", "%s by %s (%s), from %d to %d: %s", r.At.Format(time.RFC3339), r.By, r.Mode, r.Old.Seq, r.New.Seq, cmp.Or(r.Reason, "no reason given"))
+		line("reset", "%s by %s (%s), from %d to %d: %s", r.At.Format(time.RFC3339), r.By, r.Mode, r.Old.Seq, r.New.Seq,
+			cmp.Or(r.Reason, "no reason given"))
 	}
 	line("to do", "%s", in.Remedy)
 	return b.String()
@@ -95,7 +98,8 @@ func bracketed(s string) string {
 // not an error.
 func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error) {
 	st := s.Status()
-	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason, TimeMisses: st.TimeMisses, MaxTables: s.o.MaxTables}
+	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason,
+		TimeMisses: st.TimeMisses, MaxTables: s.o.MaxTables}
 	if s.o.Lease != nil {
 		l, err := s.o.Lease.Look(ctx)
 		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here
@@ -178,7 +182,8 @@ func (s *Source) remedy(trouble error, in Inspection) string {
 	case in.State == Halted:
 		return "mend what the reason says, then start the daemon again"
 	case in.State == Standby:
-		return fmt.Sprintf("nothing: another daemon commits this source, and this one takes over when that one ends, or is still for %s", LeasePatience)
+		return fmt.Sprintf("nothing: another daemon commits this source, and this one takes over when that one ends, or "+
+			"is still for %s", LeasePatience)
 	case in.State == Waiting:
 		return "nothing, unless it lasts: it is tried again"
 	case in.State == Stopped && in.Holder != "":
@@ -186,7 +191,8 @@ func (s *Source) remedy(trouble error, in Inspection) string {
 	case in.State == Stopped:
 		return "start the daemon: lakeward serve"
 	case len(in.Gaps) > 0:
-		return "the stream's limits dropped messages before they were read: give the stream more room, or publish the missing events again"
+		return "the stream's limits dropped messages before they were read: give the stream more room, or publish the " +
+			"missing events again"
 	default:
 		return "nothing"
 	}
@@ -224,7 +230,8 @@ func (s *Source) inspectBooks(ctx context.Context, tables map[string]tiers.Table
 }
 
 // eachRow reads columns of every row, with the identity that its file records.
-func (s *Source) eachRow(ctx context.Context, t tiers.Table, columns []string, each func(stream string, v []value)) error {
+func (s *Source) eachRow(ctx context.Context, t tiers.Table, columns []string,
+	each func(stream string, v []value)) error {
 	files, err := t.Files(ctx, 0, time.Time{}, time.Time{})
 	if err != nil {
 		return fmt.Errorf("list files of lake.%s: %w", t.Name(), err)

@@ -26,8 +26,10 @@ func TestAPrunedStreamThatLacksMessagesHalts(t *testing.T) {
 			w.stream.publish("events.a", "", `{"n":1}`)
 		}
 		w.stream.drop(25) // and what was not may not
-		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
-		if err != nil || r.Complete() || Count(r.Missed) != 5 || r.Missed[0].First != 21 || !strings.Contains(r.String(), "not committed yet: sequences 26 to 30") {
+		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>",
+			OpenFile: w.openFile, readColumns: outside(w.openFile)})
+		if err != nil || r.Complete() || Count(r.Missed) != 5 || r.Missed[0].First != 21 ||
+			!strings.Contains(r.String(), "not committed yet: sequences 26 to 30") {
 			t.Errorf("verify: %v\n%s", err, r)
 		}
 		src := New(w.options(w.lake))
@@ -54,7 +56,8 @@ func TestATableThatLostItsMarkHalts(t *testing.T) {
 		w.drain(w.options(w.lake))
 		w.stream.drop(20)
 		w.lake.(*memLake).loseMark("a", "EVENTS|events.>")
-		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
+		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>",
+			OpenFile: w.openFile, readColumns: outside(w.openFile)})
 		if err != nil || r.OK() || len(r.Lost) != 0 || len(r.Unmarked) != 1 || r.Messages != 20 {
 			t.Errorf("verify: %v\n%s", err, r)
 		}

@@ -110,7 +110,8 @@ func (m *Memory) pressLargest() *claim {
 	var largest *claim
 	var of holding
 	for c, h := range m.held {
-		if h.filling > 0 && (largest == nil || h.filling > of.filling || (h.filling == of.filling && h.since.Before(of.since))) {
+		if h.filling > 0 && (largest == nil || h.filling > of.filling ||
+			(h.filling == of.filling && h.since.Before(of.since))) {
 			largest, of = c, h
 		}
 	}

@@ -86,9 +86,11 @@ func (c *committer) logMisfits(table string, ms []tiers.Misfit) {
 			paths = append(paths, p)
 		}
 	}
-	args := []any{"table", "lake." + table, "values", values, "paths", paths, "see", "lakeward tables misfits lake." + table}
+	args := []any{"table", "lake." + table, "values", values, "paths", paths, "see",
+		"lakeward tables misfits lake." + table}
 	if beyond > 0 {
-		c.s.log.Warn("fields beyond the limits of columns or depth have no column; raise ingest.max_columns or ingest.max_depth", append(args, "beyond", beyond)...)
+		c.s.log.Warn("fields beyond the limits of columns or depth have no column; raise ingest.max_columns or "+
+			"ingest.max_depth", append(args, "beyond", beyond)...)
 		return
 	}
 	c.s.log.Warn("values do not fit their columns", args...)
@@ -109,7 +111,8 @@ func inspectMisfits(tables map[string]tiers.Table, key string, in *Inspection) {
 
 // misfitsLine is what a source's status says of values that do not fit.
 func (in Inspection) misfitsLine() string {
-	line := fmt.Sprintf("%d values that are not, or not only, in the column of their path (lakeward tables misfits)", in.Misfits)
+	line := fmt.Sprintf("%d values that are not, or not only, in the column of their path (lakeward tables misfits)",
+		in.Misfits)
 	for i, name := range in.Beyond {
 		if i == 5 {
 			return line + fmt.Sprintf(" and %d more", len(in.Beyond)-i)

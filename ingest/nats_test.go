@@ -41,14 +41,16 @@ func newRig(t *testing.T) *rig {
 	conn, err := jetstream.Connect(t.Context(), jetstream.Options{URL: r.server.ClientURL()}, nil)
 	r.must(err)
 	t.Cleanup(func() { r.must(conn.Close()) })
-	r.stream, err = conn.Stream(t.Context(), "events.>", jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
+	r.stream, err = conn.Stream(t.Context(), "events.>",
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
 	r.must(err)
 	nc, err := nats.Connect(r.server.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	r.must(err)
 	t.Cleanup(nc.Close)
 	r.js, err = natsjs.New(nc)
 	r.must(err)
-	r.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(r.dir, "lake"), Catalog: filepath.Join(r.dir, "lake", "catalog.db")})
+	r.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(r.dir, "lake"),
+		Catalog: filepath.Join(r.dir, "lake", "catalog.db")})
 	r.must(err)
 	t.Cleanup(func() { r.must(r.lake.Close()) })
 	return r
@@ -65,7 +67,8 @@ func (r *rig) must(err error) {
 func (r *rig) start() {
 	r.Helper()
 	var err error
-	r.server, err = jetstream.StartServer(r.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: r.port, StoreDir: r.store}, nil)
+	r.server, err = jetstream.StartServer(r.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: r.port, StoreDir: r.store}, nil)
 	r.must(err)
 	_, port, _ := strings.Cut(strings.TrimPrefix(r.server.ClientURL(), "nats://"), ":")
 	_, err = fmt.Sscan(port, &r.port)
@@ -112,13 +115,15 @@ func (r *rig) until(what string, most time.Duration, cond func(ingest.Status) bo
 
 func (r *rig) committed(seq uint64) {
 	r.Helper()
-	r.until(fmt.Sprint("committed up to ", seq), 30*time.Second, func(s ingest.Status) bool { return s.State == ingest.Running && s.Committed >= seq })
+	r.until(fmt.Sprint("committed up to ", seq), 30*time.Second,
+		func(s ingest.Status) bool { return s.State == ingest.Running && s.Committed >= seq })
 }
 
 func (r *rig) halted(reason string) {
 	r.Helper()
 	took := r.until("halted", 5*time.Second, func(s ingest.Status) bool { return s.State == ingest.Halted })
-	if st := r.source.Status(); !strings.Contains(st.Reason, reason) || !strings.Contains(st.Reason, "lakeward source reset events") {
+	if st := r.source.Status(); !strings.Contains(st.Reason, reason) ||
+		!strings.Contains(st.Reason, "lakeward source reset events") {
 		r.Errorf("the reason is %q", st.Reason)
 	}
 	r.Logf("halted after %s", took.Round(time.Millisecond))
@@ -126,7 +131,8 @@ func (r *rig) halted(reason string) {
 
 func (r *rig) verify() ingest.VerifyReport {
 	r.Helper()
-	rep, err := ingest.Verify(r.Context(), ingest.VerifyOptions{Lake: r.lake, Stream: r.stream, StreamName: "EVENTS", Filter: "events.>"})
+	rep, err := ingest.Verify(r.Context(), ingest.VerifyOptions{Lake: r.lake, Stream: r.stream, StreamName: "EVENTS",
+		Filter: "events.>"})
 	r.must(err)
 	if !rep.OK() {
 		r.Errorf("verify:\n%s", rep)
@@ -152,7 +158,8 @@ func TestAStreamMadeAnewHaltsWithinFiveSecondsAndIsReset(t *testing.T) {
 	r.recreate()
 	r.publish(30) // more than the mark: they must not pass for old ones
 	r.halted("made anew")
-	_, err := r.source.Reset(t.Context(), ingest.ResetRequest{Mode: ingest.FromStart, By: "ada", Reason: "the disk was lost"})
+	_, err := r.source.Reset(t.Context(), ingest.ResetRequest{Mode: ingest.FromStart, By: "ada",
+		Reason: "the disk was lost"})
 	r.must(err)
 	r.committed(30)
 	rep := r.verify()
@@ -213,7 +220,8 @@ func TestAGapAtTheStreamsStartIsRecordedAndIngestGoesOn(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	in, err := r.source.Inspect(t.Context(), "EVENTS")
-	if err != nil || ingest.Count(in.Gaps) != 15 || in.Gaps[0].First != 11 || !strings.Contains(in.Remedy, "dropped messages") {
+	if err != nil || ingest.Count(in.Gaps) != 15 || in.Gaps[0].First != 11 ||
+		!strings.Contains(in.Remedy, "dropped messages") {
 		t.Errorf("%v\n%s", err, in)
 	}
 	if rep := r.verify(); rep.Messages != 15 || ingest.Count(rep.Gaps) != 15 {
@@ -249,7 +257,9 @@ func TestARestartOfNATSIsSaidAndRecoversByItself(t *testing.T) {
 	r.publish(10)
 	r.committed(10)
 	r.must(r.server.Close())
-	r.until("waiting", 20*time.Second, func(s ingest.Status) bool { return s.State == ingest.Waiting && strings.Contains(s.Reason, "stream") })
+	r.until("waiting", 20*time.Second, func(s ingest.Status) bool {
+		return s.State == ingest.Waiting && strings.Contains(s.Reason, "stream")
+	})
 	r.start()
 	r.publish(10)
 	r.committed(20)

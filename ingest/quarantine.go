@@ -85,7 +85,8 @@ type RejectedFilter struct {
 }
 
 func (f RejectedFilter) takes(r *Rejected) bool {
-	return (f.Source == "" || r.Source == f.Source) && !r.Ingested.Before(f.Since) && strings.Contains(r.Reason, f.Reason) &&
+	return (f.Source == "" || r.Source == f.Source) && !r.Ingested.Before(f.Since) &&
+		strings.Contains(r.Reason, f.Reason) &&
 		(len(f.IDs) == 0 || slices.ContainsFunc(f.IDs, func(id string) bool { return strings.HasPrefix(r.ID, id) }))
 }
 
@@ -213,7 +214,8 @@ func (b Books) files(ctx context.Context, name string) (tiers.Table, []tiers.Dat
 var rejectedColumns = []string{colSource, colSubject, tiers.ColStreamSeq, colIndex, tiers.ColTime, tiers.ColIngestTime,
 	colMessageID, tiers.ColEventID, colReason, colHeaders, colBytes}
 
-func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done map[string]string, do func(Rejected)) error {
+func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done map[string]string,
+	do func(Rejected)) error {
 	columns := rejectedColumns
 	if !bytes {
 		columns = columns[:len(columns)-1]
@@ -223,7 +225,8 @@ func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done ma
 		return fmt.Errorf("read lake.%s: %w", Quarantine, err)
 	}
 	err = b.readColumns(file.Path, columns, func(v []value) {
-		r := Rejected{stream: seqs.Stream, Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long), Index: int(v[3].long),
+		r := Rejected{stream: seqs.Stream, Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long),
+			Index:     int(v[3].long),
 			Published: time.UnixMicro(v[4].long).UTC(), Ingested: time.UnixMicro(v[5].long).UTC(),
 			MessageID: v[6].text, EventID: v[7].text, Reason: v[8].text, Headers: v[9].text}
 		r.ID = rejectedID(r.Source, r.Seq, r.Index, v[4].long)
@@ -282,7 +285,8 @@ func (b Books) ledger(ctx context.Context) (map[string]string, error) {
 		if seqs.Stream != replayKey {
 			continue
 		}
-		if err := b.readColumns(f.Path, []string{tiers.ColEventID, colTable}, func(v []value) { out[v[0].text] = v[1].text }); err != nil {
+		if err := b.readColumns(f.Path, []string{tiers.ColEventID, colTable},
+			func(v []value) { out[v[0].text] = v[1].text }); err != nil {
 			return nil, fmt.Errorf("read lake.%s: %w", Skipped, err)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 // restarts in between, everything twice and shuffled.
 func TestRealStreamAndLake(t *testing.T) {
 	dir := t.TempDir()
-	server, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats")}, nil)
+	server, err := jetstream.StartServer(t.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,12 +28,14 @@ func TestRealStreamAndLake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := conn.Stream(t.Context(), "events.>", jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true,
-		Prune: true, Keep: 100, Duplicates: 100 * time.Millisecond})
+	stream, err := conn.Stream(t.Context(), "events.>",
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true,
+			Prune: true, Keep: 100, Duplicates: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables, err := lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "lake", "catalog.db")})
+	tables, err := lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"),
+		Catalog: filepath.Join(dir, "lake", "catalog.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +56,8 @@ func TestRealStreamAndLake(t *testing.T) {
 		}
 		stored += uint64(events - known)
 	}
-	r, err := ingest.Verify(t.Context(), ingest.VerifyOptions{Lake: tables, Stream: stream, StreamName: "EVENTS", Filter: "events.>"})
+	r, err := ingest.Verify(t.Context(), ingest.VerifyOptions{Lake: tables, Stream: stream, StreamName: "EVENTS",
+		Filter: "events.>"})
 	if err != nil || !r.OK() || r.Messages != stored || r.Skipped != stored-events || r.Through != stored {
 		t.Fatalf("verify: %v\n%s", err, r)
 	}

@@ -37,7 +37,8 @@ func (d *decoder) remember(ctx context.Context, published time.Time) (*known, er
 		}
 		err := g.file(ctx, f)
 		if errors.Is(err, tiers.ErrDamaged) { // new events are worth more than the old file's ids
-			d.s.log.Error("message ids of a damaged file are not known: its events would be taken again if they were published again", "file", f.Path, "rows", f.Rows, "error", err)
+			d.s.log.Error("message ids of a damaged file are not known: its events would be taken again if they were "+
+				"published again", "file", f.Path, "rows", f.Rows, "error", err)
 			continue
 		}
 		if err != nil {

@@ -124,8 +124,9 @@ func (d *decoder) sayIDs(now time.Time) {
 // repeat records a message whose id is known in the table, and which message
 // it repeats.
 func (d *decoder) repeat(f *feed, m *Message, at position, now time.Time) {
-	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: d.id(m, 0), at: m.Published, subject: m.Subject, messageID: string(m.ID),
-		table: f.name, reason: reasonRepeat + ": a message with this id is in the table",
+	d.book(Skipped, now).add(entry{seq: m.Seq, index: -1, id: d.id(m, 0), at: m.Published, subject: m.Subject,
+		messageID: string(m.ID),
+		table:     f.name, reason: reasonRepeat + ": a message with this id is in the table",
 		ofStream: identity(d.s.key, d.e.info.Created, at.resets()), ofSeq: at.seq()})
 	d.rows++
 	d.repeats++

@@ -20,12 +20,16 @@ func TestAnIDMeansTheSameBeforeAndAfterARestart(t *testing.T) {
 		first, again   []message
 		rows, repeated int
 	}{
-		"the same id":                         {[]message{{"m", good}}, []message{{"m", good}}, 1, 1},
-		"the first event was broken":          {[]message{{"m", broken + "\n" + good}}, []message{{"m", broken + "\n" + good}}, 1, 1},
-		"all events were broken":              {[]message{{"m", broken}}, []message{{"m", good}}, 1, 0},
-		"an id like that of a later event":    {[]message{{"m", good + "\n" + good}}, []message{{"m#1", good}, {"m/1", good}, {"m", good}}, 4, 1},
-		"a later event like an id":            {[]message{{"m#1", good}, {"m/1", good}}, []message{{"m", good + "\n" + good}, {"m#1", good}, {"m/1", good}}, 4, 2},
-		"an id like one of a message without": {[]message{{"", good}, {"EVENTS-tlpwu8-2", good}}, []message{{"EVENTS-tlpwu8-1", good}, {"EVENTS-tlpwu8-2", good}}, 3, 1},
+		"the same id": {[]message{{"m", good}}, []message{{"m", good}}, 1, 1},
+		"the first event was broken": {[]message{{"m", broken + "\n" + good}},
+			[]message{{"m", broken + "\n" + good}}, 1, 1},
+		"all events were broken": {[]message{{"m", broken}}, []message{{"m", good}}, 1, 0},
+		"an id like that of a later event": {[]message{{"m", good + "\n" + good}},
+			[]message{{"m#1", good}, {"m/1", good}, {"m", good}}, 4, 1},
+		"a later event like an id": {[]message{{"m#1", good}, {"m/1", good}},
+			[]message{{"m", good + "\n" + good}, {"m#1", good}, {"m/1", good}}, 4, 2},
+		"an id like one of a message without": {[]message{{"", good}, {"EVENTS-tlpwu8-2", good}},
+			[]message{{"EVENTS-tlpwu8-1", good}, {"EVENTS-tlpwu8-2", good}}, 3, 1},
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
@@ -135,7 +139,8 @@ func (w *world) remove(table string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	if _, err := t.Commit(w.Context(), tiers.Commit{ID: rec.ID, Remove: files, Properties: map[string]string{removal.Property: text}}); err != nil {
+	if _, err := t.Commit(w.Context(), tiers.Commit{ID: rec.ID, Remove: files,
+		Properties: map[string]string{removal.Property: text}}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -66,7 +66,8 @@ type ReplayReport struct {
 
 // Add counts the other report in.
 func (r *ReplayReport) Add(o ReplayReport) {
-	r.Matched, r.Before, r.Replayed, r.Repeats = r.Matched+o.Matched, r.Before+o.Before, r.Replayed+o.Replayed, r.Repeats+o.Repeats
+	r.Matched, r.Before, r.Replayed, r.Repeats = r.Matched+o.Matched, r.Before+o.Before, r.Replayed+o.Replayed,
+		r.Repeats+o.Repeats
 	r.DryRun = r.DryRun || o.DryRun
 	for t, n := range o.Events {
 		count(&r.Events, t, n)
@@ -156,7 +157,8 @@ func (s *Source) Replay(ctx context.Context, req ReplayRequest) (ReplayReport, e
 func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayReport, error) {
 	p := &replay{s: s, c: &committer{s: s}, w: parquetfile.NewWriter(), req: req,
 		books: Books{Lake: s.o.Lake, OpenFile: s.o.OpenFile, readColumns: s.o.readColumns},
-		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{}, known: map[eventOf]position{}}
+		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{},
+		known: map[eventOf]position{}}
 	p.r.DryRun, p.req.Filter.Source = req.DryRun, p.key
 	if err := p.begin(ctx); err != nil {
 		return p.r, err
@@ -396,7 +398,9 @@ func (p *replay) commit(ctx context.Context, f *feed, e *epoch, batch eventRows,
 		for _, r := range taken {
 			ids = append(ids, r.ID)
 		}
-		if err := p.c.add(ctx, part{feed: f, rows: batch}, tiers.Commit{To: f.next(), Properties: map[string]string{replayProp: strings.Join(ids, " ")}}, encodeOnce); err != nil {
+		if err := p.c.add(ctx, part{feed: f, rows: batch},
+			tiers.Commit{To: f.next(), Properties: map[string]string{replayProp: strings.Join(ids, " ")}},
+			encodeOnce); err != nil {
 			return err
 		}
 		f.known = f.table.Schema()
@@ -434,8 +438,9 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 // decode adds the events of a row to the batch, all or none; the reason says
 // why none.
 func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason string, err error) {
-	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published, Subject: p.s.keptSubject(r.Subject),
-		Header: p.heads[messageOf{r.stream, r.Seq}]}
+	m := columnar.Meta{Seq: r.Seq, ID: []byte(r.MessageID), Index: r.Index, Published: r.Published,
+		Subject: p.s.keptSubject(r.Subject),
+		Header:  p.heads[messageOf{r.stream, r.Seq}]}
 	if r.Index >= 0 {
 		return p.event(batch, m, r.Bytes)
 	}

@@ -18,7 +18,8 @@ func (w *world) spoil(n int) {
 	for i := range n {
 		w.stream.publish(fmt.Sprint("events.t", i%2), fmt.Sprint("m", i), fmt.Sprintf(`{"n":%d}`, i))
 		w.stream.publish(fmt.Sprint("events.t", i%2), "", fmt.Sprintf(`{"n":%d,"s":%q}`, i, long))
-		w.stream.publish(fmt.Sprint("events.new", i%2), fmt.Sprint("l", i), fmt.Sprintf("{\"n\":%d,\"s\":%q}\n{\"n\":1}", i, long))
+		w.stream.publish(fmt.Sprint("events.new", i%2), fmt.Sprint("l", i),
+			fmt.Sprintf("{\"n\":%d,\"s\":%q}\n{\"n\":1}", i, long))
 	}
 	w.stream.publish("events.t0", "twice", fmt.Sprintf(`{"s":%q}`, long))
 	w.stream.publish("events.t0", "twice", fmt.Sprintf(`{"s":%q}`, long))
@@ -30,7 +31,8 @@ func (w *world) spoil(n int) {
 }
 
 func (w *world) replay(o Options, ids ...string) (ReplayReport, error) {
-	return New(o).Replay(context.Background(), ReplayRequest{Stream: "EVENTS", Filter: RejectedFilter{IDs: ids}, By: "ada@host"})
+	return New(o).Replay(context.Background(),
+		ReplayRequest{Stream: "EVENTS", Filter: RejectedFilter{IDs: ids}, By: "ada@host"})
 }
 
 func (w *world) books() Books {
@@ -66,7 +68,8 @@ func TestReplayPutsEventsWhereTheyBelongOnce(t *testing.T) {
 			t.Fatalf("%v\n%s", err, r)
 		}
 		after := w.content()
-		if r, err = w.replay(w.options(w.lake)); err != nil || r.Replayed+r.Repeats != 0 || r.Before != 26 || w.content() != after {
+		if r, err = w.replay(w.options(w.lake)); err != nil || r.Replayed+r.Repeats != 0 || r.Before != 26 ||
+			w.content() != after {
 			t.Errorf("again: %v\n%s", err, r)
 		}
 		if groups, err = w.books().Groups(t.Context(), RejectedFilter{}); err != nil || groups[0].Replayed != 26 {

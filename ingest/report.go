@@ -25,18 +25,20 @@ type VerifyReport struct {
 	// so the files were checked against each other alone.
 	Recreated bool             `json:"recreated"`
 	Tables    []VerifiedTable  `json:"tables,omitempty"`
-	Messages  uint64           `json:"messages"`           // sequences that the lake accounts for
-	Skipped   uint64           `json:"skipped"`            // of these: repeats of messages that are in a table
-	Removed   uint64           `json:"removed"`            // of these: removed on purpose, by retention or an erasure
-	Gaps      []tiers.SeqRange `json:"gaps,omitempty"`     // recorded: the stream had dropped them before they were read
-	Missed    []tiers.SeqRange `json:"missed,omitempty"`   // the same, and not recorded yet: the source has not gone on since
-	Absent    []tiers.SeqRange `json:"absent,omitempty"`   // neither in the lake nor, as far as can be seen, messages of the source
-	Lost      []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
-	Repeated  []tiers.SeqRange `json:"repeated,omitempty"` // are in the lake more than once
-	Unproven  []tiers.SeqRange `json:"unproven,omitempty"` // may be in files that are damaged, and nowhere else
-	Damaged   []DamagedFile    `json:"damaged,omitempty"`  // which could not be read
-	Unmarked  []string         `json:"unmarked,omitempty"` // tables that have lost the source's mark
-	LeftOut   []tiers.SeqRange `json:"left_out,omitempty"` // before the place where a person's reset let the source go on
+	Messages  uint64           `json:"messages"`       // sequences that the lake accounts for
+	Skipped   uint64           `json:"skipped"`        // of these: repeats of messages that are in a table
+	Removed   uint64           `json:"removed"`        // of these: removed on purpose, by retention or an erasure
+	Gaps      []tiers.SeqRange `json:"gaps,omitempty"` // recorded: the stream had dropped them before they were read
+	// the same, and not recorded yet: the source has not gone on since
+	Missed []tiers.SeqRange `json:"missed,omitempty"`
+	// neither in the lake nor, as far as can be seen, messages of the source
+	Absent   []tiers.SeqRange `json:"absent,omitempty"`
+	Lost     []tiers.SeqRange `json:"lost,omitempty"`     // must be in the lake and are not
+	Repeated []tiers.SeqRange `json:"repeated,omitempty"` // are in the lake more than once
+	Unproven []tiers.SeqRange `json:"unproven,omitempty"` // may be in files that are damaged, and nowhere else
+	Damaged  []DamagedFile    `json:"damaged,omitempty"`  // which could not be read
+	Unmarked []string         `json:"unmarked,omitempty"` // tables that have lost the source's mark
+	LeftOut  []tiers.SeqRange `json:"left_out,omitempty"` // before the place where a person's reset let the source go on
 	// Repeats is what is proven of the repeats, those before resets included; nil:
 	// nobody asked.
 	Repeats *RepeatReport `json:"repeats,omitempty"`
@@ -101,14 +103,16 @@ func (r VerifyReport) String() string {
 		return b.String()
 	}
 	if e := r.Reset; e != nil {
-		fmt.Fprintf(&b, "  up to the reset of %s by %s (%s): %s\n", e.At.Format(time.RFC3339), e.By, e.Mode, cmp.Or(e.Reason, "no reason given"))
+		fmt.Fprintf(&b, "  up to the reset of %s by %s (%s): %s\n", e.At.Format(time.RFC3339), e.By, e.Mode,
+			cmp.Or(e.Reason, "no reason given"))
 	}
 	for _, t := range r.Tables {
 		fmt.Fprintf(&b, "  lake.%-24s %12d rows in %d files, committed up to sequence %d\n", t.Name, t.Rows, t.Files, t.Mark)
 	}
 	fmt.Fprintf(&b, "  messages accounted for: %d, of these counted repeats: %d\n", r.Messages, r.Skipped)
 	if r.Removed > 0 {
-		fmt.Fprintf(&b, "  of these removed on purpose, by retention or erasure: %d (lake.%s says when and why)\n", r.Removed, removal.Table)
+		fmt.Fprintf(&b, "  of these removed on purpose, by retention or erasure: %d (lake.%s says when and why)\n", r.Removed,
+			removal.Table)
 	}
 	list := func(what string, rs []tiers.SeqRange) {
 		if len(rs) > 0 {
@@ -129,7 +133,8 @@ func (r VerifyReport) String() string {
 		fmt.Fprintf(&b, "  DAMAGED: %s\n", d)
 	}
 	for _, t := range r.Unmarked {
-		fmt.Fprintf(&b, "  NO MARK: lake.%s has lost the mark of this source; its rows are counted, and `lakeward lake adopt` puts it back\n", t)
+		fmt.Fprintf(&b, "  NO MARK: lake.%s has lost the mark of this source; its rows are counted, and `lakeward lake "+
+			"adopt` puts it back\n", t)
 	}
 	if r.Recreated {
 		b.WriteString("  the stream was made anew since; the files were checked against each other alone\n")

@@ -49,11 +49,13 @@ type ResetPlan struct {
 // String is the plan for people.
 func (p ResetPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "source %s goes on with sequence %d of stream %s (made at %s, holds %d to %d)\n", p.Source, p.New.Seq+1, p.Stream,
+	fmt.Fprintf(&b, "source %s goes on with sequence %d of stream %s (made at %s, holds %d to %d)\n", p.Source,
+		p.New.Seq+1, p.Stream,
 		p.New.Created.Format(time.RFC3339), p.First, p.Last)
 	for _, t := range slices.Sorted(maps.Keys(p.Marks)) {
 		m := p.Marks[t]
-		fmt.Fprintf(&b, "  lake.%-24s mark %d of the stream made at %s  ->  %d\n", t, m.Seq, m.Created.Format(time.RFC3339), p.New.Seq)
+		fmt.Fprintf(&b, "  lake.%-24s mark %d of the stream made at %s  ->  %d\n", t, m.Seq, m.Created.Format(time.RFC3339),
+			p.New.Seq)
 	}
 	if n := p.left(); n > 0 {
 		fmt.Fprintf(&b, "  left out: %d sequences that the stream holds, %d to %d\n", n, p.First, p.New.Seq)
@@ -62,7 +64,8 @@ func (p ResetPlan) String() string {
 	if p.Trouble == "" {
 		b.WriteString("  the source is in order as it is: messages that the lake has come again\n")
 	}
-	b.WriteString("  messages of this very stream with an id that the lake remembers are counted as repeats; others come as they are\n")
+	b.WriteString("  messages of this very stream with an id that the lake remembers are counted as repeats; others " +
+		"come as they are\n")
 	return b.String()
 }
 
@@ -141,7 +144,8 @@ func (s *Source) resetTable(ctx context.Context, c *committer, t tiers.Table, p 
 	if err != nil {
 		return err
 	}
-	all = append(all, Reset{At: s.o.Now().UTC(), By: r.By, Reason: r.Reason, Mode: r.Mode, Old: old, New: p.New, Covered: p.Covered})
+	all = append(all, Reset{At: s.o.Now().UTC(), By: r.By, Reason: r.Reason, Mode: r.Mode, Old: old, New: p.New,
+		Covered: p.Covered})
 	text, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("encode reset: %w", err)
@@ -158,7 +162,8 @@ func (s *Source) planReset(ctx context.Context, r ResetRequest) (map[string]tier
 		return nil, p, err
 	}
 	if !r.Created.IsZero() && !r.Created.Equal(info.Created) {
-		return nil, p, fmt.Errorf("%w: stream %s was made anew at %s, since this was decided", ErrReset, info.Name, info.Created.Format(time.RFC3339))
+		return nil, p, fmt.Errorf("%w: stream %s was made anew at %s, since this was decided", ErrReset, info.Name,
+			info.Created.Format(time.RFC3339))
 	}
 	key := tiers.Mark{Stream: info.Name, Filter: s.o.Filter}.Key()
 	if err := s.catalog(ctx); err != nil {
@@ -172,7 +177,8 @@ func (s *Source) planReset(ctx context.Context, r ResetRequest) (map[string]tier
 		return nil, p, err
 	}
 	if len(tables) == 0 {
-		return nil, p, fmt.Errorf("%w: the lake has nothing of source %s, which begins with the first message that its stream holds", ErrReset, s.o.Name)
+		return nil, p, fmt.Errorf("%w: the lake has nothing of source %s, which begins with the first message that its "+
+			"stream holds", ErrReset, s.o.Name)
 	}
 	p.Stream, p.First, p.Last, p.Covered, p.Marks = info.Name, info.First, info.Last, info.Covered, marksOf(tables, key)
 	if err := s.belong(ctx, p.Marks, info); errors.Is(err, tiers.ErrHalt) {
@@ -198,7 +204,8 @@ func (s *Source) planReset(ctx context.Context, r ResetRequest) (map[string]tier
 func (s *Source) next(ctx context.Context, r ResetRequest, info StreamInfo) (uint64, error) {
 	switch {
 	case r.Seq > info.Last+1 || r.Mode == FromSeq && r.Seq < 1:
-		return 0, fmt.Errorf("%w: sequence %d is not one of 1 to %d, where stream %s goes on", ErrReset, r.Seq, info.Last+1, info.Name)
+		return 0, fmt.Errorf("%w: sequence %d is not one of 1 to %d, where stream %s goes on", ErrReset, r.Seq, info.Last+1,
+			info.Name)
 	case r.Seq > 0:
 		return r.Seq, nil
 	}

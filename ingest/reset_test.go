@@ -41,7 +41,8 @@ func TestAStreamThatIsAnotherOneHaltsUntilItIsReset(t *testing.T) {
 			ResetRequest{Mode: FromSeq, Seq: 6}, 25, 6},
 		"restored from an older copy": {func(w *world) { w.stream.rollBack(12) }, "restored from an older copy",
 			ResetRequest{Mode: FromNow}, 20, 13},
-		"restored, and gone on beyond the mark": {func(w *world) { w.stream.rollBack(12); w.fill("b", 10) }, "has gone on since",
+		"restored, and gone on beyond the mark": {func(w *world) { w.stream.rollBack(12); w.fill("b", 10) },
+			"has gone on since",
 			ResetRequest{Mode: FromTime, Time: time.Date(2026, 11, 2, 12, 30, 0, 0, time.UTC)}, 30, 13},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +53,8 @@ func TestAStreamThatIsAnotherOneHaltsUntilItIsReset(t *testing.T) {
 				r.caughtUp()
 				began := time.Now()
 				tc.change(w)
-				if st := r.state(Halted); !strings.Contains(st.Reason, tc.reason) || !strings.Contains(st.Reason, "source reset events") {
+				if st := r.state(Halted); !strings.Contains(st.Reason, tc.reason) ||
+					!strings.Contains(st.Reason, "source reset events") {
 					t.Errorf("the reason is %q", st.Reason)
 				}
 				if took := time.Since(began); took > 5*time.Second {
@@ -77,7 +79,8 @@ func TestAStreamThatIsAnotherOneHaltsUntilItIsReset(t *testing.T) {
 					t.Errorf("%d rows, want %d\n%s", got, tc.rows+10, w.content())
 				}
 				rep := w.verify()
-				if len(rep.Earlier) != 1 || rep.Earlier[0].Messages != 20 || rep.Earlier[0].Reset.By != "ada@host" || Count(rep.LeftOut) != tc.next-1 {
+				if len(rep.Earlier) != 1 || rep.Earlier[0].Messages != 20 || rep.Earlier[0].Reset.By != "ada@host" ||
+					Count(rep.LeftOut) != tc.next-1 {
 					t.Errorf("verify:\n%s", rep)
 				}
 				w.drain(w.options(w.lake)) // a restart changes nothing
@@ -174,7 +177,8 @@ func TestResetsThatMakeNoSense(t *testing.T) {
 		}
 		w.fill("a", 5)
 		w.drain(w.options(w.lake))
-		for _, r := range []ResetRequest{{Mode: FromSeq}, {Mode: FromSeq, Seq: 7}, {Mode: "back"}, {Mode: FromStart, Created: time.Unix(1, 0)}} {
+		for _, r := range []ResetRequest{{Mode: FromSeq}, {Mode: FromSeq, Seq: 7}, {Mode: "back"},
+			{Mode: FromStart, Created: time.Unix(1, 0)}} {
 			if _, err := s.PlanReset(t.Context(), r); !errors.Is(err, ErrReset) {
 				t.Errorf("%+v: %v", r, err)
 			}

@@ -165,7 +165,8 @@ func unmarked(names []string) error {
 // tablesOf opens the tables that have a mark of the source with that key, and
 // those that have lost it. What of a table is damaged is an error, unless broken
 // (nil: none is) takes it.
-func tablesOf(ctx context.Context, lake tiers.Lake, key string, broken func(name string, err error)) (marked, lost map[string]tiers.Table, err error) {
+func tablesOf(ctx context.Context, lake tiers.Lake, key string, broken func(name string, err error)) (marked,
+	lost map[string]tiers.Table, err error) {
 	names, err := lake.Tables(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)
@@ -208,7 +209,8 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	if err := s.belong(ctx, marksOf(tables, s.key), info); err != nil {
 		return nil, err
 	}
-	e := &epoch{s: s, info: info, writer: parquetfile.NewParallelWriter(min(2, runtime.GOMAXPROCS(0))), memory: s.o.Memory.open(), feeds: map[string]*feed{}, first: len(tables) == 0}
+	e := &epoch{s: s, info: info, writer: parquetfile.NewParallelWriter(min(2, runtime.GOMAXPROCS(0))),
+		memory: s.o.Memory.open(), feeds: map[string]*feed{}, first: len(tables) == 0}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		t := tables[name]
 		m := t.Marks()[s.key]

@@ -63,7 +63,8 @@ func tableOf(subject string) (table, reason string) {
 	case !named:
 		return "", fmt.Sprintf("the subject's last token %.80q cannot name a table: it has no letter or digit", token)
 	case len(table) > maxTableName:
-		return "", fmt.Sprintf("the subject's last token %.80q is too long to name a table: at most %d characters", token, maxTableName)
+		return "", fmt.Sprintf("the subject's last token %.80q is too long to name a table: at most %d characters", token,
+			maxTableName)
 	case table == Quarantine || table == Skipped || table == removal.Table:
 		return "", fmt.Sprintf("the table %s is Lakeward's own: publish on another subject", table)
 	}

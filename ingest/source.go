@@ -50,7 +50,8 @@ type Options struct {
 	Limits    Limits
 	MaxTables int                             // beyond it, new names go to quarantine; default 5,000
 	Tables    func(table string) TableOptions // nil: nothing is declared
-	Recent    int                             // message ids that are remembered, and at least half of it; default 1,800,000
+	// message ids that are remembered, and at least half of it; default 1,800,000
+	Recent int
 	// WindowBytes bounds the memory of the message ids of each length of
 	// TableOptions.Repeats that there is; default 256 MiB.
 	WindowBytes int64
@@ -208,7 +209,8 @@ func New(o Options) *Source {
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
 	}
-	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.Settle), flush: make(chan flushRequest), turn: make(chan struct{}, 1),
+	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.Settle),
+		flush: make(chan flushRequest), turn: make(chan struct{}, 1),
 		refused: refusals{}, unwritten: map[string]int{}, status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
 }
 

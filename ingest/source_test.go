@@ -78,8 +78,9 @@ func realWorld(t *testing.T) *world {
 }
 
 func (w *world) options(lake tiers.Lake) Options {
-	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, OpenFile: w.openFile, readColumns: outside(w.openFile),
-		Flush: Flush{Rows: 5, Age: w.age}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, OpenFile: w.openFile,
+		readColumns: outside(w.openFile),
+		Flush:       Flush{Rows: 5, Age: w.age}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // running is a source at work.
@@ -147,10 +148,11 @@ func (w *world) rows(table string) []string {
 	}
 	var out []string
 	for _, f := range files {
-		err := outside(w.openFile)(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason}, func(v []value) {
-			reason, _, _ := strings.Cut(v[3].text, ":")
-			out = append(out, strings.TrimRight(fmt.Sprintf("%04d %s %d %s", v[0].long, v[1].text, v[2].long, reason), " "))
-		})
+		err := outside(w.openFile)(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason},
+			func(v []value) {
+				reason, _, _ := strings.Cut(v[3].text, ":")
+				out = append(out, strings.TrimRight(fmt.Sprintf("%04d %s %d %s", v[0].long, v[1].text, v[2].long, reason), " "))
+			})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -177,7 +179,8 @@ func (w *world) content() string {
 
 func (w *world) verify() VerifyReport {
 	w.Helper()
-	r, err := Verify(context.Background(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
+	r, err := Verify(context.Background(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS",
+		Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -292,9 +295,10 @@ func TestNothingIsCommittedBeforeTheStreamHasSynced(t *testing.T) {
 
 func TestAnEventIsCommittedAtTheAgeOfABatch(t *testing.T) {
 	for name, c := range map[string]struct{ age, settle, longest time.Duration }{
-		"nothing has to settle":      {5 * time.Second, 0, 5 * time.Second},
-		"settling is part of it":     {5 * time.Second, 2 * time.Second, 5 * time.Second},
-		"settling takes the longest": {time.Second, 2 * time.Second, 5 * time.Second}, // a batch also waits for the one before
+		"nothing has to settle":  {5 * time.Second, 0, 5 * time.Second},
+		"settling is part of it": {5 * time.Second, 2 * time.Second, 5 * time.Second},
+		// a batch also waits for the one before
+		"settling takes the longest": {time.Second, 2 * time.Second, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -350,7 +354,8 @@ func TestHaltsOnAnotherStream(t *testing.T) {
 		change func(*memStream)
 		reason string
 	}{
-		"recreated":   {func(s *memStream) { s.info.Created = s.info.Created.Add(time.Hour) }, "sequences mean other messages"},
+		"recreated": {func(s *memStream) { s.info.Created = s.info.Created.Add(time.Hour) },
+			"sequences mean other messages"},
 		"rolled back": {func(s *memStream) { s.info.Last, s.info.Matched, s.messages = 3, 3, s.messages[:3] }, "older copy"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -468,7 +473,8 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		check := func(what string, pick func(VerifyReport) []tiers.SeqRange) {
 			t.Helper()
 			for _, s := range []Stream{w.stream, nil} {
-				r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: s, StreamName: "EVENTS", Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
+				r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: s, StreamName: "EVENTS", Filter: "events.>",
+					OpenFile: w.openFile, readColumns: outside(w.openFile)})
 				if err != nil || r.OK() || len(pick(r)) == 0 {
 					t.Errorf("%s: %v\n%s", what, err, r)
 				}

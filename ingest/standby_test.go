@@ -165,7 +165,8 @@ func (w *world) host(store lease.Store, name string) (*machine, Options) {
 	m := &machine{}
 	o := w.options(gatedLake{w.lake, &m.catalog})
 	o.Stream = gatedStream{w.stream, &m.nats}
-	o.Lease = lease.New(lease.Options{Store: gatedLeases{store, &m.catalog}, Name: "source", Holder: lease.Holder{ID: name, Name: "host " + name}, Patience: LeasePatience})
+	o.Lease = lease.New(lease.Options{Store: gatedLeases{store, &m.catalog}, Name: "source",
+		Holder: lease.Holder{ID: name, Name: "host " + name}, Patience: LeasePatience})
 	return m, o
 }
 
@@ -233,11 +234,13 @@ func TestAStandByCommitsNothingUntilTheOtherEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
 		p.a.commits(30)
-		if st := p.b.Status(); st.State != Standby || !st.Ready() || st.Commits != 0 || st.Fenced != 0 || st.Last != 0 || st.Reason != "host a commits" {
+		if st := p.b.Status(); st.State != Standby || !st.Ready() || st.Commits != 0 || st.Fenced != 0 || st.Last != 0 ||
+			st.Reason != "host a commits" {
 			t.Errorf("the stand-by is %+v", st)
 		}
 		in, err := p.b.Inspect(t.Context(), "EVENTS")
-		if err != nil || !strings.Contains(in.String(), "host a commits") || !strings.Contains(in.String(), "nothing: another daemon commits") {
+		if err != nil || !strings.Contains(in.String(), "host a commits") ||
+			!strings.Contains(in.String(), "nothing: another daemon commits") {
 			t.Errorf("%v:\n%s", err, in)
 		}
 		if err := p.a.running.end(); err != nil {
@@ -391,12 +394,14 @@ func TestWithoutTheStoreOfLeasesTheFenceDecides(t *testing.T) {
 func TestARestartDoesNotWaitForItsOwnLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, store := newWorld(t), leasetest.New()
-		left := lease.New(lease.Options{Store: store, Name: "source", Holder: lease.Holder{ID: "a", Name: "host a"}, Patience: LeasePatience})
+		left := lease.New(lease.Options{Store: store, Name: "source", Holder: lease.Holder{ID: "a", Name: "host a"},
+			Patience: LeasePatience})
 		if _, err := left.Try(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		a, o := w.host(store, "a")
-		if in, err := New(o).Inspect(t.Context(), "EVENTS"); err != nil || in.Holder != "" || !strings.Contains(in.Remedy, "start the daemon") {
+		if in, err := New(o).Inspect(t.Context(), "EVENTS"); err != nil || in.Holder != "" ||
+			!strings.Contains(in.Remedy, "start the daemon") {
 			t.Errorf("before it starts: %+v, %v", in, err)
 		}
 		began := time.Now()

@@ -314,7 +314,9 @@ func (a *account) skipped(key, path string, file int) error {
 // sweep goes over the pieces in order: what is covered, and by which files
 // where they are several.
 func (a *account) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.SeqRange) {
-	slices.SortFunc(a.pieces, func(x, y piece) int { return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last)) })
+	slices.SortFunc(a.pieces, func(x, y piece) int {
+		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last))
+	})
 	overlaps = map[int][]tiers.SeqRange{}
 	var open []piece // those that reach beyond the present one's start
 	for _, p := range a.pieces {

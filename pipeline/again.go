@@ -19,7 +19,8 @@ import (
 // the transaction that changes the flags.
 const reopenedTable = "state.main.reopened"
 
-const reopenedDDL = "CREATE TABLE IF NOT EXISTS " + reopenedTable + " (pipeline VARCHAR, hash VARCHAR, window_start TIMESTAMPTZ)"
+const reopenedDDL = "CREATE TABLE IF NOT EXISTS " + reopenedTable +
+	" (pipeline VARCHAR, hash VARCHAR, window_start TIMESTAMPTZ)"
 
 // Why a finished window is run again.
 const (
@@ -50,7 +51,8 @@ func (e *execution) flagsChanged(ctx context.Context, s query.Session, run compi
 // settleFlags notes, in the run's transaction, that the window is done and, if
 // its flags changed, that the finished windows which look back on it are not.
 func (e *execution) settleFlags(ctx context.Context, s query.Session) error {
-	if _, err := s.Exec(ctx, "DELETE FROM "+reopenedTable+" WHERE pipeline = ? AND hash = ? AND window_start = ?", e.d.Name, e.d.Hash, e.window.Start); err != nil {
+	if _, err := s.Exec(ctx, "DELETE FROM "+reopenedTable+" WHERE pipeline = ? AND hash = ? AND window_start = ?",
+		e.d.Name, e.d.Hash, e.window.Start); err != nil {
 		return fmt.Errorf("note that the window is done: %w", err)
 	}
 	if !e.reflagged {
@@ -70,7 +72,8 @@ func (e *execution) settleFlags(ctx context.Context, s query.Session) error {
 			continue
 		}
 		e.res.reopens = append(e.res.reopens, rec)
-		if _, err := s.Exec(ctx, "INSERT INTO "+reopenedTable+" SELECT ?, ?, ? WHERE NOT EXISTS (FROM "+reopenedTable+" WHERE pipeline = ? AND hash = ? AND window_start = ?)",
+		if _, err := s.Exec(ctx, "INSERT INTO "+reopenedTable+" SELECT ?, ?, ? WHERE NOT EXISTS (FROM "+reopenedTable+
+			" WHERE pipeline = ? AND hash = ? AND window_start = ?)",
 			e.d.Name, e.d.Hash, rec.Window.Start, e.d.Name, e.d.Hash, rec.Window.Start); err != nil {
 			return fmt.Errorf("note which windows are to be run again: %w", err)
 		}
@@ -102,7 +105,8 @@ func (r *Runner) reopened(ctx context.Context, d *Definition) ([]again, error) {
 	if _, err := s.Exec(ctx, reopenedDDL); err != nil {
 		return nil, fmt.Errorf("make the table of windows to run again: %w", err)
 	}
-	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT window_start FROM "+reopenedTable+" WHERE pipeline = ? AND hash = ? ORDER BY 1", d.Name, d.Hash)
+	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT window_start FROM "+reopenedTable+
+		" WHERE pipeline = ? AND hash = ? ORDER BY 1", d.Name, d.Hash)
 	if err != nil || len(rows) == 0 {
 		r.settle(d, err == nil)
 		return nil, err
@@ -127,7 +131,8 @@ func (r *Runner) reopened(ctx context.Context, d *Definition) ([]again, error) {
 // runAgain runs finished windows again, oldest first, and after them those that
 // they re-open. Of those that only look back on what changed it runs at most
 // most; left are the others.
-func (r *Runner) runAgain(ctx context.Context, d *Definition, todo []again, p *pins, most int, trigger string, done func(Result)) (out []Result, left int, err error) {
+func (r *Runner) runAgain(ctx context.Context, d *Definition, todo []again, p *pins, most int, trigger string,
+	done func(Result)) (out []Result, left int, err error) {
 	for len(todo) > 0 {
 		slices.SortFunc(todo, func(a, b again) int { return a.Window.Start.Compare(b.Window.Start) })
 		next := todo[0]
@@ -154,7 +159,8 @@ func (r *Runner) runAgain(ctx context.Context, d *Definition, todo []again, p *p
 		}
 	}
 	if left > 0 {
-		r.o.Logger.Warn("finished windows wait to be run again, for the next logical time", "pipeline", d.Name, "windows", left)
+		r.o.Logger.Warn("finished windows wait to be run again, for the next logical time", "pipeline", d.Name, "windows",
+			left)
 	}
 	return out, left, nil
 }
@@ -163,14 +169,16 @@ func (r *Runner) runAgain(ctx context.Context, d *Definition, todo []again, p *p
 // pipeline has written: what it knows is newer, so they are left to it.
 func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Output) ([]string, error) {
 	out := outs[0]
-	if out.Mode != tiers.Merge || len(out.Key) != 1 || out.Tier != "analytics" || e.o.Trigger == TriggerSchedule || e.o.Trigger == "" {
+	if out.Mode != tiers.Merge || len(out.Key) != 1 || out.Tier != "analytics" || e.o.Trigger == TriggerSchedule ||
+		e.o.Trigger == "" {
 		return nil, nil
 	}
 	if have, err := e.r.have(ctx, out.Table); err != nil || !have {
 		return nil, err
 	}
 	key := quote(out.Key[0])
-	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM ("+rowsOf(outs)+") WHERE "+key+" IS NOT NULL")
+	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM ("+rowsOf(outs)+") WHERE "+key+
+		" IS NOT NULL")
 	if err != nil {
 		return nil, fmt.Errorf("list the keys of what is written to %s: %w", out.Table, err)
 	}
@@ -181,7 +189,8 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	if len(mine) == 0 {
 		return nil, nil
 	}
-	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+quote(out.Table)+" WHERE "+quote(tiers.ColPipeline)+" = ? AND "+
+	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+quote(out.Table)+" WHERE "+
+		quote(tiers.ColPipeline)+" = ? AND "+
 		quote(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
 	if err != nil {
 		return nil, fmt.Errorf("look for later windows' rows of %s: %w", out.Table, err)
@@ -203,5 +212,6 @@ func withoutKeys(outs []Output, later []string) string {
 		quoted[i] = "'" + strings.ReplaceAll(k, "'", "''") + "'"
 	}
 	key := quote(outs[0].Key[0])
-	return "SELECT * FROM (" + rowsOf(outs) + ") WHERE " + key + " IS NULL OR " + key + "::VARCHAR NOT IN (" + strings.Join(quoted, ", ") + ")"
+	return "SELECT * FROM (" + rowsOf(outs) + ") WHERE " + key + " IS NULL OR " + key + "::VARCHAR NOT IN (" +
+		strings.Join(quoted, ", ") + ")"
 }

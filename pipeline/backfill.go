@@ -21,7 +21,8 @@ var ErrTooManyRuns = errors.New("too many runs")
 // order, and at one time in the order given: put upstreams first (see Order).
 // Finished windows that look back on what has changed by it are run again. It stops
 // at the first error. done is called after each run.
-func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[string]*schedule.Cron, from, to time.Time, done func(Result)) error {
+func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[string]*schedule.Cron, from, to time.Time,
+	done func(Result)) error {
 	type item struct {
 		d  *Definition
 		at time.Time
@@ -30,7 +31,8 @@ func (r *Runner) Backfill(ctx context.Context, ds []*Definition, clocks map[stri
 	for _, d := range ds {
 		times, more := d.times(clocks[d.Name], from, to, MaxBackfill)
 		if more {
-			return fmt.Errorf("backfill %s: %w: there are more than %d from %s to %s; take a shorter time", d.Name, ErrTooManyRuns, MaxBackfill, stamp(from), stamp(to))
+			return fmt.Errorf("backfill %s: %w: there are more than %d from %s to %s; take a shorter time", d.Name,
+				ErrTooManyRuns, MaxBackfill, stamp(from), stamp(to))
 		}
 		for _, t := range times {
 			todo = append(todo, item{d, t})

@@ -17,7 +17,8 @@ import (
 // of its rows.
 func BenchmarkRunDue(b *testing.B) {
 	w, lake := shapedWorld(b)
-	lake.tables["signin"] = shape(b, w.dir, "signin", []byte(`{"time":"2026-11-01T08:00:00Z","status":"Success","user":{"name":"ada"},"src_endpoint":{"ip":"192.0.2.1","location":{"lat":48.2,"long":16.4,"city":"Vienna"},"autonomous_system":{"number":1,"name":"x"}},"http_request":{"user_agent":"x"}}`))
+	lake.tables["signin"] = shape(b, w.dir, "signin",
+		[]byte(`{"time":"2026-11-01T08:00:00Z","status":"Success","user":{"name":"ada"},"src_endpoint":{"ip":"192.0.2.1","location":{"lat":48.2,"long":16.4,"city":"Vienna"},"autonomous_system":{"number":1,"name":"x"}},"http_request":{"user_agent":"x"}}`))
 	ds := shipped(b, w)
 	slices.Reverse(ds) // the score reads what the others wrote
 	for _, d := range ds {
@@ -56,9 +57,10 @@ func BenchmarkActivate(b *testing.B) {
 		if remembered {
 			confiner = compile.Remember(confiner)
 		}
-		load := Loader(SpecOptions{Settle: time.Minute, Lateness: time.Hour, Compile: func(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem) {
-			return compile.Compile(p, schemas, confiner)
-		}})
+		load := Loader(SpecOptions{Settle: time.Minute, Lateness: time.Hour,
+			Compile: func(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool)) (*compile.Compiled, []spec.Problem) {
+				return compile.Compile(p, schemas, confiner)
+			}})
 		one := func(i int, where string) {
 			if d, ps := load(b.Context(), dir, "p.yaml", file(i, where), nil); d == nil || len(ps) > 0 {
 				b.Fatal(ps)

@@ -50,7 +50,9 @@ func (r *Runner) checked(ctx context.Context, d *Definition) ([]Problem, error) 
 		return nil, err
 	}
 	for _, m := range more { // an expression whose column is not there is reported already
-		if !slices.ContainsFunc(problems, func(o Problem) bool { return o.File == m.File && o.Line == m.Line && o.Column == m.Column }) {
+		if !slices.ContainsFunc(problems, func(o Problem) bool {
+			return o.File == m.File && o.Line == m.Line && o.Column == m.Column
+		}) {
 			problems = append(problems, m)
 		}
 	}

@@ -21,7 +21,8 @@ func (r *Runner) sessionOn(ctx context.Context, e query.Engine, v query.View) (q
 	if r.o.AllowDamaged {
 		o.OnDamage = func(files []tiers.Damage) {
 			for _, d := range files {
-				r.o.Logger.Warn("a run goes on without a damaged file", "table", "lake."+d.Table, "file", d.Path, "rows", d.Rows, "reason", d.Reason)
+				r.o.Logger.Warn("a run goes on without a damaged file", "table", "lake."+d.Table, "file", d.Path, "rows", d.Rows,
+					"reason", d.Reason)
 			}
 		}
 	}

@@ -99,7 +99,8 @@ func (e *BudgetError) Error() string {
 	if e.What == "time" {
 		unit = " ms"
 	}
-	return fmt.Sprintf("pipeline %s: over its budget of %s: %d%s, limit %d%s; nothing was written. Narrow its window or where, or raise budget in its file",
+	return fmt.Sprintf("pipeline %s: over its budget of %s: %d%s, limit %d%s; nothing was written. Narrow its window "+
+		"or where, or raise budget in its file",
 		e.Pipeline, e.What, e.Used, unit, e.Limit, unit)
 }
 
@@ -153,7 +154,8 @@ func (d *Definition) WindowAt(t time.Time, clock *schedule.Cron) (compile.Range,
 		c = clock
 	}
 	if c == nil {
-		return compile.Range{}, fmt.Errorf("window of %s at %s: it has no schedule of its own; name the pipeline that it runs after", d.Name, stamp(t))
+		return compile.Range{}, fmt.Errorf("window of %s at %s: it has no schedule of its own; name the pipeline that it "+
+			"runs after", d.Name, stamp(t))
 	}
 	start, end, ok := c.Window(t, d.Settle, d.Bucket)
 	if !ok {

@@ -31,7 +31,8 @@ const explainLimit = 100
 
 // ExplainFinding computes again, on the snapshots of its run, what led to a
 // finding. find returns the definition of a pipeline by name.
-func (r *Runner) ExplainFinding(ctx context.Context, id string, find func(name string) (*Definition, bool)) (FindingReport, error) {
+func (r *Runner) ExplainFinding(ctx context.Context, id string,
+	find func(name string) (*Definition, bool)) (FindingReport, error) {
 	var rep FindingReport
 	err := Within(ctx, r.o.PlanTime, "recompute it", func(ctx context.Context) (err error) {
 		rep, err = r.explainFinding(ctx, id, find)
@@ -43,7 +44,8 @@ func (r *Runner) ExplainFinding(ctx context.Context, id string, find func(name s
 	return rep, nil
 }
 
-func (r *Runner) explainFinding(ctx context.Context, id string, find func(string) (*Definition, bool)) (FindingReport, error) {
+func (r *Runner) explainFinding(ctx context.Context, id string, find func(string) (*Definition, bool)) (FindingReport,
+	error) {
 	var rep FindingReport
 	finding, err := r.finding(ctx, id)
 	if err != nil {
@@ -116,7 +118,8 @@ func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) 
 		return err
 	}
 	if len(e.bases) > 0 {
-		rep.Notes = append(rep.Notes, "baselines are computed from raw history; windows that earlier runs flagged are not left out")
+		rep.Notes = append(rep.Notes, "baselines are computed from raw history; windows that earlier runs flagged are not "+
+			"left out")
 	}
 	return e.ask(ctx, s, rep)
 }
@@ -137,7 +140,8 @@ func (r *Runner) held(ctx context.Context, rep *FindingReport) (map[string]int64
 		if slices.ContainsFunc(t.Snapshots(), func(s tiers.Snapshot) bool { return s.ID == id }) {
 			out[name] = id
 		} else if id != 0 {
-			rep.Notes = append(rep.Notes, fmt.Sprintf("the run's snapshot of lake.%s has expired: these are the table's present rows, with what came late", name))
+			rep.Notes = append(rep.Notes, fmt.Sprintf("the run's snapshot of lake.%s has expired: these are the table's "+
+				"present rows, with what came late", name))
 		}
 	}
 	return out, nil
@@ -165,7 +169,8 @@ func (e *execution) ask(ctx context.Context, s query.Session, rep *FindingReport
 		if rep.Step = fallback; fallback == "" {
 			return errors.New("no step of the pipeline makes findings")
 		}
-		rep.Notes = append(rep.Notes, "computed again, the finding does not arise: what it rests on has changed, or flagged windows made the difference")
+		rep.Notes = append(rep.Notes, "computed again, the finding does not arise: what it rests on has changed, or "+
+			"flagged windows made the difference")
 	}
 	q, _ := e.program.FindingQuery(rep.Step, text(rep.Finding, "entity"), start, end)
 	rep.Formula = q.Formula

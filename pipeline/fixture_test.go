@@ -35,7 +35,8 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	e, err := duckdb.Open(t.Context(), duckdb.Options{
-		AllowedDirs: []string{dir}, AnalyticsPath: filepath.Join(dir, "a.duckdb"), StatePath: filepath.Join(dir, "s.duckdb"), Threads: 1,
+		AllowedDirs: []string{dir}, AnalyticsPath: filepath.Join(dir, "a.duckdb"), StatePath: filepath.Join(dir, "s.duckdb"),
+		Threads: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +46,10 @@ func newWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, dir: dir, engine: e, lake: &memLake{tables: map[string]*memTable{}}, sent: map[string]int{}, now: hour(10)}
-	w.runner = NewRunner(Options{Lake: w.lake, Engine: e, Sinks: Sinks{Analytics: &duckSink{w}}, Publisher: w, Now: func() time.Time { return w.now }})
+	w := &world{t: t, dir: dir, engine: e, lake: &memLake{tables: map[string]*memTable{}}, sent: map[string]int{},
+		now: hour(10)}
+	w.runner = NewRunner(Options{Lake: w.lake, Engine: e, Sinks: Sinks{Analytics: &duckSink{w}}, Publisher: w,
+		Now: func() time.Time { return w.now }})
 	return w
 }
 
@@ -85,7 +88,8 @@ func (w *world) ingest(rows ...string) {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
-	sql := `COPY (SELECT * FROM (VALUES ` + strings.Join(values, ",") + `) AS v("time", "user")) TO '` + f.Path + `' (FORMAT parquet, FIELD_IDS {time: 1, user: 2})`
+	sql := `COPY (SELECT * FROM (VALUES ` + strings.Join(values, ",") + `) AS v("time", "user")) TO '` + f.Path +
+		`' (FORMAT parquet, FIELD_IDS {time: 1, user: 2})`
 	if _, err := c.Exec(w.t.Context(), sql); err != nil {
 		w.t.Fatal(err)
 	}
@@ -179,8 +183,10 @@ func (d *duckSink) Write(ctx context.Context, wr tiers.Write) (res tiers.WriteRe
 	if res.Inserted, err = s.(query.Loader).Load(ctx, "incoming", wr.Rows); err != nil {
 		return res, err
 	}
-	sel := fmt.Sprintf("SELECT *, '%s' AS _pipeline, '%s' AS _run_id, TIMESTAMPTZ '%s' AS _window_start FROM incoming", wr.Pipeline, wr.RunID, wr.Start.Format("2006-01-02 15:04:05+00"))
-	del := fmt.Sprintf("_pipeline = '%s' AND _window_start = TIMESTAMPTZ '%s'", wr.Pipeline, wr.Start.Format("2006-01-02 15:04:05+00"))
+	sel := fmt.Sprintf("SELECT *, '%s' AS _pipeline, '%s' AS _run_id, TIMESTAMPTZ '%s' AS _window_start FROM incoming",
+		wr.Pipeline, wr.RunID, wr.Start.Format("2006-01-02 15:04:05+00"))
+	del := fmt.Sprintf("_pipeline = '%s' AND _window_start = TIMESTAMPTZ '%s'", wr.Pipeline,
+		wr.Start.Format("2006-01-02 15:04:05+00"))
 	if wr.Mode == tiers.Append {
 		del = "_run_id = '" + wr.RunID + "'"
 	}
@@ -205,7 +211,8 @@ func (d *duckSink) Tables(ctx context.Context) ([]tiers.TableInfo, error) {
 		return nil, err
 	}
 	defer s.Close()
-	rows, err := queryRows(ctx, s, 0, "SELECT table_name AS v, list_contains(list(column_name), 'finding_id') AS f FROM duckdb_columns() WHERE database_name = 'analytics' GROUP BY 1 ORDER BY 1")
+	rows, err := queryRows(ctx, s, 0, "SELECT table_name AS v, list_contains(list(column_name), 'finding_id') AS f "+
+		"FROM duckdb_columns() WHERE database_name = 'analytics' GROUP BY 1 ORDER BY 1")
 	var out []tiers.TableInfo
 	for _, r := range rows {
 		info := tiers.TableInfo{Name: text(r, "v")}
@@ -227,7 +234,8 @@ type toy struct {
 	min  int
 }
 
-var toyBaseline = compile.Baseline{Step: "usual", Key: "toy", Tables: []string{"lake.signin"}, Bucket: time.Hour, History: 6 * time.Hour}
+var toyBaseline = compile.Baseline{Step: "usual", Key: "toy", Tables: []string{"lake.signin"}, Bucket: time.Hour,
+	History: 6 * time.Hour}
 
 func (p toy) Steps() []string { return []string{"usual", "unusual"} }
 
@@ -248,12 +256,15 @@ func (p toy) Statements(r compile.Run) ([]compile.Stmt, error) {
 	if r.Stateless {
 		table = "agg"
 		need := needed(toyBaseline, r.Window)
-		out = append(out, compile.Stmt{Step: "usual", SQL: "CREATE OR REPLACE TEMP TABLE agg AS " + agg, Args: []any{need.Start, need.End}})
+		out = append(out, compile.Stmt{Step: "usual", SQL: "CREATE OR REPLACE TEMP TABLE agg AS " + agg,
+			Args: []any{need.Start, need.End}})
 	} else {
-		out = append(out, compile.Stmt{Step: "usual", SQL: "CREATE TABLE IF NOT EXISTS " + table + " (entity VARCHAR, bucket TIMESTAMPTZ, n BIGINT)"})
+		out = append(out, compile.Stmt{Step: "usual",
+			SQL: "CREATE TABLE IF NOT EXISTS " + table + " (entity VARCHAR, bucket TIMESTAMPTZ, n BIGINT)"})
 		for _, x := range r.Refresh["usual"] {
 			out = append(out,
-				compile.Stmt{Step: "usual", SQL: "DELETE FROM " + table + " WHERE bucket >= ? AND bucket < ?", Args: []any{x.Start, x.End}},
+				compile.Stmt{Step: "usual", SQL: "DELETE FROM " + table + " WHERE bucket >= ? AND bucket < ?",
+					Args: []any{x.Start, x.End}},
 				compile.Stmt{Step: "usual", SQL: "INSERT INTO " + table + " " + agg, Args: []any{x.Start, x.End}})
 		}
 	}
@@ -294,9 +305,11 @@ func (w *world) toyDefinition(min int) (*Definition, *[]compile.Run) {
 	}
 	runs := &[]compile.Run{}
 	return &Definition{
-		Name: "toy", Hash: fmt.Sprint("h", min), Cron: c, Settle: 5 * time.Minute, Bucket: time.Hour, Lateness: 4 * time.Hour, CatchUp: 3,
+		Name: "toy", Hash: fmt.Sprint("h", min), Cron: c, Settle: 5 * time.Minute, Bucket: time.Hour, Lateness: 4 * time.Hour,
+		CatchUp: 3,
 		Reads:   []string{"lake.signin"},
-		Outputs: []Output{{From: "unusual", Tier: "analytics", Table: "findings", Mode: tiers.Merge, Key: []string{"finding_id"}, Publish: "findings.toy"}},
+		Outputs: []Output{{From: "unusual", Tier: "analytics", Table: "findings", Mode: tiers.Merge,
+			Key: []string{"finding_id"}, Publish: "findings.toy"}},
 		Compile: func(func(string) (tiers.Schema, bool)) (Program, []compile.Baseline, error) {
 			return toy{&sync.Mutex{}, runs, min}, []compile.Baseline{toyBaseline}, nil
 		},

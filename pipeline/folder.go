@@ -29,7 +29,7 @@ type FolderOptions struct {
 	Poll time.Duration // between rescans, whatever the file system reports; 0: 10s
 	// Load parses and lints one file; base is where the tests' data files are.
 	// tests is nil if there is no test file.
-	Load func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem)
+	Load Load
 	// Check runs the definition's own tests; nil: none are run.
 	Check func(ctx context.Context, d *Definition) []Problem
 	// Changed is called after a new generation has taken its place; nil: not.
@@ -192,7 +192,8 @@ func (f *Folder) look(ctx context.Context, root *os.Root, name string) (changed 
 	}
 	data, tests, err := read(root, name)
 	if err != nil {
-		problem := Problem{File: name, Message: err.Error(), Remedy: "make it a readable file of at most 1 MiB in the folder itself"}
+		problem := Problem{File: name, Message: err.Error(),
+			Remedy: "make it a readable file of at most 1 MiB in the folder itself"}
 		changed = changed || len(e.problems) != 1 || e.problems[0] != problem
 		e.hash, e.fresh, e.problems = "", nil, []Problem{problem}
 		return changed, nil

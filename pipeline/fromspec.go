@@ -78,7 +78,8 @@ func FromSpec(p *spec.Pipeline, o SpecOptions) (*Definition, []Problem) {
 		}
 	}
 	for _, w := range p.Write {
-		d.Outputs = append(d.Outputs, Output{From: w.From.Value, Tier: w.Tier(), Table: w.Table(), Mode: w.Mode, Key: values(w.Key), Publish: w.Publish})
+		d.Outputs = append(d.Outputs, Output{From: w.From.Value, Tier: w.Tier(), Table: w.Table(), Mode: w.Mode,
+			Key: values(w.Key), Publish: w.Publish})
 	}
 	for _, c := range o.cases(p) {
 		tc, ps := caseOf(c, o.Base)
@@ -201,7 +202,8 @@ func caseOf(c spec.Case, base string) (Case, []Problem) {
 		if g.File.Value != "" {
 			var err error
 			if rows, err = readUnder(base, g.File.Value); err != nil {
-				problems = append(problems, problemAt(g.File.Pos, err.Error(), "give a file beside the pipeline, of at most 16 MiB"))
+				problems = append(problems, problemAt(g.File.Pos, err.Error(),
+					"give a file beside the pipeline, of at most 16 MiB"))
 			}
 		}
 		out.Given[g.Table.Value] = append(append(out.Given[g.Table.Value], rows...), '\n')

@@ -20,14 +20,17 @@ func TestADefinitionSaysWhatItReadsWritesAndExpects(t *testing.T) {
 	}
 	given := func(file string) spec.Case {
 		return spec.Case{
-			Given:  []spec.Given{{Table: word("lake.signin"), File: word(file)}, {Table: word("lake.signin"), Rows: []string{`{"a":2}`}}},
-			Expect: []spec.Expect{{Step: word("risk"), Rows: []spec.ExpectRow{{Value: []spec.ExpectColumn{{Path: word("score"), Value: "53.5"}}}}}},
+			Given: []spec.Given{{Table: word("lake.signin"), File: word(file)},
+				{Table: word("lake.signin"), Rows: []string{`{"a":2}`}}},
+			Expect: []spec.Expect{{Step: word("risk"),
+				Rows: []spec.ExpectRow{{Value: []spec.ExpectColumn{{Path: word("score"), Value: "53.5"}}}}}},
 		}
 	}
 	p := &spec.Pipeline{
 		Name: word("p"), Enabled: true, Schedule: word("5 * * * *"), Tests: []spec.Case{given("x.ndjson")},
 		Steps: []spec.Step{
-			{Kind: spec.KindRead, Read: &spec.Read{Table: word("lake.signin"), Join: []spec.Join{{Table: word("analytics.known")}}}},
+			{Kind: spec.KindRead, Read: &spec.Read{Table: word("lake.signin"),
+				Join: []spec.Join{{Table: word("analytics.known")}}}},
 			{Kind: spec.KindBaseline, Baseline: &spec.Baseline{Bucket: time.Hour}},
 			{Kind: spec.KindRisk, Risk: &spec.Risk{Criticality: &spec.Criticality{Table: word("lake.identity")}}},
 		},

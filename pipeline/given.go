@@ -37,12 +37,14 @@ func (b *Bench) give(ctx context.Context, table string, ndjson []byte) (err erro
 	}
 	lines := bytes.Split(bytes.TrimSpace(ndjson), []byte("\n"))
 	list := "[" + string(bytes.Join(lines, []byte(","))) + "]"
-	rows, err := s.Query(ctx, "SELECT "+strings.Join(cols, ", ")+` FROM (SELECT unnest(from_json(?::JSON, '["JSON"]')) AS j)`, list)
+	rows, err := s.Query(ctx, "SELECT "+strings.Join(cols, ", ")+
+		` FROM (SELECT unnest(from_json(?::JSON, '["JSON"]')) AS j)`, list)
 	if err != nil {
 		return err
 	}
 	defer rows.Release()
-	_, err = b.Sinks.Analytics.Write(ctx, tiers.Write{Table: table, Mode: tiers.Append, Pipeline: "given", RunID: "given", Rows: rows})
+	_, err = b.Sinks.Analytics.Write(ctx, tiers.Write{Table: table, Mode: tiers.Append, Pipeline: "given", RunID: "given",
+		Rows: rows})
 	return err
 }
 

@@ -20,22 +20,23 @@ const RunsTable = "pipeline_runs"
 
 // Record is one run in the history.
 type Record struct {
-	RunID     string           `json:"run_id"`
-	RunKey    string           `json:"run_key"`
-	Attempt   int              `json:"attempt"`
-	Pipeline  string           `json:"pipeline"`
-	Hash      string           `json:"spec_hash"`
-	Status    string           `json:"status"`
-	Window    compile.Range    `json:"window"`
-	At        time.Time        `json:"logical_time"` // logical time
-	Trigger   string           `json:"trigger"`
-	RowsIn    int64            `json:"rows_in"` // rows of the files that were read
-	RowsOut   int64            `json:"rows_out"`
-	BytesIn   int64            `json:"bytes_in"`
-	Started   time.Time        `json:"started"`
-	Duration  time.Duration    `json:"duration_ns"`
-	Error     string           `json:"error,omitempty"`
-	Note      string           `json:"note,omitempty"`      // what a reader should know of a run that went well: who still learns, what was left out
+	RunID    string        `json:"run_id"`
+	RunKey   string        `json:"run_key"`
+	Attempt  int           `json:"attempt"`
+	Pipeline string        `json:"pipeline"`
+	Hash     string        `json:"spec_hash"`
+	Status   string        `json:"status"`
+	Window   compile.Range `json:"window"`
+	At       time.Time     `json:"logical_time"` // logical time
+	Trigger  string        `json:"trigger"`
+	RowsIn   int64         `json:"rows_in"` // rows of the files that were read
+	RowsOut  int64         `json:"rows_out"`
+	BytesIn  int64         `json:"bytes_in"`
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration_ns"`
+	Error    string        `json:"error,omitempty"`
+	// what a reader should know of a run that went well: who still learns, what was left out
+	Note      string           `json:"note,omitempty"`
 	Snapshots map[string]int64 `json:"snapshots,omitempty"` // bare lake table to snapshot
 }
 
@@ -117,7 +118,8 @@ func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error)
 		return nil, err
 	}
 	where, args := []string{"true"}, []any{}
-	for _, c := range []struct{ col, v string }{{"pipeline", f.Pipeline}, {"run_id", f.RunID}, {"run_key", f.RunKey}, {"status", f.Status}} {
+	for _, c := range []struct{ col, v string }{{"pipeline", f.Pipeline}, {"run_id", f.RunID}, {"run_key", f.RunKey},
+		{"status", f.Status}} {
 		if c.v != "" {
 			where, args = append(where, c.col+" = ?"), append(args, c.v)
 		}
@@ -125,7 +127,8 @@ func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error)
 	if !f.Since.IsZero() {
 		where, args = append(where, "window_end > ?"), append(args, f.Since)
 	}
-	sql := "SELECT * FROM analytics." + RunsTable + " WHERE " + strings.Join(where, " AND ") + " ORDER BY started DESC, attempt DESC"
+	sql := "SELECT * FROM analytics." + RunsTable + " WHERE " + strings.Join(where, " AND ") +
+		" ORDER BY started DESC, attempt DESC"
 	if f.Limit > 0 {
 		sql += fmt.Sprint(" LIMIT ", f.Limit)
 	}
@@ -142,7 +145,8 @@ func (r *Runner) newest(ctx context.Context) (map[string]*Record, error) {
 	if err != nil || !have {
 		return nil, err
 	}
-	rows, err := r.ask(ctx, 0, "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY pipeline ORDER BY started DESC, attempt DESC) AS nth FROM analytics."+
+	rows, err := r.ask(ctx, 0, "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY pipeline ORDER BY started "+
+		"DESC, attempt DESC) AS nth FROM analytics."+
 		RunsTable+") AS numbered WHERE nth = 1")
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)

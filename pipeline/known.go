@@ -18,7 +18,8 @@ type recollection struct {
 }
 
 func newRecollection() *recollection {
-	return &recollection{tables: map[string]bool{}, attempts: map[string]map[string]int{}, checked: map[string]map[string]int64{}, settled: map[string]bool{}}
+	return &recollection{tables: map[string]bool{}, attempts: map[string]map[string]int{},
+		checked: map[string]map[string]int64{}, settled: map[string]bool{}}
 }
 
 // have reports whether an analytics table exists.
@@ -69,7 +70,8 @@ func (r *Runner) readAttempts(ctx context.Context, pipeline string) (map[string]
 	if err != nil || !have {
 		return out, err
 	}
-	rows, err := r.ask(ctx, 0, "SELECT run_key, max(attempt) AS attempt FROM analytics."+RunsTable+" WHERE pipeline = ? GROUP BY 1", pipeline)
+	rows, err := r.ask(ctx, 0, "SELECT run_key, max(attempt) AS attempt FROM analytics."+RunsTable+
+		" WHERE pipeline = ? GROUP BY 1", pipeline)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}

@@ -55,7 +55,8 @@ func (r *Runner) late(ctx context.Context, d *Definition, p *pins, now time.Time
 			})
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look for late rows of %s in [%s, %s): %w", d.Name, stamp(rec.Window.Start), stamp(rec.Window.End), err)
+			return nil, fmt.Errorf("look for late rows of %s in [%s, %s): %w", d.Name, stamp(rec.Window.Start),
+				stamp(rec.Window.End), err)
 		}
 		if changed {
 			out = append(out, again{rec, why})
@@ -98,7 +99,8 @@ func latest(runs []Record, hash string) []Record {
 }
 
 // changed reports whether rows of a range were added after the run.
-func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record, of func(table string) compile.Range) (bool, error) {
+func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record,
+	of func(table string) compile.Range) (bool, error) {
 	for _, t := range d.Reads {
 		name := strings.TrimPrefix(t, "lake.")
 		if p.tables[name] == nil {
@@ -181,7 +183,8 @@ func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron
 
 // runDamaged runs the window of a logical time although damage kept late rows
 // from being looked for, so that the history says why nothing came of it.
-func (r *Runner) runDamaged(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time, cause error) ([]Result, error) {
+func (r *Runner) runDamaged(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time,
+	cause error) ([]Result, error) {
 	w, err := d.WindowAt(at, clock)
 	if err != nil || !errors.Is(cause, tiers.ErrDamaged) {
 		return nil, cause

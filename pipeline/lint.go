@@ -115,7 +115,8 @@ func lintFile(ctx context.Context, path string, load Load) (*Linted, error) {
 func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no folder %s for pipelines: make it, name another as pipelines.dir of the configuration, or name files", dir)
+		return nil, fmt.Errorf("there is no folder %s for pipelines: make it, name another as pipelines.dir of the "+
+			"configuration, or name files", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list pipelines: %w", err)

@@ -12,7 +12,7 @@ import (
 // Loader is the Load of a Folder: it parses a file and its tests. Hash, Base
 // and Tests of the options are its own to fill. Without a base there are no data
 // files, and so no tests.
-func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
+func Loader(o SpecOptions) Load {
 	language := spec.NewLanguage()
 	return func(_ context.Context, base, file string, data, tests []byte) (*Definition, []Problem) {
 		p, problems := language.Parse(file, data)
@@ -32,7 +32,8 @@ func Loader(o SpecOptions) func(ctx context.Context, base, file string, data, te
 
 // Checker is the Check of a Folder: a case that differs is a problem, and so
 // is that the cases of a pipeline take longer than the limit (0: none).
-func Checker(clock func(name string) *schedule.Cron, bench func(context.Context) (*Bench, error), limit time.Duration) func(context.Context, *Definition) []Problem {
+func Checker(clock func(name string) *schedule.Cron, bench func(context.Context) (*Bench, error),
+	limit time.Duration) func(context.Context, *Definition) []Problem {
 	return func(ctx context.Context, d *Definition) []Problem {
 		var results []CaseResult
 		err := Within(ctx, limit, "test "+d.Name, func(ctx context.Context) (err error) {
@@ -45,7 +46,8 @@ func Checker(clock func(name string) *schedule.Cron, bench func(context.Context)
 		var out []Problem
 		for _, r := range results {
 			if r.Diff != "" {
-				out = append(out, Problem{File: testFile(d.File), Message: "case " + r.Case + " differs:\n" + r.Diff, Remedy: "mend the pipeline or the case"})
+				out = append(out, Problem{File: testFile(d.File), Message: "case " + r.Case + " differs:\n" + r.Diff,
+					Remedy: "mend the pipeline or the case"})
 			}
 		}
 		return out

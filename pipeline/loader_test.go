@@ -51,7 +51,8 @@ func TestTheDesignsExampleLoads(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if d.Lateness != 2*time.Hour || d.Bucket != time.Hour || d.Outputs[0].Publish != "findings.failed-signins" || d.Hash == "" {
+	if d.Lateness != 2*time.Hour || d.Bucket != time.Hour || d.Outputs[0].Publish != "findings.failed-signins" ||
+		d.Hash == "" {
 		t.Errorf("%+v", d)
 	}
 	check(t, "case", Diff(d.Tests[0].Expect["unusual"], []Row{{"entity": "ada", "severity": "high", "score": 80.0}}), "")
@@ -78,7 +79,8 @@ func TestACaseThatDiffersIsAProblem(t *testing.T) {
 	w := newWorld(t)
 	d, _ := w.toyDefinition(2)
 	d.File = "toy.yaml"
-	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")}, Expect: map[string][]Row{"unusual": {}}}}
+	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")},
+		Expect: map[string][]Row{"unusual": {}}}}
 	ps := Checker(func(string) *schedule.Cron { return nil }, benches(t), 0)(t.Context(), d)
 	if len(ps) != 1 || !strings.Contains(ps[0].String(), "toy_test.yaml: case c differs") {
 		t.Error(ps)

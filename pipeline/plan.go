@@ -44,7 +44,8 @@ const topEntities = 10
 // Plan evaluates a definition at its logical times in (from, to], and the live
 // one if given, without keeping anything. Runs that share its baselines wait
 // meanwhile.
-func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (rep PlanReport, err error) {
+func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.Cron, from,
+	to time.Time) (rep PlanReport, err error) {
 	err = Within(ctx, r.o.PlanTime, "plan "+d.Name, func(ctx context.Context) error {
 		rep, err = r.planned(ctx, d, live, clock, from, to)
 		return err
@@ -52,7 +53,8 @@ func (r *Runner) Plan(ctx context.Context, d, live *Definition, clock *schedule.
 	return rep, err
 }
 
-func (r *Runner) planned(ctx context.Context, d, live *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
+func (r *Runner) planned(ctx context.Context, d, live *Definition, clock *schedule.Cron, from,
+	to time.Time) (PlanReport, error) {
 	rep, err := r.rehearse(ctx, d, clock, from, to)
 	if err != nil {
 		return rep, fmt.Errorf("plan %s: %w", d.Name, err)
@@ -77,12 +79,14 @@ func without(rows, others []Row) []Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(f Row) bool { return known[text(f, "finding_id")] })
 }
 
-func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport, error) {
+func (r *Runner) rehearse(ctx context.Context, d *Definition, clock *schedule.Cron, from, to time.Time) (PlanReport,
+	error) {
 	began := r.o.Now()
 	rep := PlanReport{Pipeline: d.Name, From: from, To: to, ByDay: map[string]int{}}
 	times, more := d.times(clock, from, to, maxPlanWindows)
 	if more {
-		return rep, fmt.Errorf("%w: there are more than %d from %s to %s; plan over fewer days", ErrTooManyRuns, maxPlanWindows, stamp(from), stamp(to))
+		return rep, fmt.Errorf("%w: there are more than %d from %s to %s; plan over fewer days", ErrTooManyRuns,
+			maxPlanWindows, stamp(from), stamp(to))
 	}
 	e := &execution{r: r, d: d}
 	ok, err := e.prepare(ctx)
@@ -236,7 +240,8 @@ func mergeRanges(rs []compile.Range) []compile.Range {
 }
 
 // Explain is the SQL of a run at logical time t, in order.
-func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (text string, err error) {
+func (r *Runner) Explain(ctx context.Context, d *Definition, clock *schedule.Cron, t time.Time) (text string,
+	err error) {
 	err = Within(ctx, r.o.PlanTime, "explain "+d.Name, func(ctx context.Context) error {
 		text, err = r.explained(ctx, d, clock, t)
 		return err

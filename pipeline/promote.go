@@ -141,9 +141,11 @@ func (e *execution) write(ctx context.Context, s query.Session, outs []Output) e
 	selected := rowsOf(outs)
 	if len(later) > 0 {
 		selected = withoutKeys(outs, later)
-		e.say(fmt.Sprintf("%d rows of %s.%s are left to later windows, which have written them", len(later), out.Tier, out.Table))
+		e.say(fmt.Sprintf("%d rows of %s.%s are left to later windows, which have written them", len(later), out.Tier,
+			out.Table))
 	}
-	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID, Start: e.window.Start, End: e.window.End}
+	w := tiers.Write{Table: out.Table, Mode: out.Mode, Key: out.Key, Pipeline: e.d.Name, RunID: e.res.RunID,
+		Start: e.window.Start, End: e.window.End}
 	if local, ok := sink.(tiers.LocalSink); ok && e.stateless() {
 		relation := out.From
 		if len(outs) > 1 || len(later) > 0 || out.findings() {
@@ -208,7 +210,8 @@ func (e *execution) published(ctx context.Context, out Output) (bool, error) {
 
 // finished selects the findings of runs that finished.
 func finished(table string) string {
-	return "SELECT f.finding_id FROM analytics." + quote(table) + " AS f JOIN analytics." + RunsTable + " AS r ON r.run_id = f." + quote(tiers.ColRunID) +
+	return "SELECT f.finding_id FROM analytics." + quote(table) + " AS f JOIN analytics." + RunsTable +
+		" AS r ON r.run_id = f." + quote(tiers.ColRunID) +
 		" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL"
 }
 

@@ -40,13 +40,14 @@ func TestDemoQuality(t *testing.T) {
 func demoMonth(t *testing.T, dir string, lake *shapedLake, seed uint64, end time.Time) demo.Truth {
 	t.Helper()
 	rows := map[string]*bytes.Buffer{demo.SubjectSignin: {}, demo.SubjectIdentity: {}, demo.SubjectNetwork: {}}
-	truth, err := demo.Generate(demo.Options{Seed: seed, End: end}, func(subject, _ string, _ time.Time, json []byte) error {
-		if b := rows[subject]; b != nil {
-			b.Write(json)
-			b.WriteByte('\n')
-		}
-		return nil
-	})
+	truth, err := demo.Generate(demo.Options{Seed: seed, End: end},
+		func(subject, _ string, _ time.Time, json []byte) error {
+			if b := rows[subject]; b != nil {
+				b.Write(json)
+				b.WriteByte('\n')
+			}
+			return nil
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,9 @@ func replayMonth(t *testing.T, w *world, ds []*Definition, start, end time.Time)
 		}
 		slices.Sort(took[name])
 		n := len(took[name])
-		t.Logf("%-18s %4d runs in %6.1fs: mean %s, median %s, most %s", name, n, sum.Seconds(), (sum / time.Duration(n)).Round(time.Millisecond), took[name][n/2].Round(time.Millisecond), took[name][n-1].Round(time.Millisecond))
+		t.Logf("%-18s %4d runs in %6.1fs: mean %s, median %s, most %s", name, n, sum.Seconds(),
+			(sum / time.Duration(n)).Round(time.Millisecond), took[name][n/2].Round(time.Millisecond),
+			took[name][n-1].Round(time.Millisecond))
 	}
 }
 
@@ -114,12 +117,15 @@ func scoreMonth(t *testing.T, w *world, truth demo.Truth) {
 	count := map[string]int{}
 	for _, r := range rows {
 		score, _ := r["score"].(float64)
-		fs = append(fs, demo.Finding{Pipeline: text(r, "pipeline"), Detector: text(r, "detector"), EntityType: text(r, "entity_type"), Entity: text(r, "entity"),
-			Time: moment(r, "time"), WindowStart: moment(r, "window_start"), WindowEnd: moment(r, "window_end"), Score: score, Severity: text(r, "severity")})
+		fs = append(fs, demo.Finding{Pipeline: text(r, "pipeline"), Detector: text(r, "detector"),
+			EntityType: text(r, "entity_type"), Entity: text(r, "entity"),
+			Time: moment(r, "time"), WindowStart: moment(r, "window_start"), WindowEnd: moment(r, "window_end"), Score: score,
+			Severity: text(r, "severity")})
 		count[text(r, "pipeline")+" "+text(r, "severity")]++
 	}
 	result := demo.Score(truth, fs)
-	risks, err := w.table(t.Context(), "SELECT entity, score FROM analytics.entity_risk ORDER BY score DESC, entity LIMIT 20")
+	risks, err := w.table(t.Context(), "SELECT entity, score FROM analytics.entity_risk ORDER BY score DESC, entity "+
+		"LIMIT 20")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +142,7 @@ func scoreMonth(t *testing.T, w *world, truth demo.Truth) {
 	}
 	t.Logf("seed %d: recall %.3f, precision %.3f", truth.Seed, result.Recall(), result.Precision())
 	if result.Recall() < 1 || result.Precision() < 0.8 || !result.RiskHolds() {
-		t.Errorf("recall %.3f, precision %.3f, takeovers among the first: %v", result.Recall(), result.Precision(), result.RiskHolds())
+		t.Errorf("recall %.3f, precision %.3f, takeovers among the first: %v", result.Recall(), result.Precision(),
+			result.RiskHolds())
 	}
 }

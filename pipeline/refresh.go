@@ -26,7 +26,8 @@ type coverage struct {
 }
 
 func loadCoverage(ctx context.Context, s query.Session, key string) (coverage, error) {
-	rows, err := queryRows(ctx, s, 0, "SELECT tbl, snapshot, covered_from, covered_to FROM "+metaTable+" WHERE key = ?", key)
+	rows, err := queryRows(ctx, s, 0, "SELECT tbl, snapshot, covered_from, covered_to FROM "+metaTable+" WHERE key = ?",
+		key)
 	if err != nil {
 		return coverage{}, fmt.Errorf("read the state of baseline %s: %w", key, err)
 	}
@@ -44,7 +45,8 @@ func saveCoverage(ctx context.Context, s query.Session, key string, c coverage) 
 		return fmt.Errorf("keep the state of baseline %s: %w", key, err)
 	}
 	for _, t := range sortedKeys(c.snapshots) {
-		if _, err := s.Exec(ctx, "INSERT INTO "+metaTable+" VALUES (?, ?, ?, ?, ?)", key, t, c.snapshots[t], c.buckets.Start, c.buckets.End); err != nil {
+		if _, err := s.Exec(ctx, "INSERT INTO "+metaTable+" VALUES (?, ?, ?, ?, ?)", key, t, c.snapshots[t], c.buckets.Start,
+			c.buckets.End); err != nil {
 			return fmt.Errorf("keep the state of baseline %s: %w", key, err)
 		}
 	}
@@ -155,7 +157,8 @@ func (e *execution) lateBuckets(ctx context.Context, b compile.Baseline, have co
 }
 
 // probe asks which buckets the rows of some files touch.
-func (e *execution) probe(ctx context.Context, b compile.Baseline, table string, files []file) ([]compile.Range, error) {
+func (e *execution) probe(ctx context.Context, b compile.Baseline, table string, files []file) ([]compile.Range,
+	error) {
 	if len(files) == 0 {
 		return nil, nil
 	}

@@ -98,7 +98,8 @@ func (r *Runner) Run(ctx context.Context, d *Definition, w compile.Range, o RunO
 		o.At = w.End
 	}
 	key := RunKey(d.Name, d.Hash, w)
-	rec := Record{RunKey: key, Pipeline: d.Name, Hash: d.Hash, Window: w, At: o.At, Trigger: o.Trigger, Status: StatusSucceeded, Started: began}
+	rec := Record{RunKey: key, Pipeline: d.Name, Hash: d.Hash, Window: w, At: o.At, Trigger: o.Trigger,
+		Status: StatusSucceeded, Started: began}
 	rec.Attempt = 1
 	if !o.DryRun {
 		unlock, err := r.keys.lock(ctx, []string{"run of " + d.Name})
@@ -113,7 +114,8 @@ func (r *Runner) Run(ctx context.Context, d *Definition, w compile.Range, o RunO
 		rec.Attempt = n + 1
 	}
 	rec.RunID = RunID(key, rec.Attempt)
-	e := &execution{r: r, d: d, o: o, window: w, res: Result{Record: rec, Rows: map[string][]Row{}}, coverage: map[string]coverage{}}
+	e := &execution{r: r, d: d, o: o, window: w, res: Result{Record: rec, Rows: map[string][]Row{}},
+		coverage: map[string]coverage{}}
 	err := e.bounded(ctx)
 	e.res.Duration = r.o.Now().Sub(began)
 	if err != nil {
@@ -372,7 +374,8 @@ func (e *execution) note(ctx context.Context, s query.Session, run compile.Run) 
 			return fmt.Errorf("count the rows that do not convert: %w", err)
 		}
 		for _, r := range rows {
-			notes = append(notes, fmt.Sprintf("%s: %d rows have a value that does not convert or overflows, taken as null", text(r, "step"), integer(r, "n")))
+			notes = append(notes, fmt.Sprintf("%s: %d rows have a value that does not convert or overflows, taken as null",
+				text(r, "step"), integer(r, "n")))
 		}
 	}
 	e.res.Note = strings.Join(notes, "; ")

@@ -100,7 +100,8 @@ func TestARunThatFailsKeepsNothingAndIsRepeated(t *testing.T) {
 	}
 	check(t, "attempt", res.RunID, RunID(res.RunKey, 2))
 	check(t, "refresh after a failure", last(runs), "3-10")
-	check(t, "history", w.query("SELECT status || attempt AS v FROM analytics.pipeline_runs ORDER BY attempt"), "failed1 succeeded2")
+	check(t, "history", w.query("SELECT status || attempt AS v FROM analytics.pipeline_runs ORDER BY attempt"),
+		"failed1 succeeded2")
 	if len(w.sent) != 1 {
 		t.Errorf("published %d", len(w.sent))
 	}
@@ -126,7 +127,8 @@ func TestOverBudgetWritesNothingAndSaysSo(t *testing.T) {
 					t.Errorf("%q lacks %q", err, part)
 				}
 			}
-			check(t, "tables", w.query("SELECT table_name AS v FROM duckdb_tables() WHERE database_name = 'analytics'"), RunsTable)
+			check(t, "tables", w.query("SELECT table_name AS v FROM duckdb_tables() WHERE database_name = 'analytics'"),
+				RunsTable)
 		})
 	}
 }
@@ -152,11 +154,13 @@ func TestPlanComparesWithTheLiveVersionAndKeepsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep.Windows != 6 || len(rep.Findings) != 3 || len(rep.Added) != 2 || len(rep.Removed) != 0 || rep.Top[0].Entity != "ada" {
+	if rep.Windows != 6 || len(rep.Findings) != 3 || len(rep.Added) != 2 || len(rep.Removed) != 0 ||
+		rep.Top[0].Entity != "ada" {
 		t.Errorf("%+v", rep)
 	}
 	check(t, "later windows read only what is new", last(runs), "9-10")
-	check(t, "tables", w.query("SELECT count(*) AS v FROM duckdb_tables() WHERE database_name IN ('analytics', 'state')"), "0")
+	check(t, "tables", w.query("SELECT count(*) AS v FROM duckdb_tables() WHERE database_name IN ('analytics', 'state')"),
+		"0")
 	if !strings.Contains(rep.String(), "2 added, 0 removed") {
 		t.Error(rep.String())
 	}
@@ -220,8 +224,10 @@ func TestCasesOfAPipeline(t *testing.T) {
 	proto := newWorld(t)
 	d, _ := proto.toyDefinition(2)
 	d.Tests = []Case{
-		{Name: "raised", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")}, Expect: map[string][]Row{"unusual": {{"entity": "ada", "severity": "high"}}}},
-		{Name: "wrongly expected quiet", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")}, Expect: map[string][]Row{"unusual": {}}},
+		{Name: "raised", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")},
+			Expect: map[string][]Row{"unusual": {{"entity": "ada", "severity": "high"}}}},
+		{Name: "wrongly expected quiet", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada,9 ada")},
+			Expect: map[string][]Row{"unusual": {}}},
 	}
 	res, err := Test(t.Context(), d, nil, benches(t))
 	if err != nil {
@@ -359,7 +365,8 @@ func TestARunOfATableThatCannotBeReadIsRecordedAsFailed(t *testing.T) {
 func TestPlansExplanationsAndTestsHaveALimitOfTime(t *testing.T) {
 	w := newWorld(t)
 	d, _ := w.toyDefinition(1)
-	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada")}, Expect: map[string][]Row{"unusual": {}}}}
+	d.Tests = []Case{{Name: "c", At: at5(10), Given: map[string][]byte{"lake.signin": []byte("9 ada")},
+		Expect: map[string][]Row{"unusual": {}}}}
 	w.ingest("9 ada")
 	o := w.runner.o
 	o.PlanTime = time.Nanosecond
@@ -370,7 +377,8 @@ func TestPlansExplanationsAndTestsHaveALimitOfTime(t *testing.T) {
 	if len(ps) != 1 {
 		t.Fatal(ps)
 	}
-	for what, err := range map[string]error{"plan toy": planned, "explain toy": explained, "test toy": errors.New(ps[0].Message)} {
+	for what, err := range map[string]error{"plan toy": planned, "explain toy": explained,
+		"test toy": errors.New(ps[0].Message)} {
 		if err == nil || !strings.HasPrefix(err.Error(), what+": it took longer than pipelines.plan_timeout, 1ns") {
 			t.Errorf("%s: %v", what, err)
 		}

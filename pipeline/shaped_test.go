@@ -157,7 +157,9 @@ func shape(t testing.TB, dir, name string, ndjson []byte) tiers.Table {
 		}
 	}
 	exec("SET TimeZone = 'UTC'")
-	exec(fmt.Sprintf("CREATE TABLE rows AS SELECT *, md5(\"time\"::VARCHAR || rowid) AS event_id FROM (SELECT *, row_number() OVER () AS rowid FROM read_json('%s', format = 'newline_delimited', columns = {%s})) ORDER BY \"time\"", src, strings.Join(cols, ", ")))
+	exec(fmt.Sprintf("CREATE TABLE rows AS SELECT *, md5(\"time\"::VARCHAR || rowid) AS event_id FROM (SELECT *, "+
+		"row_number() OVER () AS rowid FROM read_json('%s', format = 'newline_delimited', columns = {%s})) ORDER BY "+
+		"\"time\"", src, strings.Join(cols, ", ")))
 	exec("ALTER TABLE rows DROP COLUMN rowid")
 	r, err := c.Query(t.Context(), `SELECT strftime(d, '%Y-%m-%d') || ' ' || n || ' ' || lo || ' ' || hi FROM (SELECT "time"::DATE AS d, count(*) AS n, epoch_us(min("time")) AS lo, epoch_us(max("time")) AS hi FROM rows GROUP BY 1 ORDER BY 1)`)
 	if err != nil {
@@ -177,12 +179,14 @@ func shape(t testing.TB, dir, name string, ndjson []byte) tiers.Table {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, name+"-"+d+".parquet")
-		exec(fmt.Sprintf(`COPY (FROM rows WHERE "time"::DATE = DATE '%s') TO '%s' (FORMAT parquet, FIELD_IDS {%s})`, d, path, fieldIDs(table.schema.Fields)))
+		exec(fmt.Sprintf(`COPY (FROM rows WHERE "time"::DATE = DATE '%s') TO '%s' (FORMAT parquet, FIELD_IDS {%s})`, d, path,
+			fieldIDs(table.schema.Fields)))
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		table.files = append(table.files, tiers.DataFile{Path: path, Rows: n, Size: info.Size(), TimeMin: time.UnixMicro(lo).UTC(), TimeMax: time.UnixMicro(hi).UTC()})
+		table.files = append(table.files, tiers.DataFile{Path: path, Rows: n, Size: info.Size(),
+			TimeMin: time.UnixMicro(lo).UTC(), TimeMax: time.UnixMicro(hi).UTC()})
 	}
 	return table
 }
@@ -192,7 +196,8 @@ func shapedWorld(t testing.TB) (*world, *shapedLake) {
 	t.Helper()
 	w := newWorld(t)
 	lake := &shapedLake{tables: map[string]tiers.Table{}}
-	w.runner = NewRunner(Options{Lake: lake, Engine: w.engine, Sinks: Sinks{Analytics: &duckSink{w}}, Publisher: w, Now: func() time.Time { return w.now }})
+	w.runner = NewRunner(Options{Lake: lake, Engine: w.engine, Sinks: Sinks{Analytics: &duckSink{w}}, Publisher: w,
+		Now: func() time.Time { return w.now }})
 	return w, lake
 }
 

@@ -46,7 +46,8 @@ func TestShippedPipelinesNameTheirSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(f, "_test.yaml") && !strings.HasPrefix(string(data), "# yaml-language-server: $schema=../docs/pipeline.schema.json\n") {
+		if !strings.HasSuffix(f, "_test.yaml") &&
+			!strings.HasPrefix(string(data), "# yaml-language-server: $schema=../docs/pipeline.schema.json\n") {
 			t.Errorf("%s does not begin with its schema", f)
 		}
 	}
@@ -78,8 +79,10 @@ func TestShippedPipelinesWaitForTheirTablesAndColumns(t *testing.T) {
 		}
 	}
 	// Sign-ins without places, networks and clients.
-	lake.tables["signin"] = shape(t, w.dir, "bare", []byte(`{"time":"2026-11-24T11:00:00Z","status":"Success","user":{"name":"ada"},"src_endpoint":{"ip":"192.0.2.1"}}`))
-	want := map[string]string{"failed-signins": StatusSucceeded, "password-spray": StatusSucceeded, "impossible-travel": StatusSkipped, "entity-risk": StatusSucceeded}
+	lake.tables["signin"] = shape(t, w.dir,
+		"bare", []byte(`{"time":"2026-11-24T11:00:00Z","status":"Success","user":{"name":"ada"},"src_endpoint":{"ip":"192.0.2.1"}}`))
+	want := map[string]string{"failed-signins": StatusSucceeded, "password-spray": StatusSucceeded,
+		"impossible-travel": StatusSkipped, "entity-risk": StatusSucceeded}
 	slices.Reverse(ds) // the score is last: it reads what the others wrote
 	for _, d := range ds {
 		if s, why := status(d); s != want[d.Name] {
@@ -92,7 +95,8 @@ func TestShippedPipelinesWaitForTheirTablesAndColumns(t *testing.T) {
 	if err != nil || len(runs) != 1 {
 		t.Fatal(err, runs)
 	}
-	check(t, "note", runs[0].Note, "left out: lake.signin has no column src_endpoint.autonomous_system.number; left out: lake.signin has no column http_request.user_agent")
+	check(t, "note", runs[0].Note, "left out: lake.signin has no column src_endpoint.autonomous_system.number; left "+
+		"out: lake.signin has no column http_request.user_agent")
 }
 
 // TestShippedFindingsAreExplained runs each detector over its own test's rows,

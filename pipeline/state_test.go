@@ -35,10 +35,13 @@ func newRealWorld(t *testing.T, texts ...string) *realWorld {
 	dir := t.TempDir()
 	w := &realWorld{t: t}
 	var err error
-	if w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db")}); err != nil {
+	if w.lake, err = lake.Open(t.Context(),
+		lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db")}); err != nil {
 		t.Fatal(err)
 	}
-	if w.engine, err = duckdb.Open(t.Context(), duckdb.Options{AllowedDirs: []string{dir}, AnalyticsPath: filepath.Join(dir, "a.duckdb"), StatePath: filepath.Join(dir, "s.duckdb"), Threads: 1}); err != nil {
+	if w.engine, err = duckdb.Open(t.Context(),
+		duckdb.Options{AllowedDirs: []string{dir}, AnalyticsPath: filepath.Join(dir, "a.duckdb"),
+			StatePath: filepath.Join(dir, "s.duckdb"), Threads: 1}); err != nil {
 		t.Fatal(err)
 	}
 	sink := analytics.New(w.engine, 0)
@@ -49,9 +52,11 @@ func newRealWorld(t *testing.T, texts ...string) *realWorld {
 			}
 		}
 	})
-	w.runner = NewRunner(Options{Lake: w.lake, Engine: w.engine, Sinks: Sinks{Analytics: sink}, Now: func() time.Time { return w.now }})
+	w.runner = NewRunner(Options{Lake: w.lake, Engine: w.engine, Sinks: Sinks{Analytics: sink},
+		Now: func() time.Time { return w.now }})
 	for i, text := range texts {
-		d, ps := Loader(specOptions(&world{engine: w.engine}))(t.Context(), dir, fmt.Sprintf("p%d.yaml", i), []byte(text), nil)
+		d, ps := Loader(specOptions(&world{engine: w.engine}))(t.Context(), dir, fmt.Sprintf("p%d.yaml", i), []byte(text),
+			nil)
 		if len(ps) > 0 || d == nil {
 			t.Fatalf("%v", ps)
 		}
@@ -71,7 +76,8 @@ func (w *realWorld) ingest(rows []string) {
 	at := time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)
 	for _, row := range rows {
 		w.seq++
-		if err := b.Append(columnar.Meta{Seq: w.seq, ID: fmt.Appendf(nil, "%x", sha256.Sum256([]byte(row))), Published: at}, at, []byte(row)); err != nil {
+		if err := b.Append(columnar.Meta{Seq: w.seq, ID: fmt.Appendf(nil, "%x", sha256.Sum256([]byte(row))), Published: at},
+			at, []byte(row)); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -128,8 +134,10 @@ func (w *realWorld) content() string {
 			fmt.Fprintln(&b, text(r, "v"))
 		}
 	}
-	tell("SELECT (r::JSON)::VARCHAR AS v FROM (SELECT COLUMNS(c -> c NOT IN ('run_id', '_run_id')) FROM analytics.findings) AS r ORDER BY 1")
-	tables, err := queryRows(w.t.Context(), s, 0, "SELECT table_name AS v FROM duckdb_tables() WHERE database_name = 'state' AND starts_with(table_name, 'bl_') ORDER BY 1")
+	tell("SELECT (r::JSON)::VARCHAR AS v FROM (SELECT COLUMNS(c -> c NOT IN ('run_id', '_run_id')) FROM " +
+		"analytics.findings) AS r ORDER BY 1")
+	tables, err := queryRows(w.t.Context(), s, 0, "SELECT table_name AS v FROM duckdb_tables() WHERE database_name = "+
+		"'state' AND starts_with(table_name, 'bl_') ORDER BY 1")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -200,7 +208,8 @@ func events(r *rand.Rand) []event {
 					lat, ip = -33.9, "198.51.100.7"
 				}
 				at := hour(h).Add(time.Duration(r.IntN(3600)) * time.Second)
-				e.row = fmt.Sprintf(`{"time":%q,"who":%q,"app":%q,"lat":%v,"lon":16.4,"ip":%q,"n":%d}`, at.Format(time.RFC3339), who, app, lat, ip, len(out))
+				e.row = fmt.Sprintf(`{"time":%q,"who":%q,"app":%q,"lat":%v,"lon":16.4,"ip":%q,"n":%d}`, at.Format(time.RFC3339),
+					who, app, lat, ip, len(out))
 				out = append(out, e)
 			}
 		}
@@ -241,7 +250,8 @@ func anyhow(t *testing.T, all []event, r *rand.Rand) string {
 		case 0: // by hand
 			d := w.ds[r.IntN(len(w.ds))]
 			at := firstHour + r.IntN(h-firstHour+1)
-			if _, err := w.runner.Run(t.Context(), d, span(at-1, at), RunOptions{At: hour(at), Trigger: TriggerManual}); err != nil {
+			if _, err := w.runner.Run(t.Context(), d, span(at-1, at),
+				RunOptions{At: hour(at), Trigger: TriggerManual}); err != nil {
 				t.Fatal(err)
 			}
 		case 1:

@@ -43,7 +43,8 @@ type CaseResult struct {
 
 // Test runs the definition's cases, each on a bench of its own. clock is the
 // schedule of a pipeline that runs after others; nil: hourly.
-func Test(ctx context.Context, d *Definition, clock *schedule.Cron, bench func(context.Context) (*Bench, error)) ([]CaseResult, error) {
+func Test(ctx context.Context, d *Definition, clock *schedule.Cron,
+	bench func(context.Context) (*Bench, error)) ([]CaseResult, error) {
 	if d.Cron == nil && clock == nil {
 		var err error
 		if clock, err = schedule.Parse("0 * * * *", ""); err != nil {
@@ -61,7 +62,8 @@ func Test(ctx context.Context, d *Definition, clock *schedule.Cron, bench func(c
 	return out, nil
 }
 
-func testCase(ctx context.Context, d *Definition, clock *schedule.Cron, bench func(context.Context) (*Bench, error), c Case) (diff string, err error) {
+func testCase(ctx context.Context, d *Definition, clock *schedule.Cron, bench func(context.Context) (*Bench, error),
+	c Case) (diff string, err error) {
 	w, err := d.WindowAt(c.At, clock)
 	if err != nil {
 		return "", err
@@ -82,7 +84,8 @@ func testCase(ctx context.Context, d *Definition, clock *schedule.Cron, bench fu
 		}
 	}
 	r := NewRunner(Options{Lake: b.Lake, Engine: b.Engine, Sinks: b.Sinks, Now: func() time.Time { return c.At }})
-	res, err := r.Run(ctx, d, w, RunOptions{At: c.At, Trigger: TriggerTest, DryRun: true, Stateless: true, Collect: sortedKeys(c.Expect)})
+	res, err := r.Run(ctx, d, w, RunOptions{At: c.At, Trigger: TriggerTest, DryRun: true, Stateless: true,
+		Collect: sortedKeys(c.Expect)})
 	if err != nil {
 		return "", err
 	}

@@ -41,7 +41,8 @@ func RenderHistory(rs []Record) string {
 		fmt.Fprintln(w, "RUN\tPIPELINE\tSTATUS\tWINDOW\tTRIGGER\tROWS IN\tROWS OUT\tDURATION\tNOTE")
 		for _, r := range rs {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%d\t%d\t%s\t%s\n", r.RunID, r.Pipeline, r.Status,
-				stamp(r.Window.Start), stamp(r.Window.End), r.Trigger, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond), r.Error+r.Note)
+				stamp(r.Window.Start), stamp(r.Window.End), r.Trigger, r.RowsIn, r.RowsOut, r.Duration.Round(time.Millisecond),
+				r.Error+r.Note)
 		}
 	})
 }
@@ -50,7 +51,8 @@ func RenderHistory(rs []Record) string {
 func (p PlanReport) String() string {
 	var b strings.Builder
 	days := max(1, p.To.Sub(p.From).Hours()/24)
-	fmt.Fprintf(&b, "%s, %s to %s: %d runs, %d findings (%.1f a day)\n", p.Pipeline, stamp(p.From), stamp(p.To), p.Windows, len(p.Findings), float64(len(p.Findings))/days)
+	fmt.Fprintf(&b, "%s, %s to %s: %d runs, %d findings (%.1f a day)\n", p.Pipeline, stamp(p.From), stamp(p.To), p.Windows,
+		len(p.Findings), float64(len(p.Findings))/days)
 	fmt.Fprintf(&b, "read %d rows in files of %d bytes, in %s\n", p.Rows, p.Bytes, p.Duration.Round(time.Millisecond))
 	for _, d := range sortedKeys(p.ByDay) {
 		fmt.Fprintf(&b, "  %s  %d\n", d, p.ByDay[d])
@@ -76,9 +78,11 @@ func (p PlanReport) String() string {
 // String is the report as text.
 func (f FindingReport) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s, score %s (%s), observed %s, expected %s\n", text(f.Finding, "reason"), text(f.Finding, "entity"),
+	fmt.Fprintf(&b, "%s\n%s, score %s (%s), observed %s, expected %s\n", text(f.Finding, "reason"),
+		text(f.Finding, "entity"),
 		text(f.Finding, "score"), text(f.Finding, "severity"), text(f.Finding, "observed"), text(f.Finding, "expected"))
-	fmt.Fprintf(&b, "pipeline %s, step %s, run %s over [%s, %s)\n", f.Run.Pipeline, f.Step, f.Run.RunID, stamp(f.Run.Window.Start), stamp(f.Run.Window.End))
+	fmt.Fprintf(&b, "pipeline %s, step %s, run %s over [%s, %s)\n", f.Run.Pipeline, f.Step, f.Run.RunID,
+		stamp(f.Run.Window.Start), stamp(f.Run.Window.End))
 	for _, t := range sortedKeys(f.Run.Snapshots) {
 		fmt.Fprintf(&b, "lake.%s at snapshot %d\n", t, f.Run.Snapshots[t])
 	}

@@ -51,7 +51,8 @@ func TestTwoWritesToOneTableAddUp(t *testing.T) {
 					if !local {
 						w.runner.o.Sinks.Analytics = struct{ tiers.Sink }{sink}
 					}
-					text := strings.NewReplacer("# BASELINE", "copy: {sql: \"SELECT *, 1 AS more FROM rows\", inputs: rows}\n  "+kept, "MODE", string(mode)).Replace(twoWrites)
+					text := strings.NewReplacer("# BASELINE", "copy: {sql: \"SELECT *, 1 AS more FROM rows\", inputs: rows}\n  "+kept,
+						"MODE", string(mode)).Replace(twoWrites)
 					d := defined(t, w, text)
 					win, err := d.WindowAt(at, nil)
 					if err != nil {
@@ -62,7 +63,8 @@ func TestTwoWritesToOneTableAddUp(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					if got := w.query("SELECT string_agg(json_extract_string(evidence, '$.value'), ' ' ORDER BY evidence) AS v FROM analytics.findings"); got != "Delete us" {
+					if got := w.query("SELECT string_agg(json_extract_string(evidence, '$.value'), ' ' ORDER BY evidence) AS v " +
+						"FROM analytics.findings"); got != "Delete us" {
 						t.Errorf("findings: %s", got)
 					}
 					if got := w.query("SELECT count(*) || ' ' || count(more) AS v FROM analytics.seen"); got != "2 1" {

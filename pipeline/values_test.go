@@ -58,7 +58,8 @@ func found(rows []Row) string {
 func hourly(b *strings.Builder, who string, hours int, value func(h int) string) {
 	for h := range hours {
 		if v := value(h); v != "" {
-			fmt.Fprintf(b, "{\"time\":\"%s\",\"who\":%q,\"v\":%s}\n", time.Date(2026, 11, 24, h, 5, 0, 0, time.UTC).Format(time.RFC3339), who, v)
+			fmt.Fprintf(b, "{\"time\":\"%s\",\"who\":%q,\"v\":%s}\n",
+				time.Date(2026, 11, 24, h, 5, 0, 0, time.UTC).Format(time.RFC3339), who, v)
 		}
 	}
 }
@@ -89,7 +90,8 @@ write:
 	if got := found(res.Rows["odd"]); got != "ann 40900" {
 		t.Errorf("found %s", got)
 	}
-	if want := "big: 1 rows have a value that does not convert or overflows, taken as null; sums: 1 rows have a value that does not convert or overflows, taken as null"; res.Note != want {
+	if want := "big: 1 rows have a value that does not convert or overflows, taken as null; sums: 1 rows have a value " +
+		"that does not convert or overflows, taken as null"; res.Note != want {
 		t.Errorf("note: %s", res.Note)
 	}
 }
@@ -122,7 +124,8 @@ write:
 			t.Errorf("%s found %s", step, got)
 		}
 		for _, r := range res.Rows[step] {
-			if ev := fmt.Sprint(r["evidence"], r["score"], r["reason"]); strings.Contains(ev, "NaN") || strings.Contains(ev, "Inf") || strings.Contains(ev, "inf") {
+			if ev := fmt.Sprint(r["evidence"], r["score"], r["reason"]); strings.Contains(ev, "NaN") ||
+				strings.Contains(ev, "Inf") || strings.Contains(ev, "inf") {
 				t.Errorf("%s: %s", step, ev)
 			}
 		}
@@ -153,7 +156,8 @@ write:
 			if i == 3 {
 				v = "900"
 			}
-			fmt.Fprintf(&b, "{\"time\":\"2026-11-24T%02d:%02d:00Z\",\"who\":\"ann\",\"v\":%s,\"d\":%s,\"s\":%q}\n", h, 5+i, v, []string{"1.5", "1e300", "-1e300", "2.5", "0.1"}[i], []string{"1", "NaN", large, "x", "1e9"}[i])
+			fmt.Fprintf(&b, "{\"time\":\"2026-11-24T%02d:%02d:00Z\",\"who\":\"ann\",\"v\":%s,\"d\":%s,\"s\":%q}\n", h, 5+i, v,
+				[]string{"1.5", "1e300", "-1e300", "2.5", "0.1"}[i], []string{"1", "NaN", large, "x", "1e9"}[i])
 		}
 	}
 	res := evaluated(t, text, "2026-11-24T12:00:00Z", map[string]string{"t": b.String()}, "odd", "rows", "more", "groups")
@@ -167,7 +171,8 @@ write:
 		t.Errorf("groups %v", res.Rows["groups"])
 	}
 	const says = " rows have a value that does not convert or overflows, taken as null"
-	if want := "groups: 1" + says + "; more: 2" + says + "; rows: 5" + says; res.Note != want { // of rows 2 as they are read, 3 as they are summed up
+	// of rows 2 as they are read, 3 as they are summed up
+	if want := "groups: 1" + says + "; more: 2" + says + "; rows: 5" + says; res.Note != want {
 		t.Errorf("note: %s", res.Note)
 	}
 }
@@ -196,7 +201,8 @@ write:
 	var b strings.Builder
 	hourly(&b, "ann", 12, func(int) string { return `5,"port":"80"` })
 	for i, port := range []string{"22", "n/a", "(", "23"} {
-		fmt.Fprintf(&b, "{\"time\":\"2026-11-24T11:0%d:00Z\",\"who\":\"ann\",\"v\":9223372036854775807,\"port\":%q}\n", i+6, port)
+		fmt.Fprintf(&b, "{\"time\":\"2026-11-24T11:0%d:00Z\",\"who\":\"ann\",\"v\":9223372036854775807,\"port\":%q}\n", i+6,
+			port)
 	}
 	res := evaluated(t, text, "2026-11-24T12:00:00Z", map[string]string{"t": b.String()}, "ssh", "few", "odd")
 	if len(res.Rows["ssh"]) != 1 || len(res.Rows["few"]) != 2 {

@@ -50,7 +50,8 @@ func (a *admission) enter(ctx context.Context, within time.Duration) (leave func
 	case a.running <- struct{}{}:
 		return func() { <-a.running; <-a.places }, nil
 	case <-timer.C:
-		err = fmt.Errorf("%w: none of the %d that run (query.max_running) ended within %s; try again later", query.ErrBusy, cap(a.running), within)
+		err = fmt.Errorf("%w: none of the %d that run (query.max_running) ended within %s; try again later", query.ErrBusy,
+			cap(a.running), within)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -98,7 +99,9 @@ func (s *Server) Drain(ctx context.Context) {
 // refusals counts queries that were beyond a limit.
 func newRefusals() *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lakeward_queries_refused_total",
-		Help: "Queries that ended with an error because of a limit: too many at once (busy), memory or disk of the engine (memory), rows or bytes of the result (rows, bytes), time (timeout), or because the worker ended (crash)."}, []string{"limit"})
+		Help: "Queries that ended with an error because of a limit: too many at once (busy), memory or disk of the engine " +
+			"(memory), rows or bytes of the result (rows, bytes), time (timeout), or because the worker ended (crash)."},
+		[]string{"limit"})
 	for _, l := range limits {
 		c.WithLabelValues(l.name)
 	}

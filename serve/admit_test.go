@@ -50,7 +50,8 @@ func post(t *testing.T, x *secured) <-chan reply {
 }
 
 func query1(ctx context.Context, x *secured) (r reply, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT 1"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query",
+		strings.NewReader(`{"sql":"SELECT 1"}`))
 	if err != nil {
 		return r, err
 	}
@@ -74,14 +75,16 @@ func TestFewQueriesRunFewWaitAndTheRestIsToldToComeAgain(t *testing.T) {
 	first := post(t, x)
 	<-h.began
 	r := <-post(t, x)
-	if r.status != http.StatusServiceUnavailable || !strings.Contains(r.text, "query.max_running") || r.header.Get("Retry-After") == "" {
+	if r.status != http.StatusServiceUnavailable || !strings.Contains(r.text, "query.max_running") ||
+		r.header.Get("Retry-After") == "" {
 		t.Errorf("the second: %d %s", r.status, r.text)
 	}
 	close(h.let)
 	if r := <-first; r.status != 200 {
 		t.Errorf("the first: %d %s", r.status, r.text)
 	}
-	if _, text := x.ask(t, "GET", "/metrics", "", bearer(readToken)); !strings.Contains(text, `lakeward_queries_refused_total{limit="busy"} 1`) {
+	if _, text := x.ask(t, "GET", "/metrics", "", bearer(readToken)); !strings.Contains(text,
+		`lakeward_queries_refused_total{limit="busy"} 1`) {
 		t.Error("it is not counted")
 	}
 }

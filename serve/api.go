@@ -214,29 +214,31 @@ type MemoryPart struct {
 
 // Source is the state of one source of events.
 type Source struct {
-	Name        string            `json:"name"`
-	Stream      string            `json:"stream"`
-	State       string            `json:"state"` // running, waiting, standby, halted, stopped
-	Reason      string            `json:"reason,omitempty"`
-	Holder      string            `json:"committed_by,omitempty"` // name of the daemon that commits the source
-	Events      uint64            `json:"events"`
-	Bytes       uint64            `json:"bytes"`
-	Quarantined uint64            `json:"quarantined"`
-	Repeats     uint64            `json:"repeats"`
-	Gaps        uint64            `json:"gaps"`
-	Commits     uint64            `json:"commits"`
-	Conflicts   uint64            `json:"conflicts"`
-	Fenced      uint64            `json:"fenced"` // times that another daemon was first, and what was read was read again
-	Retries     uint64            `json:"retries"`
-	Tables      int               `json:"tables"`
-	MaxTables   int               `json:"max_tables"`
-	Misfits     map[string]uint64 `json:"misfits,omitempty"`      // values that are not, or not only, in their column, by reason
-	Divided     uint64            `json:"divided"`                // batches that could not be written whole
-	Refused     uint64            `json:"refused"`                // events that cannot be written, which are in lake.quarantine
-	Failing     time.Time         `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
-	Committed   uint64            `json:"committed_seq"`
-	Last        uint64            `json:"last_seq"`
-	LastCommit  time.Time         `json:"last_commit,omitzero"`
+	Name        string `json:"name"`
+	Stream      string `json:"stream"`
+	State       string `json:"state"` // running, waiting, standby, halted, stopped
+	Reason      string `json:"reason,omitempty"`
+	Holder      string `json:"committed_by,omitempty"` // name of the daemon that commits the source
+	Events      uint64 `json:"events"`
+	Bytes       uint64 `json:"bytes"`
+	Quarantined uint64 `json:"quarantined"`
+	Repeats     uint64 `json:"repeats"`
+	Gaps        uint64 `json:"gaps"`
+	Commits     uint64 `json:"commits"`
+	Conflicts   uint64 `json:"conflicts"`
+	Fenced      uint64 `json:"fenced"` // times that another daemon was first, and what was read was read again
+	Retries     uint64 `json:"retries"`
+	Tables      int    `json:"tables"`
+	MaxTables   int    `json:"max_tables"`
+	// values that are not, or not only, in their column, by reason
+	Misfits map[string]uint64 `json:"misfits,omitempty"`
+	Divided uint64            `json:"divided"` // batches that could not be written whole
+	// events that cannot be written, which are in lake.quarantine
+	Refused    uint64    `json:"refused"`
+	Failing    time.Time `json:"failing_since,omitzero"` // since then nothing is committed, although it is tried
+	Committed  uint64    `json:"committed_seq"`
+	Last       uint64    `json:"last_seq"`
+	LastCommit time.Time `json:"last_commit,omitzero"`
 	// TimeMisses are events with the time of publishing, by the path at which
 	// something stood that is no time; the empty path: nothing was there.
 	TimeMisses map[string]uint64 `json:"time_misses,omitempty"`

@@ -46,13 +46,16 @@ func TestQueriesAndChangesAreRecorded(t *testing.T) {
 		t.Fatalf("%d entries: %+v", len(got), got)
 	}
 	for i, want := range []serve.Entry{
-		{Who: "reader", Role: serve.RoleRead, Action: "query", SQL: "SELECT * FROM range(1000)", Rows: 1000, Outcome: serve.OutcomeOK},
-		{Who: "reader", Role: serve.RoleRead, Action: "query", SQL: "SELECT * FROM lake.nosuch", Outcome: serve.OutcomeFailed},
+		{Who: "reader", Role: serve.RoleRead, Action: "query", SQL: "SELECT * FROM range(1000)", Rows: 1000,
+			Outcome: serve.OutcomeOK},
+		{Who: "reader", Role: serve.RoleRead, Action: "query", SQL: "SELECT * FROM lake.nosuch",
+			Outcome: serve.OutcomeFailed},
 		{Who: "writer", Role: serve.RoleWrite, Action: "pipeline run", Object: "p", Outcome: serve.OutcomeOK},
 		{Who: "writer", Role: serve.RoleWrite, Action: "lake verify", Outcome: serve.OutcomeRefused},
 	} {
 		e := got[i]
-		if e.Who != want.Who || e.Role != want.Role || e.Action != want.Action || e.SQL != want.SQL || e.Rows != want.Rows || e.Object != want.Object || e.Outcome != want.Outcome {
+		if e.Who != want.Who || e.Role != want.Role || e.Action != want.Action || e.SQL != want.SQL || e.Rows != want.Rows ||
+			e.Object != want.Object || e.Outcome != want.Outcome {
 			t.Errorf("entry %d is %+v, want %+v", i, e, want)
 		}
 		if !strings.HasPrefix(e.Remote, "127.0.0.1:") || !e.Time.Equal(x.clock.Now()) {
@@ -74,7 +77,8 @@ func TestWhoLeavesIsRecordedToo(t *testing.T) {
 	x := start(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query", strings.NewReader(`{"sql":"SELECT * FROM range(100000000000)"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query",
+		strings.NewReader(`{"sql":"SELECT * FROM range(100000000000)"}`))
 	check(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/csv")

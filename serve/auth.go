@@ -7,7 +7,8 @@ import (
 )
 
 // howToPass says how a token is given, to the command line and in HTTP.
-const howToPass = "pass one with --token-file FILE, LAKEWARD_TOKEN_FILE or LAKEWARD_TOKEN (in HTTP: Authorization: Bearer TOKEN)"
+const howToPass = "pass one with --token-file FILE, LAKEWARD_TOKEN_FILE or LAKEWARD_TOKEN (in HTTP: Authorization: " +
+	"Bearer TOKEN)"
 
 // allow lets through those who may do what needs the role, as many at a time
 // as there are slots.
@@ -68,7 +69,8 @@ func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, needed Role
 	s.metrics.denied.WithLabelValues("blocked").Inc()
 	s.failures.delay(r.Context(), s.opts.GuessDelay)
 	w.Header().Set("Retry-After", "60")
-	fail(w, http.StatusTooManyRequests, fmt.Errorf("the token is not known here, and %d wrong ones came from this address within %s: wait for a minute",
+	fail(w, http.StatusTooManyRequests, fmt.Errorf("the token is not known here, and %d wrong ones came from this "+
+		"address within %s: wait for a minute",
 		failuresMost, failuresWithin))
 }
 
@@ -98,6 +100,7 @@ func (s *Server) permit(w http.ResponseWriter, r *http.Request, needed Role, wha
 		return true
 	}
 	s.metrics.denied.WithLabelValues("role").Inc()
-	fail(w, http.StatusForbidden, fmt.Errorf("%s needs the role %s, and the token %s has %s: %s", what, needed, id.Name, id.Role, howToPass))
+	fail(w, http.StatusForbidden, fmt.Errorf("%s needs the role %s, and the token %s has %s: %s", what, needed, id.Name,
+		id.Role, howToPass))
 	return false
 }

@@ -42,8 +42,9 @@ func NewClient(addr string, o ClientOptions) *Client {
 		return &Client{base: "http://" + addr, token: o.Token, http: &http.Client{}}
 	}
 	return &Client{base: "https://" + addr, token: o.Token, http: &http.Client{
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, TLSHandshakeTimeout: headerWithin,
-			DisableCompression: true}, // processor time for what mostly goes through memory
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS,
+			TLSHandshakeTimeout: headerWithin,
+			DisableCompression:  true}, // processor time for what mostly goes through memory
 	}}
 }
 
@@ -114,10 +115,11 @@ func (c *Client) run(ctx context.Context, q Query, id string) (*http.Response, e
 	}
 	done := make(chan result, 1)
 	go func() {
-		resp, err := c.send(ctx, "POST", "/api/v1/query", q, func(h http.Header) { //nolint:bodyclose // whoever gets the result does
+		ask := func(h http.Header) {
 			h.Set("Accept", mediaArrow)
 			h.Set(headerID, id)
-		})
+		}
+		resp, err := c.send(ctx, "POST", "/api/v1/query", q, ask) //nolint:bodyclose // whoever gets the result does
 		done <- result{resp, err}
 	}()
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -197,7 +199,8 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 }
 
 // send is an exchange whose answer is OK.
-func (c *Client) send(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response,
+	error) {
 	resp, err := c.exchange(ctx, method, path, body, header)
 	if err != nil || resp.StatusCode == http.StatusOK {
 		return resp, err
@@ -206,7 +209,8 @@ func (c *Client) send(ctx context.Context, method, path string, body any, header
 	return nil, remoteError(resp)
 }
 
-func (c *Client) exchange(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response, error) {
+func (c *Client) exchange(ctx context.Context, method, path string, body any, header func(http.Header)) (*http.Response,
+	error) {
 	buf := new(bytes.Buffer)
 	if body != nil {
 		if err := json.NewEncoder(buf).Encode(body); err != nil {

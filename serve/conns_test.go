@@ -39,7 +39,8 @@ func TestAnAnswerBeforeTheBodyEndsTheConnection(t *testing.T) {
 			path = "/nothing"
 		}
 		c := dial(t, x)
-		_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", path, head)
+		_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Type: "+
+			"application/json\r\nContent-Length: 1000\r\n\r\n{", path, head)
 		check(t, err)
 		r := bufio.NewReader(c)
 		resp, err := http.ReadResponse(r, nil)
@@ -77,7 +78,8 @@ func TestAClientThatDoesNotReadLosesItsPlace(t *testing.T) {
 	x := start(t, func(o *serve.Options) { o.MaxRunning, o.MaxWaiting, o.Stall = 1, 1, 50*time.Millisecond })
 	c := dial(t, x)
 	sql := `{"sql":"SELECT repeat('x', 1000) AS a FROM range(1000000)"}`
-	_, err := fmt.Fprintf(c, "POST /api/v1/query HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", readToken, len(sql), sql)
+	_, err := fmt.Fprintf(c, "POST /api/v1/query HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "+
+		"%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", readToken, len(sql), sql)
 	check(t, err)
 	_, err = io.ReadFull(c, make([]byte, 1)) // the answer has begun
 	check(t, err)
@@ -154,7 +156,8 @@ func TestOneTokenGetsHalfOfTheSlots(t *testing.T) {
 	})
 	first := post(t, x)
 	<-h.began
-	if got, body := x.ask(t, "GET", "/api/v1/tables", "", bearer(readToken)); got != 503 || !strings.Contains(body, "of the token reader") {
+	if got, body := x.ask(t, "GET", "/api/v1/tables", "", bearer(readToken)); got != 503 ||
+		!strings.Contains(body, "of the token reader") {
 		t.Errorf("beyond the token's half: %d %s", got, body)
 	}
 	if got, body := x.ask(t, "GET", "/api/v1/tables", "", bearer(writeToken)); got != 200 {

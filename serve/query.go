@@ -75,7 +75,8 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
 	media, write, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
-		fail(w, http.StatusNotAcceptable, fmt.Errorf("no answer is of the form that Accept asks for: %s", strings.Join(answers, ", ")))
+		fail(w, http.StatusNotAcceptable, fmt.Errorf("no answer is of the form that Accept asks for: %s",
+			strings.Join(answers, ", ")))
 		return
 	}
 	began := s.opts.Now()

@@ -101,7 +101,8 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.MaxConns <= 0 {
 		o.MaxConns = defaultConns
 	}
-	s := &Server{opts: o, requests: newSlots(o.MaxRequests), probes: newSlots(probesMost), admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
+	s := &Server{opts: o, requests: newSlots(o.MaxRequests), probes: newSlots(probesMost),
+		admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
 	var err error
 	if o.Cert != "" {
 		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
@@ -115,7 +116,8 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.metrics = newServerMetrics(s)
 	if s.ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
-		return nil, fmt.Errorf("listen on http.listen %s: %w (is another daemon running? set http.listen to a free address)", o.Listen, err)
+		return nil, fmt.Errorf("listen on http.listen %s: %w (is another daemon running? set http.listen to a free address)",
+			o.Listen, err)
 	}
 	s.conns = newConns(o.MaxConns, s.metrics.evicted.Inc)
 	// The deadlines hold for every route. One that takes long moves its own,
@@ -146,7 +148,9 @@ func checkAddress(o Options) error {
 	if o.Insecure || config.IsLoopback(host) || (o.Cert != "" && len(o.Tokens) > 0) {
 		return nil
 	}
-	return fmt.Errorf("http.listen %s is not a loopback address, and whoever reaches it can read the lake: set http.tls and http.tokens, or use 127.0.0.1, or set http.insecure: true where the network itself is trusted", o.Listen)
+	return fmt.Errorf("http.listen %s is not a loopback address, and whoever reaches it can read the lake: set "+
+		"http.tls and http.tokens, or use 127.0.0.1, or set http.insecure: true where the network itself is trusted",
+		o.Listen)
 }
 
 // Addr is the address that is listened on.
@@ -208,7 +212,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; "+
+			"frame-ancestors 'none'")
 		if s.cert != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}

@@ -114,14 +114,16 @@ func start(t *testing.T, change func(*serve.Options)) *secured {
 	if x.authority, err = testcert.New(); err != nil {
 		t.Fatal(err)
 	}
-	x.ca, x.tokenFile, x.audit = filepath.Join(x.dir, "ca.pem"), filepath.Join(x.dir, "token"), filepath.Join(x.dir, "audit.log")
+	x.ca, x.tokenFile, x.audit = filepath.Join(x.dir, "ca.pem"), filepath.Join(x.dir, "token"),
+		filepath.Join(x.dir, "audit.log")
 	check(t, x.authority.WriteCA(x.ca))
 	var key string
 	x.cert, key, err = x.authority.Write(x.dir, "server", "127.0.0.1")
 	check(t, err)
 	check(t, os.WriteFile(x.tokenFile, []byte(writeToken+"\n"), 0o600))
 	log := slog.New(slog.DiscardHandler)
-	e, err := duckdb.Open(t.Context(), duckdb.Options{Threads: 1, MemoryLimit: 256 << 20, AnalyticsPath: filepath.Join(x.dir, "a.duckdb"), StatePath: filepath.Join(x.dir, "s.duckdb")})
+	e, err := duckdb.Open(t.Context(), duckdb.Options{Threads: 1, MemoryLimit: 256 << 20,
+		AnalyticsPath: filepath.Join(x.dir, "a.duckdb"), StatePath: filepath.Join(x.dir, "s.duckdb")})
 	check(t, err)
 	audit, err := serve.OpenAudit(serve.AuditOptions{Path: x.audit, MaxBytes: 1 << 20, Keep: 2, Logger: log})
 	check(t, err)
@@ -155,7 +157,8 @@ func start(t *testing.T, change func(*serve.Options)) *secured {
 	})
 	conf, err := serve.TrustingTLS(x.ca)
 	check(t, err)
-	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
+	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true,
+		DisableKeepAlives: true}}
 	return x
 }
 
@@ -220,11 +223,13 @@ func TestEachRequestNeedsItsRole(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := x.ask(t, "GET", "/readyz", "", func(r *http.Request) { r.SetBasicAuth("anyone", readToken) }); got != 200 {
+	if got, _ := x.ask(t, "GET", "/readyz",
+		"", func(r *http.Request) { r.SetBasicAuth("anyone", readToken) }); got != 200 {
 		t.Errorf("basic authentication: %d", got)
 	}
 	_, text := x.ask(t, "POST", "/api/v1/do", `{"noun":"pipeline","verb":"run"}`, bearer(readToken))
-	for _, want := range []string{"pipeline run needs the role write", "reader has read", "--token-file", "LAKEWARD_TOKEN"} {
+	for _, want := range []string{"pipeline run needs the role write", "reader has read", "--token-file",
+		"LAKEWARD_TOKEN"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("403 does not say %q: %s", want, text)
 		}
@@ -234,7 +239,8 @@ func TestEachRequestNeedsItsRole(t *testing.T) {
 		t.Errorf("401 says %s", text)
 	}
 	_, text = x.ask(t, "GET", "/metrics", "", bearer(readToken))
-	for _, want := range []string{`lakeward_http_denied_total{reason="role"} 6`, `lakeward_audit_lost_total 0`, "lakeward_http_certificate_expiry_timestamp_seconds 1"} {
+	for _, want := range []string{`lakeward_http_denied_total{reason="role"} 6`, `lakeward_audit_lost_total 0`,
+		"lakeward_http_certificate_expiry_timestamp_seconds 1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s:\n%s", want, text)
 		}
@@ -335,7 +341,8 @@ func TestClientsVerifyTheServer(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	x := start(t, func(o *serve.Options) { o.MaxRequests = 1 })
-	if got, _ := x.ask(t, "POST", "/api/v1/query", `{"sql":"`+strings.Repeat("x", 1<<20)+`"}`, bearer(readToken)); got != 413 {
+	if got, _ := x.ask(t, "POST", "/api/v1/query", `{"sql":"`+strings.Repeat("x", 1<<20)+`"}`,
+		bearer(readToken)); got != 413 {
 		t.Errorf("a large request: %d", got)
 	}
 	if got, _ := x.ask(t, "GET", "/healthz", "", func(r *http.Request) { r.Host = "evil.example.com" }); got != 403 {
@@ -346,7 +353,8 @@ func TestLimits(t *testing.T) {
 	pr, pw := io.Pipe()
 	ended := make(chan int)
 	go func() {
-		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, x.URL()+"/api/v1/query", pr)
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, x.URL()+"/api/v1/query",
+			pr)
 		if err != nil {
 			t.Error(err)
 			return
@@ -397,7 +405,8 @@ func TestAddressesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	short := serve.Options{Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler), Tokens: []serve.Token{{Name: "a", Role: serve.RoleRead, Secret: "********"}}}
+	short := serve.Options{Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
+		Tokens: []serve.Token{{Name: "a", Role: serve.RoleRead, Secret: "********"}}}
 	if _, err := serve.Listen(t.Context(), short); err == nil || !strings.Contains(err.Error(), "openssl rand") {
 		t.Errorf("a short token: %v", err)
 	}

@@ -30,7 +30,8 @@ func (s *slots) enter(name string, tokens bool) (leave func(), err error) {
 	case s.taken >= s.most:
 		return nil, fmt.Errorf("%d requests are being answered already (http.max_requests): try again in a moment", s.most)
 	case s.by[name] >= each:
-		return nil, fmt.Errorf("%d requests of the token %s are being answered already (half of http.max_requests): try again in a moment", each, name)
+		return nil, fmt.Errorf("%d requests of the token %s are being answered already (half of http.max_requests): try "+
+			"again in a moment", each, name)
 	}
 	s.taken++
 	s.by[name]++

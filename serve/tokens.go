@@ -113,7 +113,8 @@ func digest(t Token) (sum [sha256.Size]byte, err error) {
 		return [sha256.Size]byte(b), nil
 	}
 	if len(t.Secret) < minToken {
-		return sum, fmt.Errorf("the token %s has fewer than %d characters: make one with `openssl rand -hex 32`", t.Name, minToken)
+		return sum, fmt.Errorf("the token %s has fewer than %d characters: make one with `openssl rand -hex 32`", t.Name,
+			minToken)
 	}
 	return sha256.Sum256([]byte(t.Secret)), nil
 }

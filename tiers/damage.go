@@ -76,7 +76,8 @@ func (e *DamageError) Error() string {
 		}
 		parts = append(parts, d.String())
 	}
-	return fmt.Sprintf("%v: %s; `lakeward fsck` lists every file to restore from a copy", ErrDamaged, strings.Join(parts, "; "))
+	return fmt.Sprintf("%v: %s; `lakeward fsck` lists every file to restore from a copy", ErrDamaged,
+		strings.Join(parts, "; "))
 }
 
 // Unwrap makes the error an ErrDamaged.

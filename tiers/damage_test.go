@@ -19,7 +19,8 @@ func TestChecksumOfPath(t *testing.T) {
 		}
 	}
 	for _, p := range []string{"", "x", "/a/b.parquet", "/a/00000-0-7a0ed0d4-00001.parquet", "/a/part-deadbeef.parquet",
-		"/a/x-crc32c-deadbeef", "/a/x-crc32c-deadbee.parquet", "/a/x-crc32c-deadbeeg.parquet", "crc32c-deadbeef.parquet", "/a/x-crc32c-+eadbeef.parquet"} {
+		"/a/x-crc32c-deadbeef", "/a/x-crc32c-deadbee.parquet", "/a/x-crc32c-deadbeeg.parquet", "crc32c-deadbeef.parquet",
+		"/a/x-crc32c-+eadbeef.parquet"} {
 		if sum, ok := tiers.PathChecksum(p); ok {
 			t.Errorf("%q passes for having the checksum %08x", p, sum)
 		}
@@ -27,8 +28,11 @@ func TestChecksumOfPath(t *testing.T) {
 }
 
 func TestDamageErrorNamesFilesAndRows(t *testing.T) {
-	err := error(&tiers.DamageError{Files: []tiers.Damage{{Table: "signin", Path: "file:///w/secret/a.parquet", Rows: 7, Reason: "is missing"}}})
-	if !errors.Is(err, tiers.ErrDamaged) || !strings.Contains(err.Error(), "lake.signin lacks 7 rows: file a.parquet is missing") || strings.Contains(err.Error(), "secret") {
+	err := error(&tiers.DamageError{Files: []tiers.Damage{{Table: "signin", Path: "file:///w/secret/a.parquet", Rows: 7,
+		Reason: "is missing"}}})
+	if !errors.Is(err, tiers.ErrDamaged) ||
+		!strings.Contains(err.Error(), "lake.signin lacks 7 rows: file a.parquet is missing") ||
+		strings.Contains(err.Error(), "secret") {
 		t.Fatal(err)
 	}
 }
@@ -54,13 +58,17 @@ func TestAnUnreadableTableNamesTheFileAndNoDirectory(t *testing.T) {
 		cause error
 		want  string
 	}{
-		{&fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}, "lake.signin cannot be read: its manifest list snap-1.avro is missing"},
-		{&fs.PathError{Op: "read", Path: path, Err: syscall.EIO}, "its manifest list snap-1.avro cannot be read: input/output error"},
+		{&fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT},
+			"lake.signin cannot be read: its manifest list snap-1.avro is missing"},
+		{&fs.PathError{Op: "read", Path: path, Err: syscall.EIO},
+			"its manifest list snap-1.avro cannot be read: input/output error"},
 		{errors.New("it cannot be decoded"), "its manifest list snap-1.avro cannot be read: it cannot be decoded"},
 	} {
-		err := error(&tiers.UnreadableError{Table: "signin", Err: fmt.Errorf("list: %w", &tiers.MetadataError{What: "manifest list", Path: path, Err: c.cause})})
+		err := error(&tiers.UnreadableError{Table: "signin",
+			Err: fmt.Errorf("list: %w", &tiers.MetadataError{What: "manifest list", Path: path, Err: c.cause})})
 		said := err.Error()
-		if !errors.Is(err, tiers.ErrDamaged) || !strings.Contains(said, c.want) || !strings.Contains(said, "lakeward fsck") || strings.Contains(said, "secret") {
+		if !errors.Is(err, tiers.ErrDamaged) || !strings.Contains(said, c.want) || !strings.Contains(said, "lakeward fsck") ||
+			strings.Contains(said, "secret") {
 			t.Errorf("%v: it says %q", c.cause, said)
 		}
 	}

@@ -56,9 +56,10 @@ type MisfitReason string
 
 // The reasons of misfits.
 const (
-	MisfitBeside   MisfitReason = "type"     // of another type than the column: in a column beside it
-	MisfitType     MisfitReason = "no-type"  // of another type than the column, or of none, as [] and {}: in unmapped
-	MisfitDigits   MisfitReason = "digits"   // more digits than a double has: the nearest is in the column, the text in unmapped
+	MisfitBeside MisfitReason = "type"    // of another type than the column: in a column beside it
+	MisfitType   MisfitReason = "no-type" // of another type than the column, or of none, as [] and {}: in unmapped
+	// more digits than a double has: the nearest is in the column, the text in unmapped
+	MisfitDigits   MisfitReason = "digits"
 	MisfitLimit    MisfitReason = "limit"    // beyond the limits of columns or depth: in unmapped
 	MisfitRepeated MisfitReason = "repeated" // the key stood in the object before: in unmapped, as $repeated
 	MisfitName     MisfitReason = "name"     // the key cannot name a column: in unmapped

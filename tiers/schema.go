@@ -25,7 +25,8 @@ const (
 	KindDecimal        // decimal(P,S)
 )
 
-var kindNames = [...]string{"invalid", "boolean", "long", "double", "string", "binary", "date", "timestamptz", "struct", "list", "decimal"}
+var kindNames = [...]string{"invalid", "boolean", "long", "double", "string", "binary", "date", "timestamptz", "struct",
+	"list", "decimal"}
 
 // String returns the Iceberg name of the kind.
 func (k Kind) String() string {

@@ -53,7 +53,8 @@ func storedDecimal(t arrow.DecimalType) (Type, error) {
 	p, s := int(t.GetPrecision()), int(t.GetScale())
 	switch {
 	case p > decimalDigits || s < 0:
-		return Type{}, fmt.Errorf("the type %s cannot be stored: cast it to DECIMAL(%d,%d) or VARCHAR", t, decimalDigits, max(s, 0))
+		return Type{}, fmt.Errorf("the type %s cannot be stored: cast it to DECIMAL(%d,%d) or VARCHAR", t, decimalDigits,
+			max(s, 0))
 	case s == 0 && p <= longDigits:
 		return Type{Kind: KindLong}, nil
 	case s > 0 && p <= doubleDigits:

@@ -30,7 +30,8 @@ type Document struct {
 func Parse(file string, data []byte) (*Document, Problems) {
 	at := Pos{File: file}
 	if len(data) > MaxBytes {
-		return nil, Problems{{at, fmt.Sprintf("the file has %d bytes, and at most %d are read", len(data), MaxBytes), "split it"}}
+		return nil, Problems{{at, fmt.Sprintf("the file has %d bytes, and at most %d are read", len(data), MaxBytes),
+			"split it"}}
 	}
 	root, ps := parseNode(file, data)
 	if len(ps) > 0 {
@@ -51,7 +52,8 @@ func Parse(file string, data []byte) (*Document, Problems) {
 func parseNode(file string, data []byte) (root *yaml.Node, ps Problems) {
 	defer func() { // the library panics on some malformed input
 		if r := recover(); r != nil {
-			root, ps = nil, Problems{{Pos{File: file}, fmt.Sprintf("the YAML cannot be read (%v)", r), "check quotes, brackets and indentation"}}
+			root, ps = nil, Problems{{Pos{File: file}, fmt.Sprintf("the YAML cannot be read (%v)", r),
+				"check quotes, brackets and indentation"}}
 		}
 	}()
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -65,7 +67,8 @@ func parseNode(file string, data []byte) (root *yaml.Node, ps Problems) {
 	var next yaml.Node
 	switch err := dec.Decode(&next); {
 	case err == nil:
-		return nil, Problems{{Pos{file, next.Line, next.Column}, "a second document begins here", "put it into a file of its own"}}
+		return nil, Problems{{Pos{file, next.Line, next.Column}, "a second document begins here",
+			"put it into a file of its own"}}
 	case !errors.Is(err, io.EOF):
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
@@ -138,7 +141,8 @@ func (w *walker) walk(n *yaml.Node, depth int) {
 		w.problem = &Problem{at, fmt.Sprintf("values nest deeper than %d levels", MaxDepth), "flatten the document"}
 		return
 	case w.nodes > MaxNodes:
-		w.problem = &Problem{at, fmt.Sprintf("the document has more than %d values, aliases followed", MaxNodes), "write fewer, or shorter lists"}
+		w.problem = &Problem{at, fmt.Sprintf("the document has more than %d values, aliases followed", MaxNodes),
+			"write fewer, or shorter lists"}
 		return
 	}
 	if n.Kind == yaml.AliasNode && n.Alias != nil {

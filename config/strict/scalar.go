@@ -24,7 +24,8 @@ func plainNode(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, V
 
 // scalar is a type that is one plain value; parse returns what is wrong with
 // the text and what to do.
-func scalar[T any](name string, schema Schema, parse func(string) (v T, what, remedy string), show func(T) *yaml.Node) Type[T] {
+func scalar[T any](name string, schema Schema, parse func(string) (v T, what, remedy string),
+	show func(T) *yaml.Node) Type[T] {
 	t := Plain(name, schema, func(s string, out *T) (string, string) {
 		v, what, remedy := parse(s)
 		if what == "" {
@@ -102,7 +103,8 @@ func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) 
 
 func rangeProblem(f, least, most float64, unit string) (what, remedy string) {
 	if math.IsNaN(f) || f < least || f > most {
-		return formatFloat(f) + unit + " is out of range", "use " + formatFloat(least) + unit + " to " + formatFloat(most) + unit
+		return formatFloat(f) + unit + " is out of range",
+			"use " + formatFloat(least) + unit + " to " + formatFloat(most) + unit
 	}
 	return "", ""
 }
@@ -160,7 +162,8 @@ type unit struct {
 
 // The units of durations and sizes, the largest first.
 func durationUnits() []unit {
-	return []unit{{"d", int64(24 * time.Hour)}, {"h", int64(time.Hour)}, {"m", int64(time.Minute)}, {"s", int64(time.Second)}, {"ms", int64(time.Millisecond)}}
+	return []unit{{"d", int64(24 * time.Hour)}, {"h", int64(time.Hour)}, {"m", int64(time.Minute)},
+		{"s", int64(time.Second)}, {"ms", int64(time.Millisecond)}}
 }
 
 func sizeUnits() []unit {
@@ -343,7 +346,8 @@ func Redact(s string) string {
 
 // Plain is a type of one plain value that parse writes into T; it returns what
 // is wrong and what to do. A value that show has no text for is not printed.
-func Plain[T any](name string, schema Schema, parse func(text string, out *T) (what, remedy string), show func(*T) string) Type[T] {
+func Plain[T any](name string, schema Schema, parse func(text string, out *T) (what, remedy string),
+	show func(*T) string) Type[T] {
 	return Type[T]{
 		doc:    Doc{Type: name, Scalar: true},
 		schema: func() Schema { return cloneSchema(schema) },

@@ -73,7 +73,8 @@ type Batch struct {
 
 	time, ingest, seq, id, rest *parquetfile.Column
 	timeFrom                    *parquetfile.Column // time_source; nil: the table has another column of that name
-	misses                      []uint64            // events that have the time of publishing, by place; the last: nothing was there
+	// events that have the time of publishing, by place; the last: nothing was there
+	misses []uint64
 
 	seqs []tiers.SeqRange
 
@@ -144,7 +145,8 @@ func (b *Batch) Reset(known tiers.Schema) {
 	b.root = &node{keys: map[string]*key{}, fold: map[string]*node{}, places: b.timePlace, reserved: b.metadataNames()}
 	b.misfits = map[string]*tiers.Misfit{}
 	b.idName = idName(known, b.o.Declared)
-	fields := withDeclared(withDeclared(withBase(known.Fields, b.idName), metadataFields(b.o.Metadata)), b.o.Declared.Fields)
+	fields := withDeclared(withDeclared(withBase(known.Fields, b.idName), metadataFields(b.o.Metadata)),
+		b.o.Declared.Fields)
 	for _, f := range fields {
 		f.Required = f.Required && b.roleOf(f.Name) != plainKey
 		col := parquetfile.Reuse(f, old.Column(f.Name))

@@ -171,8 +171,9 @@ func BenchmarkTooDeep(b *testing.B) {
 	c.fill(b, batch, true)
 	now := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
 	for name, deep := range map[string]string{
-		"lists":   `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat("[", 1100) + strings.Repeat("]", 1100) + `}`,
-		"objects": `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat(`{"a":`, 1100) + "1" + strings.Repeat("}", 1100) + `}`,
+		"lists": `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat("[", 1100) + strings.Repeat("]", 1100) + `}`,
+		"objects": `{"time":"2026-11-02T00:00:00Z","deep":` + strings.Repeat(`{"a":`, 1100) + "1" +
+			strings.Repeat("}", 1100) + `}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			before := cpu(b)

@@ -7,8 +7,10 @@ import (
 func TestAnEventIDSaysWhoseItIs(t *testing.T) {
 	const tag = "EVENTS-k3"
 	seen := map[string]string{}
-	for _, id := range []string{"", "m", "m#1", "m#0", "m#00", "m#1#0", "m#0#0", "m#", "#", "#1", "1", "m/1", "m#-1", "m#99999999999999999999",
-		"EVENTS-k3-7", "EVENTS-k3-8", "EVENTS-k3-7#1", "EVENTS-k3-7#0", "EVENTS-k3-", "EVENTS-k3-x", "EVENTS-k3--7", "EVENTS-k3", "EVENTS-k37"} {
+	for _, id := range []string{"", "m", "m#1", "m#0", "m#00", "m#1#0", "m#0#0", "m#", "#", "#1", "1", "m/1", "m#-1",
+		"m#99999999999999999999",
+		"EVENTS-k3-7", "EVENTS-k3-8", "EVENTS-k3-7#1", "EVENTS-k3-7#0", "EVENTS-k3-", "EVENTS-k3-x", "EVENTS-k3--7",
+		"EVENTS-k3", "EVENTS-k37"} {
 		for _, index := range []int{0, 1, 7, 12} {
 			event := string(AppendEventID(nil, tag, Meta{Seq: 7, ID: []byte(id), Index: index}))
 			if other, taken := seen[event]; taken {

@@ -41,7 +41,8 @@ func otherHalfOf(path []string) []string {
 
 // isClock tells a JSON token that is a time of day and nothing else.
 func isClock(raw []byte) bool {
-	if len(raw) < len(`"1:02"`) || len(raw) > maxTimeText || raw[0] != '"' || raw[1]-'0' > 9 || raw[2] != ':' && raw[3] != ':' {
+	if len(raw) < len(`"1:02"`) || len(raw) > maxTimeText || raw[0] != '"' || raw[1]-'0' > 9 ||
+		raw[2] != ':' && raw[3] != ':' {
 		return false
 	}
 	_, _, ok := readClock(raw)

@@ -71,7 +71,8 @@ func (b *Batch) bindMetadata() {
 		if want == tiers.KindStruct {
 			want = tiers.KindString
 		}
-		if at == nil || at.col.Kind != want || slices.ContainsFunc(b.meta, func(c metaColumn) bool { return c.col == at.col }) {
+		if at == nil || at.col.Kind != want ||
+			slices.ContainsFunc(b.meta, func(c metaColumn) bool { return c.col == at.col }) {
 			continue
 		}
 		m.col = at.col

@@ -35,8 +35,10 @@ func TestMisfitsAreCounted(t *testing.T) {
 		`{"n":1.5,"l":[2,true],"o":{"s":2,"p":{"q":{"r":1}}},"name":2}`,
 		`{"n":2.5,"n":3,"":1,"huge":1e400,"o.s":3,"name":2}`,
 		`{"time":"soon","unmapped":1,"l":["a"],"empty":{}}`)
-	want := []string{" name  1", "empty no-type  1", "huge no-type  1", "l type l_list 1", "l[] no-type  1", "n repeated  1",
-		"n type n_double 2", "name case Name 2", "o.p.q limit  1", "o.s type o.s_long 2", "time type time_text 1", "unmapped type unmapped_long 1"}
+	want := []string{" name  1", "empty no-type  1", "huge no-type  1", "l type l_list 1", "l[] no-type  1",
+		"n repeated  1",
+		"n type n_double 2", "name case Name 2", "o.p.q limit  1", "o.s type o.s_long 2", "time type time_text 1",
+		"unmapped type unmapped_long 1"}
 	if got := told(b); !slices.Equal(got, want) {
 		t.Errorf("misfits\n %q, want\n %q", got, want)
 	}
@@ -49,7 +51,8 @@ func TestMisfitsAreCounted(t *testing.T) {
 // TestColumnsBesideAreKnownAgain: after a restart the schema alone says which
 // column takes what does not fit.
 func TestColumnsBesideAreKnownAgain(t *testing.T) {
-	events := []string{`{"n":9007199254740993,"l":{"app":"w"},"event_id":1}`, `{"n":1.5,"l":{"app.io/x":1,"app":"v"},"N":"t","event_id":"a"}`,
+	events := []string{`{"n":9007199254740993,"l":{"app":"w"},"event_id":1}`,
+		`{"n":1.5,"l":{"app.io/x":1,"app":"v"},"N":"t","event_id":"a"}`,
 		`{"n":"t","n_double":7,"l":{"app":{"io/x":2}}}`}
 	b := NewBatch(tiers.Schema{}, Options{})
 	add(t, b, events...)
@@ -79,11 +82,13 @@ func TestEventsHaveAnEventIDOfTheirOwn(t *testing.T) {
 	known := tiers.Schema{Fields: tiers.BaseFields()}
 	b = NewBatch(withIDs(known), Options{})
 	add(t, b, `{"event_id":4625}`, `{"_event_id":"x"}`)
-	if got := types(b.Schema()); got != "event_id_long long; _event_id string" || b.Schema().EventID() != tiers.ColEventID {
+	if got := types(b.Schema()); got != "event_id_long long; _event_id string" ||
+		b.Schema().EventID() != tiers.ColEventID {
 		t.Errorf("schema %s, ids in %s", got, b.Schema().EventID())
 	}
 	// What is declared counts as if it had come.
-	b = NewBatch(tiers.Schema{}, Options{Declared: tiers.Schema{Fields: []tiers.Field{{Name: "event_id", Type: tiers.Type{Kind: tiers.KindString}}}}})
+	b = NewBatch(tiers.Schema{}, Options{Declared: tiers.Schema{Fields: []tiers.Field{{Name: "event_id",
+		Type: tiers.Type{Kind: tiers.KindString}}}}})
 	add(t, b, `{"event_id":"x"}`)
 	if b.Schema().EventID() != tiers.ColOwnEventID {
 		t.Errorf("schema %+v", b.Schema().Fields)

@@ -231,7 +231,8 @@ func dropTime(t testing.TB, b *Batch, row int, want, got []string) []string {
 	return want
 }
 
-// rest adds a line of unmapped to out, where f has those of the columns. The length of a list says nothing new where the
+// rest adds a line of unmapped to out, where f has those of the columns. The length of a list says nothing new where
+// the
 // list has a column, and the exact text of a number stands for the nearest double.
 func (f *flat) rest(out []string, line string) []string {
 	line, again := strings.CutPrefix(line, repetition)

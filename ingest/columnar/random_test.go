@@ -59,7 +59,8 @@ func (r pickOf) object(depth int) string {
 func TestRandomEvents(t *testing.T) {
 	for seed := range uint64(60) {
 		r := pickOf{rand.New(rand.NewPCG(seed, 1))}
-		b := NewBatch(tiers.Schema{}, Options{StreamTag: "t", Limits: Limits{MaxColumns: 6 + r.IntN(60), MaxDepth: 1 + r.IntN(6)}})
+		b := NewBatch(tiers.Schema{}, Options{StreamTag: "t",
+			Limits: Limits{MaxColumns: 6 + r.IntN(60), MaxDepth: 1 + r.IntN(6)}})
 		var schema tiers.Schema
 		for range 3 {
 			b.Reset(schema)

@@ -17,7 +17,8 @@ func TestRealData(t *testing.T) {
 	if dir == "" {
 		t.Skip("LAKEWARD_REALDATA names no directory")
 	}
-	for _, pattern := range []string{"windows/*.zip", "zeek/*.zip", "cloudtrail/*.gz", "entra/*.ndjson", "exchange/*.gz", "stratus/*.json", "panther/*.gz"} {
+	for _, pattern := range []string{"windows/*.zip", "zeek/*.zip", "cloudtrail/*.gz", "entra/*.ndjson", "exchange/*.gz",
+		"stratus/*.json", "panther/*.gz"} {
 		t.Run(pattern, func(t *testing.T) {
 			files, err := filepath.Glob(filepath.Join(dir, pattern))
 			if err != nil || len(files) == 0 {
@@ -39,7 +40,8 @@ func TestRealData(t *testing.T) {
 			if rows != int64(b.Rows()) {
 				t.Errorf("%d rows in files of %d", rows, b.Rows())
 			}
-			t.Logf("%d events, %d files, %d bytes, %d columns, %d events with unmapped, held %d bytes", rows, len(out), size, b.leaves, strays, b.Bytes())
+			t.Logf("%d events, %d files, %d bytes, %d columns, %d events with unmapped, held %d bytes", rows, len(out), size,
+				b.leaves, strays, b.Bytes())
 		})
 	}
 }

@@ -12,7 +12,8 @@ import (
 // of Lakeward's own that differs only in case would make the table unreadable,
 // and a value within it would pretend to be what Lakeward says.
 func TestNamesOfLakewardsOwnInAnyCase(t *testing.T) {
-	m := Meta{Seq: 1, Published: published, Subject: []byte("events.acme.a"), Header: []byte("NATS/1.0\r\nhost: a\r\n\r\n")}
+	m := Meta{Seq: 1, Published: published, Subject: []byte("events.acme.a"),
+		Header: []byte("NATS/1.0\r\nhost: a\r\n\r\n")}
 	tests := []struct {
 		event    string
 		metadata []string
@@ -22,7 +23,8 @@ func TestNamesOfLakewardsOwnInAnyCase(t *testing.T) {
 		{`{"stream_subject":{"a":1}}`, nil, "stream_subject=events.acme.a stream_subject_object"},
 		{`{"STREAM_SUBJECT":"mine"}`, []string{MetaSubject}, "subject=events.acme.a stream_subject_text=mine"},
 		{`{"Subject":"mine"}`, []string{MetaSubject}, "subject=events.acme.a subject_text=mine"},
-		{`{"Headers":{"Host":"mine","tenant":"mine"}}`, []string{"headers.host", "headers.tenant"}, "headers headers.host=a headers_object"},
+		{`{"Headers":{"Host":"mine","tenant":"mine"}}`, []string{"headers.host", "headers.tenant"},
+			"headers headers.host=a headers_object"},
 		{`{"HEADERS.tenant":"mine"}`, []string{"headers.host", "headers.tenant"}, "unmapped headers headers.host=a"},
 		{`{"a":1}`, []string{"headers.host", "headers.Host"}, "headers headers.host=a a"},
 		{`{"Time_Source":"mine","INGEST_TIME":"mine"}`, []string{}, "time_source_text=mine ingest_time_text=mine"},
@@ -84,7 +86,8 @@ func TestDeclaredNamesInAnyCase(t *testing.T) {
 	if got := types(b.Schema()); got != "User string; Event_ID string" || b.Schema().EventID() != tiers.ColOwnEventID {
 		t.Errorf("schema %s, ids in %s", got, b.Schema().EventID())
 	}
-	known := withIDs(tiers.Schema{Fields: append(tiers.BaseFields(), tiers.Field{Name: "user", Type: text}, tiers.Field{Name: "Subject", Type: text})})
+	known := withIDs(tiers.Schema{Fields: append(tiers.BaseFields(), tiers.Field{Name: "user", Type: text},
+		tiers.Field{Name: "Subject", Type: text})})
 	b = NewBatch(known, Options{Declared: declared, Metadata: []string{MetaSubject}})
 	if got := types(b.Schema()); got != "user string; Subject string" {
 		t.Errorf("schema of a table that was there before: %s", got)

@@ -208,7 +208,8 @@ func valueEnd(data []byte, from int) int {
 // object ends; 0 if it is none.
 func envelope(data []byte, from int) (array, after int) {
 	s := scanner{buf: data, p: from + 1}
-	if s.space() != '"' || len(data)-s.p < len(`"Records":[{}]}`) || string(data[s.p+2:s.p+9]) != `ecords"` || data[s.p+1]|0x20 != 'r' {
+	if s.space() != '"' || len(data)-s.p < len(`"Records":[{}]}`) || string(data[s.p+2:s.p+9]) != `ecords"` ||
+		data[s.p+1]|0x20 != 'r' {
 		return 0, 0
 	}
 	s.p += len(`"Records"`)

@@ -19,13 +19,16 @@ func TestSplitTakesApartWhatSystemsSend(t *testing.T) {
 		{"values on lines", "{\"n\":1}{\"n\":2}\n{\"n\":3}", []string{`{"n":1}`, `{"n":2}`, `{"n":3}`}},
 		{"values of several lines", "{\n\"n\":1\n}\n{\n\"n\":2\n}", []string{"{\n\"n\":1\n}", "{\n\"n\":2\n}"}},
 		{"an envelope", `{"Records":[{"n":1},{"n":2}]}`, []string{`{"n":1}`, `{"n":2}`}},
-		{"an envelope with a bad event", "{\"records\":[{\"n\":1},{\"n\":\"\x1b\"},{\"n\":3}]}", []string{`{"n":1}`, "{\"n\":\"\x1b\"}", `{"n":3}`}},
+		{"an envelope with a bad event", "{\"records\":[{\"n\":1},{\"n\":\"\x1b\"},{\"n\":3}]}",
+			[]string{`{"n":1}`, "{\"n\":\"\x1b\"}", `{"n":3}`}},
 		{"an event with records", `{"Records":[{"n":1}],"a":1}`, []string{`{"Records":[{"n":1}],"a":1}`}},
 		{"an array with a bad element", `[{"n":1},{"n":tru},{"n":3}]`, []string{`{"n":1}`, `{"n":tru}`, `{"n":3}`}},
 		{"an array in a line", "[{\"n\":1},{\"n\":2}]\n{\"n\":3}", []string{`{"n":1}`, `{"n":2}`, `{"n":3}`}},
-		{"pairs", `[[1793500000.5,{"n":1}],[1793500001,{"n":2}]]`, []string{`[1793500000.5,{"n":1}]`, `[1793500001,{"n":2}]`}},
+		{"pairs", `[[1793500000.5,{"n":1}],[1793500001,{"n":2}]]`,
+			[]string{`[1793500000.5,{"n":1}]`, `[1793500001,{"n":2}]`}},
 		{"a pair", `[1793500000.5,{"n":1}]`, []string{`[1793500000.5,{"n":1}]`}},
-		{"a pair with more about it", `[[1793500000.5,{"tag":"x"}],{"n":1}]`, []string{`[[1793500000.5,{"tag":"x"}],{"n":1}]`}},
+		{"a pair with more about it", `[[1793500000.5,{"tag":"x"}],{"n":1}]`,
+			[]string{`[[1793500000.5,{"tag":"x"}],{"n":1}]`}},
 		{"text before an event", `hello {"n":1}`, []string{`hello {"n":1}`}},
 		{"text after an event", `{"n":1}{"n":2}x`, []string{`{"n":1}`, `{"n":2}`, `x`}},
 	}
@@ -46,7 +49,8 @@ func TestSplitTakesApartWhatSystemsSend(t *testing.T) {
 // FuzzSplitOrder: parts stand in the message in their order, and what is one
 // event for Append stays one.
 func FuzzSplitOrder(f *testing.F) {
-	for _, s := range []string{`{"a":1}{"b":2}`, `{"Records":[{},{}]}`, `[[1793500000,{"a":1}],2]`, "{\"a\":\n1}\n{}", `[{"a":"}{"},{`, `{"a":[{}]} [{}]`} {
+	for _, s := range []string{`{"a":1}{"b":2}`, `{"Records":[{},{}]}`, `[[1793500000,{"a":1}],2]`, "{\"a\":\n1}\n{}",
+		`[{"a":"}{"},{`, `{"a":[{}]} [{}]`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -60,7 +64,8 @@ func FuzzSplitOrder(f *testing.F) {
 		}
 		b := NewBatch(tiers.Schema{}, Options{})
 		_, after := envelope(append(bytes.Clone(data), make([]byte, 16)...), 0)
-		if b.Append(Meta{Seq: 1, Published: published}, published, data) == nil && n != 1 && after == 0 && !bytes.Contains(data, []byte("ecords")) {
+		if b.Append(Meta{Seq: 1, Published: published}, published, data) == nil && n != 1 && after == 0 &&
+			!bytes.Contains(data, []byte("ecords")) {
 			t.Fatalf("one event became %d: %q", n, data)
 		}
 	})
@@ -75,7 +80,8 @@ func TestWhatTheStreamSaysBecomesColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	tenant := b.t.Column("headers").Member("Tenant")
-	if got := string(b.t.Column("subject").Bytes(0)) + " " + string(tenant.Bytes(0)); got != "events.a.b acme\uFFFD" || b.t.Column("sequence").Int(0) != 7 {
+	if got := string(b.t.Column("subject").Bytes(0)) + " " + string(tenant.Bytes(0)); got != "events.a.b acme\uFFFD" ||
+		b.t.Column("sequence").Int(0) != 7 {
 		t.Errorf("got %q", got)
 	}
 	if b.t.Column("headers").Member("absent").Has(0) {

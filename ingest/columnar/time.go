@@ -271,7 +271,8 @@ func (b *Batch) parseLayout(text []byte, layout string) (instant, verdict) {
 	}
 	whole := t.Nanosecond()%1000 == 0 && offset == 0
 	if !b.layoutYear {
-		return nearestYear(int64(t.Month()), int64(t.Day()), t.UnixMicro()-time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMicro(), b.reference)
+		return nearestYear(int64(t.Month()), int64(t.Day()),
+			t.UnixMicro()-time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).UnixMicro(), b.reference)
 	}
 	if y := int64(t.Year()); isEndOfTime(y, int64(t.Month()), int64(t.Day())) {
 		return instant{}, placeholder

@@ -29,7 +29,8 @@ const (
 // comes first.
 func usualTimes() []usualTime {
 	var systemTime, system, event []string
-	for _, attribute := range [...]string{".#attributes.SystemTime", ".@SystemTime", ".SystemTime", "_attributes.SystemTime", "",
+	for _, attribute := range [...]string{".#attributes.SystemTime", ".@SystemTime", ".SystemTime",
+		"_attributes.SystemTime", "",
 		".attributes.SystemTime", ".@attributes.SystemTime", ".-SystemTime", "._SystemTime", ".$.SystemTime"} {
 		if at, ok := strings.CutPrefix(attribute, "."); ok {
 			systemTime = append(systemTime, at)
@@ -43,7 +44,8 @@ func usualTimes() []usualTime {
 		2:        {name: "timestamp"}, 3: {name: "@timestamp"}, 4: {name: "eventTime"},
 		5: {name: "TimeGenerated"}, 6: {name: "ts"}, 7: {name: "_time"}, 8: {name: "datetime"},
 		9: {name: "createdDateTime"}, 10: {name: "activityDateTime"}, 11: {name: "CreationTime"}, 12: {name: "UtcTime"},
-		13: {name: "TimeCreated", below: append(systemTime, "value")}, 14: {name: "eventTimestamp"}, 15: {name: "published"}, 16: {name: "created_at"},
+		13: {name: "TimeCreated", below: append(systemTime, "value")}, 14: {name: "eventTimestamp"}, 15: {name: "published"},
+		16:       {name: "created_at"},
 		pairPrio: {name: "[0]"},
 	}
 	weak := []usualTime{
@@ -73,7 +75,8 @@ func usualTimes() []usualTime {
 		{name: "attributes", below: []string{"devTime"}},
 		// Further spellings.
 		{name: "timestamp_ms"}, {name: "timestamp_utc"}, {name: "UTCTimestamp"}, {name: "_timestamp"},
-		{name: "log_time"}, {name: "log_date"}, {name: "log_timestamp"}, {name: "syslog_timestamp"}, {name: "event_date"}, {name: "event_datetime"},
+		{name: "log_time"}, {name: "log_date"}, {name: "log_timestamp"}, {name: "syslog_timestamp"}, {name: "event_date"},
+		{name: "event_datetime"},
 		{name: "occurred_at"}, {name: "messageTime"}, {name: "generatedDateTime"}, {name: "effective_at"},
 		{name: "CreationDate"}, {name: "date (utc)"}, {name: "date and time"},
 		{name: "created"}, {name: "created_on"}, {name: "date_create"}, {name: "date"},

@@ -183,7 +183,8 @@ func (w *worded) word() bool {
 		first := w.meridiem == 0 && w.clock
 		w.meridiem = word[0]
 		return first
-	case n == 1 && word[0] == 'z', n == 2 && string(word[:2]) == "ut", n == 3 && (string(word[:3]) == "utc" || string(word[:3]) == "gmt"):
+	case n == 1 && word[0] == 'z', n == 2 && string(word[:2]) == "ut",
+		n == 3 && (string(word[:3]) == "utc" || string(word[:3]) == "gmt"):
 		first := w.clock && !w.utc
 		w.utc, w.zoned = true, true
 		return first

@@ -105,7 +105,8 @@ func TestTimesAsSystemsWriteThem(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := NewBatch(tiers.Schema{}, Options{})
 			// What is no time is passed over for the next usual name.
-			if err := b.Append(Meta{Seq: 1, Published: published}, published, []byte(`{"timestamp":`+tt.value+`,"created_at":"2001-01-01T00:00:00Z"}`)); err != nil {
+			if err := b.Append(Meta{Seq: 1, Published: published}, published,
+				[]byte(`{"timestamp":`+tt.value+`,"created_at":"2001-01-01T00:00:00Z"}`)); err != nil {
 				t.Fatal(err)
 			}
 			want, source := tt.want, "timestamp"
@@ -134,8 +135,10 @@ func TestTimesWhereSystemsWriteThem(t *testing.T) {
 		{"metadata.creationTimestamp", `{"metadata":{"name":"x","creationTimestamp":"2026-11-01T02:30:00Z"}}`},
 		{"CreatedAt", `{"CreatedAt":"2026-11-01T02:30:00Z","UpdatedAt":"2026-11-02T02:30:00Z"}`},
 		{"query_timestamp", `{"query_timestamp":"2026-11-01T02:30:00Z"}`},
-		{"Event.System.TimeCreated.#attributes.SystemTime", `{"Event":{"System":{"TimeCreated":{"#attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}}}`},
-		{"Event.System.TimeCreated.@SystemTime", `{"Event":{"System":{"TimeCreated":{"@SystemTime":"2026-11-01T02:30:00Z"}}}}`},
+		{"Event.System.TimeCreated.#attributes.SystemTime",
+			`{"Event":{"System":{"TimeCreated":{"#attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}}}`},
+		{"Event.System.TimeCreated.@SystemTime",
+			`{"Event":{"System":{"TimeCreated":{"@SystemTime":"2026-11-01T02:30:00Z"}}}}`},
 		{"event.System.TimeCreated.SystemTime", `{"event":{"system":{"timecreated":{"systemtime":"2026-11-01T02:30:00Z"}}}}`},
 		{"System.TimeCreated.@SystemTime", `{"System":{"TimeCreated":{"@SystemTime":"2026-11-01T02:30:00Z"}}}`},
 		{"TimeCreated.SystemTime", `{"TimeCreated":{"SystemTime":"2026-11-01T02:30:00Z"}}`},
@@ -151,10 +154,13 @@ func TestTimesWhereSystemsWriteThem(t *testing.T) {
 		{"[0]", `[1793500200,{"log":"a","created":"2001-01-01T00:00:00Z"}]`},
 		{"[0]", `[[1793500200.0,{"tag":"x"}],{"log":"a"}]`},
 		{"time", `[1793500999,{"log":"a","time":"2026-11-01T02:30:00Z"}]`},
-		{"Event.System.TimeCreated_attributes.SystemTime", `{"Event":{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}}`},
-		{"Event.System.TimeCreated.-SystemTime", `{"Event":{"System":{"TimeCreated":{"-SystemTime":"2026-11-01T02:30:00Z"}}}}`},
+		{"Event.System.TimeCreated_attributes.SystemTime",
+			`{"Event":{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}}`},
+		{"Event.System.TimeCreated.-SystemTime",
+			`{"Event":{"System":{"TimeCreated":{"-SystemTime":"2026-11-01T02:30:00Z"}}}}`},
 		{"Event.System.TimeCreated", `{"Event":{"System":{"TimeCreated":"2026-11-01T02:30:00Z"}}}`},
-		{"System.TimeCreated_attributes.SystemTime", `{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}`},
+		{"System.TimeCreated_attributes.SystemTime",
+			`{"System":{"TimeCreated_attributes":{"SystemTime":"2026-11-01T02:30:00Z"}}}`},
 		{"TimeCreated.$.SystemTime", `{"TimeCreated":{"$":{"SystemTime":"2026-11-01T02:30:00Z"}}}`},
 		{"UpdatedAt", `{"CreatedAt":"","UpdatedAt":"2026-11-01T02:30:00Z"}`},
 		{"time_local", `{"time_local":"01/Nov/2026:02:30:00 +0000"}`},
@@ -184,7 +190,8 @@ func TestTimesWhereSystemsWriteThem(t *testing.T) {
 
 func TestTimesThatWereNotReadAreCountedByPlace(t *testing.T) {
 	b := NewBatch(tiers.Schema{}, Options{})
-	for i, e := range []string{`{"a":1}`, `{"time":"noon"}`, `{"ts":"x","time":"noon"}`, `{"ts":"x"}`, `{"ts":1793500200}`, `{"id":{"time":"x"}}`, `{"a":2}`} {
+	for i, e := range []string{`{"a":1}`, `{"time":"noon"}`, `{"ts":"x","time":"noon"}`, `{"ts":"x"}`, `{"ts":1793500200}`,
+		`{"id":{"time":"x"}}`, `{"a":2}`} {
 		if err := b.Append(Meta{Seq: uint64(i + 1), Published: published}, published, []byte(e)); err != nil {
 			t.Fatal(err)
 		}
@@ -205,8 +212,10 @@ func TestTimesThatWereNotReadAreCountedByPlace(t *testing.T) {
 // FuzzTimeText: whatever the text, the answer is a time within bounds or none,
 // and it does not depend on blanks around the text.
 func FuzzTimeText(f *testing.F) {
-	for _, s := range []string{"Sun, 01 Nov 2026 02:30:00 GMT", "20261101T023000.5+0100", "/Date(1793500200000+0100)/", "Nov  1 02:30:00",
-		"[01/Nov/2026:02:30:00 +0000]", "2026-11-01 02:30:00 +0100 CET m=+0.1", "639290970000000000", "1 Nov 26", "2:30 pm nov 1"} {
+	for _, s := range []string{"Sun, 01 Nov 2026 02:30:00 GMT", "20261101T023000.5+0100", "/Date(1793500200000+0100)/",
+		"Nov  1 02:30:00",
+		"[01/Nov/2026:02:30:00 +0000]", "2026-11-01 02:30:00 +0100 CET m=+0.1", "639290970000000000", "1 Nov 26",
+		"2:30 pm nov 1"} {
 		f.Add([]byte(s), published.UnixMicro())
 	}
 	f.Fuzz(func(t *testing.T, text []byte, reference int64) {
@@ -217,7 +226,8 @@ func FuzzTimeText(f *testing.F) {
 		if v == isTime && (at.micros < minTime || at.micros >= maxTime) {
 			t.Fatalf("%q became %d", text, at.micros)
 		}
-		if again, w := parseText([]byte(" "+string(text)+" "), reference); len(text) < maxTimeText-2 && (w != v && v != impossible || v == isTime && again != at) {
+		if again, w := parseText([]byte(" "+string(text)+" "), reference); len(text) < maxTimeText-2 &&
+			(w != v && v != impossible || v == isTime && again != at) {
 			t.Fatalf("%q became %v %d, and with blanks %v %d", text, at, v, again, w)
 		}
 	})

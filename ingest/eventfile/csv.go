@@ -44,7 +44,9 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 		return d.skipRow(line, err)
 	}
 	if d.fields != len(d.names) {
-		return bytes.TrimRight(d.b.data[d.b.mark:d.b.pos], "\r\n"), line, broken(fmt.Sprintf("the row has %d fields, the header %d", d.fields, len(d.names)), "put fields with commas or line breaks in double quotes")
+		return bytes.TrimRight(d.b.data[d.b.mark:d.b.pos], "\r\n"), line,
+			broken(fmt.Sprintf("the row has %d fields, the header %d", d.fields, len(d.names)),
+				"put fields with commas or line breaks in double quotes")
 	}
 	d.out = append(d.out, '}')
 	return d.out, line, nil
@@ -175,7 +177,8 @@ func (d *csvDecoder) quoted() error {
 			if err := d.b.failed(); err != nil {
 				return err
 			}
-			return problem("a quoted field is not closed at the end of the file", "it was cut short, or a double quote is missing")
+			return problem("a quoted field is not closed at the end of the file",
+				"it was cut short, or a double quote is missing")
 		}
 		d.b.take()
 		if c == '"' {

@@ -91,13 +91,16 @@ var shapes = []struct {
 	want             []string
 }{
 	{"lines", "a.json", "{\"a\":1}\n{\"a\":2}\r\n\n{\"a\":3}", []string{`:1:{"a":1}`, `:2:{"a":2}`, `:4:{"a":3}`}},
-	{"lines without breaks", "a", `{"a":1}{"a":"}\"{"} {"a":[{}]}`, []string{`:1:{"a":1}`, `:1:{"a":"}\"{"}`, `:1:{"a":[{}]}`}},
-	{"printed over lines", "a", "{\n  \"a\": \"x  y\"\n}\n{\n\"b\":[1,\n2]}", []string{`:1:{"a":"x  y"}`, `:4:{"b":[1,2]}`}},
+	{"lines without breaks", "a", `{"a":1}{"a":"}\"{"} {"a":[{}]}`,
+		[]string{`:1:{"a":1}`, `:1:{"a":"}\"{"}`, `:1:{"a":[{}]}`}},
+	{"printed over lines", "a", "{\n  \"a\": \"x  y\"\n}\n{\n\"b\":[1,\n2]}",
+		[]string{`:1:{"a":"x  y"}`, `:4:{"b":[1,2]}`}},
 	{"array", "a", "[{\"a\":1},\n {\"a\":2}]\n", []string{`:1:{"a":1}`, `:2:{"a":2}`}},
 	{"empty array", "a", "[ ]", nil},
 	{"records", "a", `{"Records":[{"a":1},{"a":2}]}`, []string{`:1:{"a":1}`, `:1:{"a":2}`}},
 	{"records, lower case, spread", "a", "{\n \"records\" : [\n{\"a\":1}\n]\n}\n", []string{`:3:{"a":1}`}},
-	{"records a line", "a", "{\"Records\":[{\"a\":1}]}\n{\"Records\":[]}\n{\"Records\":[{\"a\":2}]}", []string{`:1:{"a":1}`, `:3:{"a":2}`}},
+	{"records a line", "a", "{\"Records\":[{\"a\":1}]}\n{\"Records\":[]}\n{\"Records\":[{\"a\":2}]}",
+		[]string{`:1:{"a":1}`, `:3:{"a":2}`}},
 	{"records that are no events", "a", `{"Records":[1,2],"b":1}`, []string{`:1:{"Records":[1,2],"b":1}`}},
 	{"records further on", "a", `{"b":1,"Records":[{"a":1}]}`, []string{`:1:{"b":1,"Records":[{"a":1}]}`}},
 	{"one object", "a", ` {"rec":{"Records":[{}]}} `, []string{`:1:{"rec":{"Records":[{}]}}`}},
@@ -105,7 +108,8 @@ var shapes = []struct {
 	{"nothing", "a", " \n", nil},
 	{"csv", "a", "t,u,p\n1,,x y\n2,\"say \"\"hi\"\"\",\"[\r\n {\"\"a\"\": 1}\n]\"\r\n\n3,b,", []string{
 		`:2:{"t":"1","p":"x y"}`, `:3:{"t":"2","u":"say \"hi\"","p":"[\r\n {\"a\": 1}\n]"}`, `:7:{"t":"3","u":"b"}`}},
-	{"csv with a mark and nameless column", "a.csv", "\xef\xbb\xbf,b\n0,x\x01\n", []string{`:2:{"column_1":"0","b":"x\u0001"}`}},
+	{"csv with a mark and nameless column", "a.csv", "\xef\xbb\xbf,b\n0,x\x01\n",
+		[]string{`:2:{"column_1":"0","b":"x\u0001"}`}},
 	{"csv of one column", "a.csv.gz", "a\n1\n", []string{`:2:{"a":"1"}`}},
 	{"csv without rows", "a", "a,b\n", nil},
 }
@@ -127,7 +131,8 @@ func TestShapes(t *testing.T) {
 				first = ids
 			}
 			member := strings.TrimSuffix(tt.file, ".gz")
-			got, _, err := read(t, write(t, "a.zip", zipped(t, "d/", "", member, tt.text, "__MACOSX/._x", "\x00\x05", "again", string(gzipped(t, "{}")))))
+			got, _, err := read(t, write(t, "a.zip",
+				zipped(t, "d/", "", member, tt.text, "__MACOSX/._x", "\x00\x05", "again", string(gzipped(t, "{}")))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +232,8 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		{"array cut short", []byte("[{},\n{}"), "the file ends within its array; it was cut short"},
 		{"object cut short", []byte("{}\n{\"a\":[1"), "line 2: the event is not closed"},
 		{"text not closed", []byte("{}\n{\"a\":\"x\n\"}"), "line 2: a text is not closed"},
-		{"bad json", []byte("{}\n{\"a\":tru}\n"), "line 2: the event is no valid JSON: invalid character '}' in literal true"},
+		{"bad json", []byte("{}\n{\"a\":tru}\n"), "line 2: the event is no valid JSON: invalid character '}' in literal " +
+			"true"},
 		{"mixed brackets", []byte("{\"a\":[}]"), "no valid JSON"},
 		{"after the records", []byte(`{"Records":[{}],"b":1}`), "something follows the records"},
 		{"utf-16", []byte("\xff\xfe{\x00}\x00"), "is not UTF-8 but UTF-16 or UTF-32; convert it: iconv"},
@@ -268,7 +274,8 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero"} {
-		if _, err := Open(path, nil); err == nil || !strings.Contains(err.Error(), "is a pipe or a device; give a regular file") {
+		if _, err := Open(path, nil); err == nil ||
+			!strings.Contains(err.Error(), "is a pipe or a device; give a regular file") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -377,7 +384,8 @@ func TestSaltsTellEqualEventsApart(t *testing.T) {
 
 func TestProgressEndsAtTheSize(t *testing.T) {
 	lines := strings.Repeat("{\"a\":\"0123456789\"}\n", 50000)
-	for name, data := range map[string][]byte{"plain": []byte(lines), "gzip": gzipped(t, lines), "zip": zipped(t, "a", lines, "b", lines)} {
+	for name, data := range map[string][]byte{"plain": []byte(lines), "gzip": gzipped(t, lines),
+		"zip": zipped(t, "a", lines, "b", lines)} {
 		r, err := Open(write(t, "f", data), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -399,7 +407,8 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 
 // Memory is bounded by the event, not by the file.
 func TestAFileIsNotHeld(t *testing.T) {
-	r, err := Open(Stdin, io.MultiReader(strings.NewReader("["), &repeat{text: `{"a":"` + strings.Repeat("x", 1000) + `"},`, n: 50000}, strings.NewReader("{}]")))
+	r, err := Open(Stdin, io.MultiReader(strings.NewReader("["),
+		&repeat{text: `{"a":"` + strings.Repeat("x", 1000) + `"},`, n: 50000}, strings.NewReader("{}]")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ func (d *jsonDecoder) next() ([]byte, int, error) {
 			return []byte{','}, line, broken(fmt.Sprintf("%q begins no event", c), "remove the comma before it")
 		}
 		if c != '{' {
-			return d.skipBroken(line, broken(fmt.Sprintf("%q begins no event", c), "an event is a JSON object: {\"name\": value, ...}"))
+			return d.skipBroken(line, broken(fmt.Sprintf("%q begins no event", c),
+				"an event is a JSON object: {\"name\": value, ...}"))
 		}
 		text, err := d.object()
 		return text, line, err
@@ -120,7 +121,8 @@ func (d *jsonDecoder) separator(c byte) (done bool, err error) {
 		if d.in == records {
 			if c, _ = d.space(); c != '}' {
 				d.in = topLevel
-				return false, d.orFailed(broken("something follows the records within their object", "remove it, or put one record a line"))
+				return false, d.orFailed(broken("something follows the records within their object",
+					"remove it, or put one record a line"))
 			}
 			d.b.take()
 		}
@@ -219,7 +221,8 @@ func (d *jsonDecoder) object() ([]byte, error) {
 	for {
 		c, ok := b.next()
 		if !ok {
-			return d.cut(first, d.orFailed(broken("the event is not closed at the end of the file", "it was cut short, or a quote or bracket is missing")))
+			return d.cut(first, d.orFailed(broken("the event is not closed at the end of the file",
+				"it was cut short, or a quote or bracket is missing")))
 		}
 		if quoted {
 			switch c {
@@ -232,7 +235,8 @@ func (d *jsonDecoder) object() ([]byte, error) {
 				quoted = false
 			case '\n':
 				d.again = true
-				return b.data[b.mark:b.pos], broken("a text is not closed at the end of its line", `write line breaks within a text as \n`)
+				return b.data[b.mark:b.pos], broken("a text is not closed at the end of its line",
+					`write line breaks within a text as \n`)
 			}
 			b.take()
 			continue
@@ -242,7 +246,8 @@ func (d *jsonDecoder) object() ([]byte, error) {
 			quoted = true
 		case '{', '[':
 			if c == '{' && lines && last != '[' && last != ',' && last != ':' {
-				return d.cut(first, broken("the event is not closed at the end of its line", "it was cut short, or a quote or bracket is missing"))
+				return d.cut(first, broken("the event is not closed at the end of its line",
+					"it was cut short, or a quote or bracket is missing"))
 			}
 			depth++
 		case '}', ']':

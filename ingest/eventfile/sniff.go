@@ -16,7 +16,8 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 		return nil, err
 	}
 	if isUTF16(head) {
-		return nil, problem("it is not UTF-8 but UTF-16 or UTF-32", "convert it: iconv -f UTF-16 -t UTF-8 FILE | lakeward publish -")
+		return nil, problem("it is not UTF-8 but UTF-16 or UTF-32",
+			"convert it: iconv -f UTF-16 -t UTF-8 FILE | lakeward publish -")
 	}
 	if what, remedy := packed(head); what != "" {
 		return nil, problem(what, remedy)
@@ -36,7 +37,8 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 	case looksLikeCSV(head, name):
 		return &csvDecoder{b: b, comma: commaOf(head, name)}, nil
 	default:
-		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields", "convert it to one JSON object a line")
+		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields",
+			"convert it to one JSON object a line")
 	}
 }
 

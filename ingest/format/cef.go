@@ -10,7 +10,8 @@ import (
 var errCEF = errors.New("not CEF: it does not begin CEF:VERSION|VENDOR|PRODUCT|VERSION|ID|NAME|SEVERITY|")
 
 // The parts of a CEF header (ArcSight Common Event Format, revision 25).
-var cefHeader = [...]string{"cefVersion", "deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId", "name", "severity"}
+var cefHeader = [...]string{"cefVersion", "deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId",
+	"name", "severity"}
 
 // appendCEF reads a line of the Common Event Format, with what syslog may have
 // before it. The header's parts and, in `extension`, the extension's keys are

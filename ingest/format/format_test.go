@@ -59,13 +59,16 @@ func TestMessagesOfEachFormat(t *testing.T) {
 			[]string{`{"priority":0,"facility":"kern","severity_label":"emerg","structured_data":{"a":{"b":"c \" ] \\ d"},"e":{}}}`}},
 		{"RFC 5424, an element that is not closed", "syslog", `<0>1 - - - - - [a b="c`,
 			[]string{`not syslog: structured data ([id name="value"]) is not closed: <0>1 - - - - - [a b="c`}},
-		{"RFC 3164, its first example", "syslog", `<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8`,
+		{"RFC 3164, its first example", "syslog",
+			`<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8`,
 			[]string{`{"priority":34,"facility":"auth","severity_label":"crit","timestamp":"Oct 11 22:14:15","time_assumed":"year, zone",` +
 				`"host":"mymachine","app":"su","message":"'su root' failed for lonvick on /dev/pts/8"}`}},
-		{"OpenSSH", "auto", "<38>Nov  3 07:42:01 bastion sshd[2211]: Failed password for invalid user admin from 203.0.113.9 port 52144 ssh2\n",
+		{"OpenSSH", "auto", "<38>Nov  3 07:42:01 bastion sshd[2211]: Failed password for invalid user admin from " +
+			"203.0.113.9 port 52144 ssh2\n",
 			[]string{`{"priority":38,"facility":"auth","severity_label":"info","timestamp":"Nov  3 07:42:01","time_assumed":"year, zone",` +
 				`"host":"bastion","app":"sshd","procid":"2211","message":"Failed password for invalid user admin from 203.0.113.9 port 52144 ssh2"}`}},
-		{"Cisco ASA with a year and no host", "syslog", `<166>Jun 04 2023 17:08:09: %ASA-6-302013: Built outbound TCP connection`,
+		{"Cisco ASA with a year and no host", "syslog",
+			`<166>Jun 04 2023 17:08:09: %ASA-6-302013: Built outbound TCP connection`,
 			[]string{`{"priority":166,"facility":"local4","severity_label":"info","timestamp":"Jun 04 2023 17:08:09","time_assumed":"zone",` +
 				`"app":"%ASA-6-302013","message":"Built outbound TCP connection"}`}},
 		{"ISO time, as rsyslog forwards it", "syslog", `<13>2024-05-06T07:08:09.123456+02:00 web1 app[7]: hello`,
@@ -76,8 +79,9 @@ func TestMessagesOfEachFormat(t *testing.T) {
 		{"frames with a count, one with a line break", "auto", "10 <13>a: b\nc11 <14>d: e\nfg",
 			[]string{`{"priority":13,"facility":"user","severity_label":"notice","app":"a","message":"b\u000ac"}`,
 				`{"priority":14,"facility":"user","severity_label":"info","app":"d","message":"e\u000afg"}`}},
-		{"no priority", "syslog", "<192>a\n<13>b", []string{`not syslog: it does not begin <PRIORITY>, a number of 0 to 191: <192>a`,
-			`{"priority":13,"facility":"user","severity_label":"notice","message":"b"}`}},
+		{"no priority", "syslog", "<192>a\n<13>b",
+			[]string{`not syslog: it does not begin <PRIORITY>, a number of 0 to 191: <192>a`,
+				`{"priority":13,"facility":"user","severity_label":"notice","message":"b"}`}},
 		{"not UTF-8", "syslog", "<13>caf\xe9", []string{"not UTF-8: have the sender write UTF-8: <13>caf\xe9"}},
 		{"CEF, the example of its specification", "cef",
 			`CEF:0|security|threatmanager|1.0|100|detected a \| in message|10|src=10.0.0.1 act=blocked a \= dst=1.1.1.1`,
@@ -90,7 +94,8 @@ func TestMessagesOfEachFormat(t *testing.T) {
 				`"name":"Signed In","severity":"4","extension":{"src":"10.52.116.160","suser":"admin","msg":"User signed in from fe80:0:0:0 at 3"}}`}},
 		{"CEF that ends too early", "cef", `CEF:0|a|b`,
 			[]string{`not CEF: it does not begin CEF:VERSION|VENDOR|PRODUCT|VERSION|ID|NAME|SEVERITY|: deviceProduct is the last part: CEF:0|a|b`}},
-		{"LEEF 1.0", "auto", "LEEF:1.0|Microsoft|MSExchange|4.0 SP1|15345|src=192.0.2.0\tdst=172.50.123.1\tsev=5\tcat=anomaly",
+		{"LEEF 1.0", "auto", "LEEF:1.0|Microsoft|MSExchange|4.0 " +
+			"SP1|15345|src=192.0.2.0\tdst=172.50.123.1\tsev=5\tcat=anomaly",
 			[]string{`{"leefVersion":"1.0","vendor":"Microsoft","product":"MSExchange","version":"4.0 SP1","eventId":"15345",` +
 				`"attributes":{"src":"192.0.2.0","dst":"172.50.123.1","sev":"5","cat":"anomaly"}}`}},
 		{"LEEF 2.0 with a delimiter", "leef", `LEEF:2.0|Lancope|StealthWatch|1.0|41|^|src=192.0.2.0^dst=172.50.123.1^sev=5`,
@@ -98,11 +103,13 @@ func TestMessagesOfEachFormat(t *testing.T) {
 				`"attributes":{"src":"192.0.2.0","dst":"172.50.123.1","sev":"5"}}`}},
 		{"FortiGate", "kv", `date=2019-05-10 time=11:37:47 logid="0000000013" type="traffic" msg="say \"no\"" srcip=10.1.100.11 dstip=`,
 			[]string{`{"date":"2019-05-10","time":"11:37:47","logid":"0000000013","type":"traffic","msg":"say \"no\"","srcip":"10.1.100.11","dstip":""}`}},
-		{"log/slog, with a name twice and loose words", "kv", "time=2024-01-02T03:04:05Z level=INFO msg=\"a b\" msg=c done now",
+		{"log/slog, with a name twice and loose words", "kv",
+			"time=2024-01-02T03:04:05Z level=INFO msg=\"a b\" msg=c done now",
 			[]string{`{"time":"2024-01-02T03:04:05Z","level":"INFO","msg":"a b","msg_2":"c","message":"done now"}`}},
 		{"words alone", "kv", "nothing here", []string{"not key=value: no word of the line has an equals sign: nothing here"}},
 		{"CSV", "csv", "time,user,note\n2024-01-02T03:04:05Z,ada,\"a, \"\"b\"\"\nc\"\n2024-01-02T03:04:06Z,bob,\n",
-			[]string{`{"time":"2024-01-02T03:04:05Z","user":"ada","note":"a, \"b\"\nc"}`, `{"time":"2024-01-02T03:04:06Z","user":"bob"}`}},
+			[]string{`{"time":"2024-01-02T03:04:05Z","user":"ada","note":"a, \"b\"\nc"}`,
+				`{"time":"2024-01-02T03:04:06Z","user":"bob"}`}},
 		{"JSON stays JSON", "auto", " [{\"a\":1},{\"a\":2}]", []string{`{"a":1}`, `{"a":2}`}},
 		{"nothing", "syslog", "\n\r\n", nil},
 	}
@@ -201,8 +208,9 @@ func TestUnpackUndoesGzipAndZstd(t *testing.T) {
 				t.Errorf("%s that ends too early: %v", how, err)
 			}
 			bomb := pack(t, how, make([]byte, MostUnpacked+1))
-			if _, err := u.Unpack(bomb); err == nil || !strings.Contains(err.Error(), "64 MiB") && !strings.Contains(err.Error(), "memory") &&
-				!strings.Contains(err.Error(), "size") {
+			if _, err := u.Unpack(bomb); err == nil ||
+				!strings.Contains(err.Error(), "64 MiB") && !strings.Contains(err.Error(), "memory") &&
+					!strings.Contains(err.Error(), "size") {
 				t.Errorf("%s of too much: %v", how, err)
 			}
 		}
@@ -215,7 +223,8 @@ func TestUnpackUndoesGzipAndZstd(t *testing.T) {
 // FuzzFormats: whatever a message is, each event is an object, the same ones
 // come again, and nothing is dropped: what has a byte has an event or an error.
 func FuzzFormats(f *testing.F) {
-	for _, s := range []string{"<34>Oct 11 22:14:15 m su: x", `<1>1 - - - - - [a b="c"] d`, "CEF:0|a|b|c|d|e|f|g=h i=j", "LEEF:2.0|a|b|c|d|^|e=f^g=h",
+	for _, s := range []string{"<34>Oct 11 22:14:15 m su: x", `<1>1 - - - - - [a b="c"] d`, "CEF:0|a|b|c|d|e|f|g=h i=j",
+		"LEEF:2.0|a|b|c|d|^|e=f^g=h",
 		"a=b c=\"d\\\"\"", "a,b\n1,2\n", "3 <1>a", "{}"} {
 		f.Add(s)
 	}

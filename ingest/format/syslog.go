@@ -12,7 +12,8 @@ var errSyslog = errors.New("not syslog: it does not begin <PRIORITY>, a number o
 
 // The keywords of RFC 5424, by number.
 var (
-	facilities = [...]string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+	facilities = [...]string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+		"ftp",
 		"ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
 	severities = [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
 )
@@ -170,7 +171,8 @@ func append3164(o *object, rest []byte) error {
 
 // isTag tells NAME: or NAME[PID]: from a host or a word.
 func isTag(word []byte) bool {
-	return len(word) > 1 && word[len(word)-1] == ':' && !bytes.HasPrefix(word, []byte("CEF:")) && !bytes.HasPrefix(word, []byte("LEEF:"))
+	return len(word) > 1 && word[len(word)-1] == ':' && !bytes.HasPrefix(word, []byte("CEF:")) &&
+		!bytes.HasPrefix(word, []byte("LEEF:"))
 }
 
 func cutPID(tag []byte) (app, pid []byte) {
@@ -201,7 +203,8 @@ func cutTime(text []byte) (at, rest []byte, assumed string) {
 	if len(text) < len(stamp) || !isMonth(text[:3]) || text[3] != ' ' {
 		return nil, text, ""
 	}
-	if yearAt := bytes.IndexByte(text[4:], ' '); yearAt > 0 && len(text) >= 4+yearAt+1+4+1+8 && isYear(text[5+yearAt:9+yearAt]) {
+	if yearAt := bytes.IndexByte(text[4:], ' '); yearAt > 0 && len(text) >= 4+yearAt+1+4+1+8 &&
+		isYear(text[5+yearAt:9+yearAt]) {
 		end := 4 + yearAt + 1 + 4 + 1 + 8 // Mmm dd yyyy hh:mm:ss
 		return text[:end], bytes.TrimLeft(text[end:], " :"), "zone"
 	}
@@ -217,7 +220,8 @@ func cutTime(text []byte) (at, rest []byte, assumed string) {
 }
 
 func isMonth(name []byte) bool {
-	return bytes.Contains([]byte("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), name) && name[0] != ' ' && name[2] != ' ' && name[1] != ' '
+	return bytes.Contains([]byte("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), name) && name[0] != ' ' &&
+		name[2] != ' ' && name[1] != ' '
 }
 
 func isYear(text []byte) bool {
@@ -235,8 +239,10 @@ func appendMessage(o *object, text []byte) {
 	text = bytes.TrimRight(text, " \t")
 	switch {
 	case len(text) == 0:
-	case bytes.HasPrefix(text, []byte("CEF:")) && bytes.Count(text, []byte("|")) >= len(cefHeader)-1 && appendCEF(o, text) == nil:
-	case bytes.HasPrefix(text, []byte("LEEF:")) && bytes.Count(text, []byte("|")) >= len(leefHeader) && appendLEEF(o, text) == nil:
+	case bytes.HasPrefix(text, []byte("CEF:")) && bytes.Count(text, []byte("|")) >= len(cefHeader)-1 &&
+		appendCEF(o, text) == nil:
+	case bytes.HasPrefix(text, []byte("LEEF:")) && bytes.Count(text, []byte("|")) >= len(leefHeader) &&
+		appendLEEF(o, text) == nil:
 	default:
 		o.text("message", text)
 	}

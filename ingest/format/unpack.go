@@ -47,7 +47,8 @@ func (u *Unpacker) Unpack(data []byte) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the message is compressed by %s, which cannot be undone: %w", what, err)
 	case u.out.Len() > MostUnpacked:
-		return nil, fmt.Errorf("the message is compressed by %s and has more than %d MiB: send it in parts", what, MostUnpacked>>20)
+		return nil, fmt.Errorf("the message is compressed by %s and has more than %d MiB: send it in parts", what,
+			MostUnpacked>>20)
 	}
 	return u.out.Bytes(), nil
 }

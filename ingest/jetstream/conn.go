@@ -96,7 +96,8 @@ func (c *Conn) dial(ctx context.Context, suffix string, more ...nats.Option) (*n
 	select {
 	case r := <-done:
 		if errors.Is(r.err, nats.ErrAuthorization) {
-			return nil, fmt.Errorf("connect to NATS at %s: %w: sign in by nats.user and nats.password, nats.nkey, nats.creds or nats.token, or their variables such as LAKEWARD_NATS_USER", redact(c.o.URL), r.err)
+			return nil, fmt.Errorf("connect to NATS at %s: %w: sign in by nats.user and nats.password, nats.nkey, nats.creds "+
+				"or nats.token, or their variables such as LAKEWARD_NATS_USER", redact(c.o.URL), r.err)
 		}
 		if r.err != nil {
 			return nil, fmt.Errorf("connect to NATS at %s: %w", redact(c.o.URL), r.err)
@@ -119,13 +120,16 @@ func (c *Conn) natsOptions(suffix string) ([]nats.Option, error) {
 		name = "lakeward"
 	}
 	opts := []nats.Option{
-		nats.Name(name + suffix), nats.Timeout(connectWithin), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
+		nats.Name(name + suffix), nats.Timeout(connectWithin), nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				c.log.Warn("lost the connection to NATS", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { c.log.Info("connected to NATS again", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			c.log.Info("connected to NATS again", "url", nc.ConnectedUrlRedacted())
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Warn("NATS reports", "error", err) }),
 	}
 	if o.Inbox != "" {

@@ -22,7 +22,8 @@ const (
 func (c *Conn) KeepFindings(ctx context.Context) error {
 	_, err := c.js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: FindingsStream, Description: "what pipelines found", Subjects: []string{findingsSubjects},
-		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage, MaxAge: findingsKept,
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage,
+		MaxAge: findingsKept,
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fmt.Errorf("create stream %s: %w", FindingsStream, err)

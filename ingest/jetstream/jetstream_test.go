@@ -93,7 +93,8 @@ func read(t *testing.T, r ingest.Reader, first, last uint64) uint64 {
 			t.Fatalf("after %d: %v", next-1, err)
 		}
 		for _, m := range buf {
-			if m.Seq != next || string(m.Data) != fmt.Sprint(next) || string(m.ID) != fmt.Sprint("id-", next) || m.Subject != "events.a" || time.Since(m.Published) > time.Minute {
+			if m.Seq != next || string(m.Data) != fmt.Sprint(next) || string(m.ID) != fmt.Sprint("id-", next) ||
+				m.Subject != "events.a" || time.Since(m.Published) > time.Minute {
 				t.Fatalf("message is %+v, want sequence %d", m, next)
 			}
 			next++
@@ -269,7 +270,8 @@ func TestSaysWhatIsWrong(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "nats stream add ABSENT") {
 		t.Errorf("absent stream: %v", err)
 	}
-	if err := c.Publish(t.Context(), "nowhere", "", nil); err == nil || !strings.Contains(err.Error(), "no stream has this subject") {
+	if err := c.Publish(t.Context(), "nowhere", "", nil); err == nil ||
+		!strings.Contains(err.Error(), "no stream has this subject") {
 		t.Errorf("publish without a stream: %v", err)
 	}
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(s.ClientURL(), "nats://"))
@@ -280,12 +282,14 @@ func TestSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := StartServer(t.Context(), ServerOptions{Host: host, Port: n, StoreDir: t.TempDir()}, nil); err == nil || !strings.Contains(err.Error(), "nats.embedded.port") {
+	if _, err := StartServer(t.Context(), ServerOptions{Host: host, Port: n, StoreDir: t.TempDir()}, nil); err == nil ||
+		!strings.Contains(err.Error(), "nats.embedded.port") {
 		t.Errorf("port in use: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if _, err := Connect(ctx, Options{URL: "nats://user:secret@127.0.0.1:1"}, nil); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := Connect(ctx, Options{URL: "nats://user:secret@127.0.0.1:1"}, nil); err == nil ||
+		strings.Contains(err.Error(), "secret") {
 		t.Errorf("no server: %v", err)
 	}
 }
@@ -348,8 +352,10 @@ func TestReplySubjects(t *testing.T) {
 
 // TestReplySubjectsInARow: what is remembered of the one before changes nothing.
 func TestReplySubjectsInARow(t *testing.T) {
-	heads := []string{"$JS.ACK.EVENTS.cons.", "$JS.ACK.EVENTS.other.", "$JS.ACK.1.2.", "$JS.ACK._.hash.EVENTS.cons.", "$JS.ACK.1.2.3.4.", "$JS.ACK.EVENTS.", "_INBOX."}
-	tails := []string{"1.1234.56.1700000000000000001.78", "1.12345678.1234567890123456.1.0", "1.0.00000001.99999999.0.token", "1.2.3.4", "1.2.3.4.", "1..3.4.5",
+	heads := []string{"$JS.ACK.EVENTS.cons.", "$JS.ACK.EVENTS.other.", "$JS.ACK.1.2.", "$JS.ACK._.hash.EVENTS.cons.",
+		"$JS.ACK.1.2.3.4.", "$JS.ACK.EVENTS.", "_INBOX."}
+	tails := []string{"1.1234.56.1700000000000000001.78", "1.12345678.1234567890123456.1.0",
+		"1.0.00000001.99999999.0.token", "1.2.3.4", "1.2.3.4.", "1..3.4.5",
 		"1.2.3.4.5.6", "1.2.3.4.5.6.7", "1.1234567x.3.4.5", "1.2.1234567/.4.5", "1.2.3.4.x"}
 	var r replies
 	for i := range 3 * len(heads) * len(tails) * 7 {
@@ -384,7 +390,8 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func benchmarkRead(b *testing.B, lean bool) {
-	s, err := StartServer(b.Context(), ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: b.TempDir(), SyncInterval: time.Second}, nil)
+	s, err := StartServer(b.Context(), ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: b.TempDir(),
+		SyncInterval: time.Second}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -395,7 +402,8 @@ func benchmarkRead(b *testing.B, lean bool) {
 	}
 	defer c.Close()
 	c.noWire = !lean
-	st, err := c.Stream(b.Context(), "events.>", StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
+	st, err := c.Stream(b.Context(), "events.>",
+		StreamOptions{Name: "EVENTS", Subjects: []string{"events.>"}, Create: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -41,9 +41,11 @@ const batch = 512
 
 func (c *Conn) clientLink(ctx context.Context, suffix string) (link, error) {
 	// The channel holds all that can be on its way: NATS drops what does not fit.
-	l := &clientLink{in: make(chan *nats.Msg, 2*askMessages+1024), out: make(chan []delivery, 4), lost: make(chan struct{})}
+	l := &clientLink{in: make(chan *nats.Msg, 2*askMessages+1024), out: make(chan []delivery, 4),
+		lost: make(chan struct{})}
 	var err error
-	if l.nc, err = c.dial(ctx, suffix, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(l.lost) })); err != nil {
+	if l.nc, err = c.dial(ctx, suffix, nats.NoReconnect(),
+		nats.ClosedHandler(func(*nats.Conn) { close(l.lost) })); err != nil {
 		return nil, err
 	}
 	l.inbox = l.nc.NewInbox()

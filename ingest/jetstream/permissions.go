@@ -36,7 +36,8 @@ func (u User) permissions() *natsd.Permissions {
 	}
 	return &natsd.Permissions{
 		// Where a source takes every subject, those of the server itself are none.
-		Publish:   &natsd.SubjectPermission{Allow: u.Subjects, Deny: []string{"$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", ownInbox + ".>"}},
+		Publish: &natsd.SubjectPermission{Allow: u.Subjects,
+			Deny: []string{"$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", ownInbox + ".>"}},
 		Subscribe: &natsd.SubjectPermission{Allow: []string{"_INBOX.>"}},
 	}
 }

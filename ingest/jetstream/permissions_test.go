@@ -12,7 +12,8 @@ import (
 // client is one of NATS's own, without anything of ours.
 func client(t *testing.T, s *Server, name string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(name, "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(name, "secret"),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +162,12 @@ func TestAConsumerDeliversToNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc, _ := client(t, s, "reader")
-	old, err := nc.JetStream() //nolint:staticcheck // the newer interface makes no push consumers
+	old, err := nc.JetStream() // the newer interface makes no push consumers
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := old.AddConsumer("EVENTS", &nats.ConsumerConfig{DeliverSubject: "$JS.API.STREAM.PURGE.EVENTS", AckPolicy: nats.AckNonePolicy}, nats.MaxWait(time.Second))
+	made, err := old.AddConsumer("EVENTS", &nats.ConsumerConfig{DeliverSubject: "$JS.API.STREAM.PURGE.EVENTS",
+		AckPolicy: nats.AckNonePolicy}, nats.MaxWait(time.Second))
 	if err != nil {
 		return
 	}

@@ -49,9 +49,11 @@ func (c *Conn) Publisher(ctx context.Context) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{nc: nc, acks: make(chan jetstream.PubAckFuture, inFlight), room: make(chan struct{}, inFlight), size: semaphore.NewWeighted(inFlightSize), done: make(chan struct{})}
+	p := &Publisher{nc: nc, acks: make(chan jetstream.PubAckFuture, inFlight), room: make(chan struct{}, inFlight),
+		size: semaphore.NewWeighted(inFlightSize), done: make(chan struct{})}
 	p.idle = sync.NewCond(&p.mu)
-	p.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*inFlight), jetstream.WithPublishAsyncTimeout(storedWithin))
+	p.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*inFlight),
+		jetstream.WithPublishAsyncTimeout(storedWithin))
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("use JetStream: %w", err)

@@ -305,7 +305,8 @@ func (r *reader) accept(buf []ingest.Message, d *delivery) []ingest.Message {
 		}
 		r.mine = d.subject
 	}
-	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject, ID: d.id, Header: d.head, Data: d.data})
+	return append(buf, ingest.Message{Seq: d.at.stream, Published: time.Unix(0, d.at.nanos).UTC(), Subject: d.subject,
+		ID: d.id, Header: d.head, Data: d.data})
 }
 
 // status accounts for a request that ended, or for a consumer that is gone.

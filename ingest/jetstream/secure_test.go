@@ -134,7 +134,8 @@ func TestMistakesOfTheEmbeddedServersUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: t.TempDir(), Users: []User{{NKey: string(seed)}}}
-	if _, err := StartServer(t.Context(), o, nil); err == nil || strings.Contains(err.Error(), string(seed)) || !strings.Contains(err.Error(), "never the seed") {
+	if _, err := StartServer(t.Context(), o, nil); err == nil || strings.Contains(err.Error(), string(seed)) ||
+		!strings.Contains(err.Error(), "never the seed") {
 		t.Errorf("a seed for a public key: %v", err)
 	}
 	o.Users, o.Cert, o.Key = nil, "none.pem", "none.key"
@@ -231,5 +232,6 @@ func operator(t *testing.T) (natsd.Options, string) {
 	must(err)
 	trusted, err := jwt.DecodeOperatorClaims(opText)
 	must(err)
-	return natsd.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, SystemAccount: systemPublic, AccountResolver: resolver}, creds
+	return natsd.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, SystemAccount: systemPublic,
+		AccountResolver: resolver}, creds
 }

@@ -31,9 +31,10 @@ type ServerOptions struct {
 	SyncInterval time.Duration // otherwise how often; 0: NATS's own default
 	MaxPayload   int64         // bytes of a message; 0: NATS's own default
 	MaxBytes     int64         // of the store; 0: as the disk allows
-	MaxBuffered  int64         // bytes of messages on their way into a stream; beyond it publishers get an error; 0: NATS's own default
-	Cert, Key    string        // files; empty: no TLS. They are read again when they change
-	Users        []User        // without any, everybody may connect
+	// bytes of messages on their way into a stream; beyond it publishers get an error; 0: NATS's own default
+	MaxBuffered int64
+	Cert, Key   string // files; empty: no TLS. They are read again when they change
+	Users       []User // without any, everybody may connect
 }
 
 // User may connect to the server: a name with a password or its bcrypt hash,
@@ -208,7 +209,8 @@ func secure(no *natsd.Options, o ServerOptions, log *slog.Logger) (Options, erro
 			continue
 		}
 		if !nkeys.IsValidPublicUserKey(u.NKey) {
-			return own, fmt.Errorf("read nats.embedded.users: %q is not the public NKey of a user: write the one that begins with U, never the seed", u.NKey[:1]+"...")
+			return own, fmt.Errorf("read nats.embedded.users: %q is not the public NKey of a user: write the one that begins "+
+				"with U, never the seed", u.NKey[:1]+"...")
 		}
 		no.Nkeys = append(no.Nkeys, &natsd.NkeyUser{Nkey: u.NKey, Permissions: u.permissions()})
 	}

@@ -24,7 +24,8 @@ func TestAServerThatWasKilledWhileItStartedIsWellAgain(t *testing.T) {
 		}
 	}
 	leave()
-	s, err := StartServer(t.Context(), ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: dir, SyncInterval: time.Second}, nil)
+	s, err := StartServer(t.Context(), ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: dir,
+		SyncInterval: time.Second}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,8 @@ func (c *Conn) snapshot(ctx context.Context, stream string, w io.Writer, out *St
 		return err
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // the connection has ended then
-	err = c.ask(ctx, apiSnapshot+stream, map[string]any{"deliver_subject": inbox, "no_consumers": true, "chunk_size": chunkBytes}, out)
+	err = c.ask(ctx, apiSnapshot+stream, map[string]any{"deliver_subject": inbox, "no_consumers": true,
+		"chunk_size": chunkBytes}, out)
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,8 @@ func (s *Server) restore(ctx context.Context, is StreamCopy, r io.Reader) (err e
 		return nil
 	default: // unless a restore was cut short here, it is not this stream
 		if same, err := c.holds(ctx, is); err != nil || !same {
-			return errors.Join(errors.New("the server has another stream of this name: give it another nats.embedded.store_dir"), err)
+			return errors.Join(errors.New("the server has another stream of this name: give it another nats.embedded.store_dir"),
+				err)
 		}
 	}
 	if err := s.recreated(ctx, is.Name, is.Created); err != nil {
@@ -258,7 +260,8 @@ func (s *Server) recreated(ctx context.Context, stream string, at time.Time) err
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.shutdown()
-	found, err := filepath.Glob(filepath.Join(s.opts.StoreDir, "jetstream", "*", "streams", stream, natsd.JetStreamMetaFile))
+	found, err := filepath.Glob(filepath.Join(s.opts.StoreDir, "jetstream", "*", "streams", stream,
+		natsd.JetStreamMetaFile))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("its metadata is in %d places below %s", len(found), s.opts.StoreDir)
 	}

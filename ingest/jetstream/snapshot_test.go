@@ -57,7 +57,8 @@ func TestACopyOfAStreamIsTheSameStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	desc.Created = desc.Created.Add(-time.Hour)
-	if err := other.Restore(t.Context(), desc, bytes.NewReader(data.Bytes())); err == nil || !strings.Contains(err.Error(), "another stream") {
+	if err := other.Restore(t.Context(), desc, bytes.NewReader(data.Bytes())); err == nil ||
+		!strings.Contains(err.Error(), "another stream") {
 		t.Errorf("over a stream that is there: %v", err)
 	}
 	if _, err := c.Snapshot(t.Context(), "NONE", &data); err == nil || !strings.Contains(err.Error(), "not found") {
@@ -74,7 +75,8 @@ func TestADamagedCopyOfAStreamIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := startServer(t, ServerOptions{}).Restore(t.Context(), desc, bytes.NewReader(data.Bytes()[:data.Len()/2])); err == nil {
+	if err := startServer(t, ServerOptions{}).Restore(t.Context(), desc,
+		bytes.NewReader(data.Bytes()[:data.Len()/2])); err == nil {
 		t.Error("half of a copy was restored")
 	}
 }

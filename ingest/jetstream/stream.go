@@ -102,7 +102,8 @@ func (c *Conn) floorsOf(stream string) *floors {
 
 func (c *Conn) create(ctx context.Context, o StreamOptions) (jetstream.Stream, error) {
 	if !o.Create || len(o.Subjects) == 0 {
-		return nil, fmt.Errorf("it does not exist; make it with: nats stream add %s --subjects '%s' --storage file --retention limits --discard new --defaults",
+		return nil, fmt.Errorf("it does not exist; make it with: nats stream add %s --subjects '%s' --storage file "+
+			"--retention limits --discard new --defaults",
 			o.Name, strings.Join(o.Subjects, ","))
 	}
 	limit := o.MaxBytes
@@ -171,7 +172,8 @@ func (s *Stream) Info(ctx context.Context, filter string) (ingest.StreamInfo, er
 		out.First = in.State.LastSeq + 1
 	}
 	out.Covered = coversAll(filter, in.Config.Subjects)
-	out.Pruned = s.o.Prune && in.Config.Discard == jetstream.DiscardNew && in.Config.MaxAge == 0 && in.Config.MaxMsgsPerSubject <= 0
+	out.Pruned = s.o.Prune && in.Config.Discard == jetstream.DiscardNew && in.Config.MaxAge == 0 &&
+		in.Config.MaxMsgsPerSubject <= 0
 	if out.Covered {
 		out.Matched = out.Last
 		return out, nil

@@ -51,7 +51,8 @@ const (
 // plainAddress is where a wire can connect to, if the options do not rule it out.
 func (c *Conn) plainAddress() (string, bool) {
 	o := c.o
-	if o.Creds != "" || o.NKey != "" || o.User != "" || o.Token != "" || o.CA != "" || o.PinnedCert != "" || o.Cert != "" || c.noWire {
+	if o.Creds != "" || o.NKey != "" || o.User != "" || o.Token != "" || o.CA != "" || o.PinnedCert != "" ||
+		o.Cert != "" || c.noWire {
 		return "", false
 	}
 	u, err := url.Parse(c.nc.ConnectedUrl()) // of several servers, the one that answers now

@@ -71,7 +71,8 @@ func (g *Guard) Look() (held string, err error) {
 	}
 	g.state.Seen = wall
 	if !g.until.IsZero() {
-		held = fmt.Sprintf("the clock says %s, and said %s when it was last looked at: if it is wrong, set it right; nothing is deleted for its age before %s",
+		held = fmt.Sprintf("the clock says %s, and said %s when it was last looked at: if it is wrong, set it right; "+
+			"nothing is deleted for its age before %s",
 			wall.Format(time.RFC3339), g.state.From.Format(time.RFC3339), g.state.Held.Format(time.RFC3339))
 	}
 	if since := wall.Sub(g.saved.Seen); g.state.Held.Equal(g.saved.Held) && since >= 0 && since < saveEvery {

@@ -19,11 +19,13 @@ func TestALeapOfTheClockHoldsDeletions(t *testing.T) {
 	}{
 		{"a first start", []step{{0, false, false}}},
 		{"minutes, and a night", []step{{time.Minute, false, false}, {8 * time.Hour, true, false}}},
-		{"an hour forward and back", []step{{time.Hour, false, false}, {-time.Hour, false, false}, {time.Minute, false, false}}},
+		{"an hour forward and back", []step{{time.Hour, false, false}, {-time.Hour, false, false},
+			{time.Minute, false, false}}},
 		{"a year ahead while it runs", []step{{365 * day, false, true}, {time.Minute, false, true}}},
 		{"a year ahead at a restart, and restarted again", []step{{365 * day, true, true}, {time.Minute, true, true}}},
 		{"a year ahead, put right", []step{{365 * day, false, true}, {-365 * day, false, false}}},
-		{"a week off: believed after a day", []step{{7 * day, true, true}, {23 * time.Hour, false, true}, {2 * time.Hour, false, false}}},
+		{"a week off: believed after a day", []step{{7 * day, true, true}, {23 * time.Hour, false, true},
+			{2 * time.Hour, false, false}}},
 		{"a year back: nothing is old", []step{{-365 * day, false, false}}},
 		{"a year back, and put right", []step{{-365 * day, false, false}, {365 * day, false, true}}},
 	} {

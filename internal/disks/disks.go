@@ -196,13 +196,15 @@ func (s State) String() string {
 	case is(syscall.EDQUOT):
 		return at + " is at its quota: free some room, or raise the quota" + later
 	case is(syscall.ENOSPC):
-		return fmt.Sprintf("%s is full, %s free of %s: free some room, or make it larger%s", at, size(s.Free), size(s.Size), later)
+		return fmt.Sprintf("%s is full, %s free of %s: free some room, or make it larger%s", at, size(s.Free), size(s.Size),
+			later)
 	case is(syscall.EROFS):
 		return at + " is read-only: the kernel's log says why (dmesg); check it, and mount it for writing again" + later
 	case is(syscall.EIO):
 		return at + " answers I/O errors: the kernel's log says which device (dmesg); replace or reconnect it" + later
 	case is(syscall.EACCES, syscall.EPERM):
-		return fmt.Sprintf("%s may not be written by user %d: correct the owner or the mode of the directory%s", at, os.Getuid(), later)
+		return fmt.Sprintf("%s may not be written by user %d: correct the owner or the mode of the directory%s", at,
+			os.Getuid(), later)
 	case is(syscall.ENOENT, syscall.ENOTDIR, syscall.ENOTCONN, syscall.ESTALE):
 		return at + " is gone: is it mounted?"
 	}

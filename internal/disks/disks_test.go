@@ -42,7 +42,8 @@ func TestAFailingDiskSaysWhichItIsAndWhatToDo(t *testing.T) {
 func TestADiskThatRecoversIsNotFailing(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	var broken error
-	w, err := New(Options{Dirs: []Dir{{"the lake", t.TempDir()}}, Now: func() time.Time { return now }, Probe: func(string) error { return broken }})
+	w, err := New(Options{Dirs: []Dir{{"the lake", t.TempDir()}}, Now: func() time.Time { return now },
+		Probe: func(string) error { return broken }})
 	if err != nil {
 		t.Fatal(err)
 	}

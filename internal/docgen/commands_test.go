@@ -20,7 +20,8 @@ func TestCommandsAreDocumentedWithTheirFlags(t *testing.T) {
 	got := commands(root)
 	for _, want := range []string{
 		"| `-c, --config` | file |  | file of the configuration |",
-		"## `tool pipeline`\n\nWork with pipelines.\n", "## `tool pipeline run`\n\nRun one.\n\n```\ntool pipeline run NAME [flags]\n```\n",
+		"## `tool pipeline`\n\nWork with pipelines.\n", "## `tool pipeline run`\n\nRun one.\n\n```\ntool pipeline run " +
+			"NAME [flags]\n```\n",
 		"| `--at` | time | `now` | logical time |", "| `--dry-run` |  |  | write nothing |",
 	} {
 		if !strings.Contains(got, want) {

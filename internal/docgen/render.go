@@ -117,7 +117,8 @@ func pipelines() string {
 	}
 	b.WriteString("\n## `write`\n\n" + write.Text + "\n\n")
 	table(&b, write.Type.Elem.Fields)
-	b.WriteString("\n## Findings\n\nEvery finding has one shape, wherever it comes from:\n\n| column | type | meaning |\n| --- | --- | --- |\n")
+	b.WriteString("\n## Findings\n\nEvery finding has one shape, wherever it comes from:\n\n| column | type | meaning " +
+		"|\n| --- | --- | --- |\n")
 	for _, c := range tiers.FindingColumns() {
 		row(&b, code(c.Name), c.Kind.String(), c.Doc)
 	}
@@ -127,7 +128,8 @@ func pipelines() string {
 	return b.String()
 }
 
-const testsIntro = "The cases of `NAME_test.yaml`, under `cases`, or of `tests` in the pipeline itself. A pipeline whose own tests fail is not activated.\n\n"
+const testsIntro = "The cases of `NAME_test.yaml`, under `cases`, or of `tests` in the pipeline itself. A pipeline " +
+	"whose own tests fail is not activated.\n\n"
 
 // stepKind writes a kind's keys; those of the mapping below the kind's own key
 // are listed without it, one table a method where there are methods.

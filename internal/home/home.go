@@ -46,10 +46,13 @@ func Check(dir, lake string, readOnly bool) error {
 	case was == now || lake == "":
 		return nil
 	case was.Lake != "" && was.Lake != lake:
-		return fmt.Errorf("%w: %s keeps the state of lake %s, and lake.warehouse and lake.catalog are of lake %s: give that lake a data directory "+
-			"of its own, or remove %s if what pipelines have learnt and found so far is of this one", ErrElsewhere, dir, was.Lake, lake, filepath.Join(dir, RecordName))
+		return fmt.Errorf("%w: %s keeps the state of lake %s, and lake.warehouse and lake.catalog are of lake %s: give "+
+			"that lake a data directory "+
+			"of its own, or remove %s if what pipelines have learnt and found so far is of this one", ErrElsewhere, dir,
+			was.Lake, lake, filepath.Join(dir, RecordName))
 	case was.Place != "" && was.Place != dir && copied(was.Place, dir):
-		return fmt.Errorf("%w: %s is a copy of %s, which is still there and would share its leases: run `lakeward relocate`, which makes "+
+		return fmt.Errorf("%w: %s is a copy of %s, which is still there and would share its leases: run `lakeward "+
+			"relocate`, which makes "+
 			"the copy one of its own", ErrElsewhere, dir, was.Place)
 	case readOnly:
 		return nil
@@ -108,7 +111,8 @@ func read(dir string) (r record, err error) {
 		return r, fmt.Errorf("read which lake the data directory is of: %w", err)
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
-		return r, fmt.Errorf("read which lake the data directory is of: %s is damaged (%w): remove it if the directory was not copied", path, err)
+		return r, fmt.Errorf("read which lake the data directory is of: %s is damaged (%w): remove it if the directory "+
+			"was not copied", path, err)
 	}
 	return r, nil
 }

@@ -74,7 +74,8 @@ func TestADirectoryUnderAnotherNameIsNoCopy(t *testing.T) {
 }
 
 func TestTheStateOfAnotherLakeIsRefused(t *testing.T) {
-	if err := Check(made(t), "another", false); !errors.Is(err, ErrElsewhere) || !strings.Contains(err.Error(), RecordName) {
+	if err := Check(made(t), "another", false); !errors.Is(err, ErrElsewhere) ||
+		!strings.Contains(err.Error(), RecordName) {
 		t.Error(err)
 	}
 }

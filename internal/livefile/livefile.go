@@ -41,7 +41,8 @@ type Value[T any] struct {
 
 // New reads the files for the first time, when an error is still one. Later
 // errors are logged.
-func New[T any](paths []string, build func([][]byte) (T, error), now func() time.Time, log *slog.Logger) (*Value[T], error) {
+func New[T any](paths []string, build func([][]byte) (T, error), now func() time.Time, log *slog.Logger) (*Value[T],
+	error) {
 	l := &Value[T]{paths: paths, build: build, now: now, log: log, checked: now()}
 	contents, sum, err := l.read()
 	if err != nil {

@@ -21,7 +21,8 @@ type module struct {
 
 // bundled are the modules of the program as it is released, on Linux.
 func bundled(ctx context.Context, root string) ([]module, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", ".")
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f",
+		"{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", ".")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1")
 	var stderr strings.Builder
@@ -52,7 +53,8 @@ func (m *module) read(dir string) error {
 	}
 	for _, e := range entries {
 		name := strings.ToUpper(e.Name())
-		licence := strings.HasPrefix(name, "LICENSE") || strings.HasPrefix(name, "LICENCE") || strings.HasPrefix(name, "COPYING")
+		licence := strings.HasPrefix(name, "LICENSE") || strings.HasPrefix(name, "LICENCE") ||
+			strings.HasPrefix(name, "COPYING")
 		if e.IsDir() || !licence && !strings.HasPrefix(name, "NOTICE") {
 			continue
 		}
@@ -73,7 +75,8 @@ func (m *module) read(dir string) error {
 		}
 	}
 	if len(m.licences) == 0 {
-		return fmt.Errorf("the licence of %s %s is not known here: read %s, and teach internal/notice", m.path, m.version, dir)
+		return fmt.Errorf("the licence of %s %s is not known here: read %s, and teach internal/notice", m.path, m.version,
+			dir)
 	}
 	slices.Sort(m.licences)
 	return nil

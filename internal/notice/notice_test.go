@@ -25,12 +25,13 @@ func TestTheNoticeIsOfWhatIsBundled(t *testing.T) {
 
 func TestLicencesAreToldApart(t *testing.T) {
 	for text, want := range map[string][]string{
-		"Apache License\n  Version 2.0, January 2004":                                                                                               {"Apache-2.0"},
-		"Permission is hereby granted, free of charge, to any person obtaining a copy\nof this software":                                            {"MIT"},
-		"Redistribution and use in source and binary forms, with or without modification":                                                           {"BSD-2-Clause"},
-		"Redistribution and use in source and binary forms ... may not be used to endorse or promote products":                                      {"BSD-3-Clause"},
-		"Mozilla Public License Version 2.0":                                                                                                        {"MPL-2.0"},
-		"Permission is hereby granted, free of charge, to any person obtaining a copy ... under the Apache License, Version 2.0 (the \"License\");": {"Apache-2.0", "MIT"},
+		"Apache License\n  Version 2.0, January 2004":                                                          {"Apache-2.0"},
+		"Permission is hereby granted, free of charge, to any person obtaining a copy\nof this software":       {"MIT"},
+		"Redistribution and use in source and binary forms, with or without modification":                      {"BSD-2-Clause"},
+		"Redistribution and use in source and binary forms ... may not be used to endorse or promote products": {"BSD-3-Clause"},
+		"Mozilla Public License Version 2.0":                                                                   {"MPL-2.0"},
+		"Permission is hereby granted, free of charge, to any person obtaining a copy ... under the Apache License, " +
+			"Version 2.0 (the \"License\");": {"Apache-2.0", "MIT"},
 		"All rights reserved.": nil,
 	} {
 		if got := identify(text); !slices.Equal(got, want) {

@@ -30,7 +30,8 @@ type cluster struct {
 }
 
 // errMissing says that PostgreSQL is not installed.
-var errMissing = errors.New("no PostgreSQL to test with: install it (Debian: apt-get install postgresql), or put initdb and postgres on PATH")
+var errMissing = errors.New("no PostgreSQL to test with: install it (Debian: apt-get install postgresql), or put " +
+	"initdb and postgres on PATH")
 
 func isMissing(err error) bool { return errors.Is(err, errMissing) }
 

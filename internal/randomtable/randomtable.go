@@ -56,7 +56,8 @@ func number(fs []tiers.Field, last *int) {
 
 type generator struct{ *rand.Rand }
 
-var scalars = []tiers.Kind{tiers.KindBool, tiers.KindLong, tiers.KindDouble, tiers.KindString, tiers.KindBinary, tiers.KindDate, tiers.KindTimestamp}
+var scalars = []tiers.Kind{tiers.KindBool, tiers.KindLong, tiers.KindDouble, tiers.KindString, tiers.KindBinary,
+	tiers.KindDate, tiers.KindTimestamp}
 
 func (g *generator) field(name string, depth int) tiers.Field {
 	f := tiers.Field{Name: name}

@@ -43,7 +43,8 @@ func TestReadTakesRegularFilesOnly(t *testing.T) {
 		{name: "none", failure: "no such file"},
 	} {
 		data, err := safefile.ReadIn(root, c.name, 100)
-		if string(data) != c.content || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+		if string(data) != c.content || (err == nil) != (c.failure == "") ||
+			err != nil && !strings.Contains(err.Error(), c.failure) {
 			t.Errorf("%s: %q, %v", c.name, data, err)
 		}
 	}

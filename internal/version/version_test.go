@@ -17,7 +17,8 @@ func TestTheVersionSaysWhereTheBuildComesFrom(t *testing.T) {
 	}{
 		{nil, Number},
 		{[]debug.BuildSetting{at}, Number},
-		{[]debug.BuildSetting{commit, at, {Key: "vcs.modified", Value: "false"}}, Number + " (3f2a91c0d5e4, 2026-11-28T14:03:11Z)"},
+		{[]debug.BuildSetting{commit, at, {Key: "vcs.modified", Value: "false"}},
+			Number + " (3f2a91c0d5e4, 2026-11-28T14:03:11Z)"},
 		{[]debug.BuildSetting{commit, {Key: "vcs.modified", Value: "true"}}, Number + " (3f2a91c0d5e4, modified)"},
 	} {
 		if got := withSource(c.settings); got != c.want {
@@ -30,7 +31,8 @@ func TestTheVersionSaysWhereTheBuildComesFrom(t *testing.T) {
 func TestJavaTakesTheVersionApart(t *testing.T) {
 	format := regexp.MustCompile(`^(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?$`)
 	commit := debug.BuildSetting{Key: "vcs.revision", Value: "3f2a91c0d5e44b1f9a6c7d8e90123456789abcde"}
-	for want, info := range map[string]*debug.BuildInfo{"unknown": nil, "3f2a91c0d5e4": {Settings: []debug.BuildSetting{commit}}} {
+	for want, info := range map[string]*debug.BuildInfo{"unknown": nil,
+		"3f2a91c0d5e4": {Settings: []debug.BuildSetting{commit}}} {
 		text := createdBy(info)
 		if m := format.FindStringSubmatch(text); m == nil || m[1] != "lakeward" || m[2] != Number || m[3] != want {
 			t.Errorf("%q is %q", text, m)
@@ -57,7 +59,8 @@ func TestWhatNamesTheVersionAgrees(t *testing.T) {
 	if len(section) != headings {
 		t.Fatalf("%d of the %d sections are Unreleased or VERSION (DATE)", len(section), headings)
 	}
-	if released := !strings.HasSuffix(Number, "-dev"); released && section[0][2] != Number || !released && section[0][1] != "Unreleased" {
+	if released := !strings.HasSuffix(Number, "-dev"); released && section[0][2] != Number ||
+		!released && section[0][1] != "Unreleased" {
 		t.Errorf("the first section is %q, and the version %s", section[0][1], Number)
 	}
 }

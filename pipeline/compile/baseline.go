@@ -107,7 +107,8 @@ func (c *Compiled) aggregateSQL(f *baselineForm, rs []Range) string {
 		where += " AND (" + f.where + ")"
 	}
 	return fmt.Sprintf("SELECT %s FROM (\nSELECT %s\nFROM %s\nWHERE %s\nGROUP BY 1, 2 HAVING %s)",
-		sqltext.List(outer), sqltext.List(cols), c.raw(f.of, rs), where, sqltext.IsSomebody(sqltext.Entity(f.entity, f.entityType)))
+		sqltext.List(outer), sqltext.List(cols), c.raw(f.of, rs), where,
+		sqltext.IsSomebody(sqltext.Entity(f.entity, f.entityType)))
 }
 
 // stateTable and flaggedTable are where a baseline keeps its aggregates and
@@ -157,7 +158,8 @@ func (c *Compiled) refreshStmts(s *step, r Run) []Stmt {
 func (f *baselineForm) inBuckets(rs []Range) string {
 	var ors []string
 	for _, r := range rs {
-		ors = append(ors, fmt.Sprintf("bucket >= %d AND bucket < %d", sqltext.BucketNo(r.Start, f.bucket), sqltext.BucketNo(r.End, f.bucket)))
+		ors = append(ors, fmt.Sprintf("bucket >= %d AND bucket < %d", sqltext.BucketNo(r.Start, f.bucket),
+			sqltext.BucketNo(r.End, f.bucket)))
 	}
 	return "((" + strings.Join(ors, ") OR (") + "))"
 }
@@ -177,7 +179,8 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	agg, flagged := stateTable(c.keys[s.name]), flaggedTable(c.keys[s.name])
 	var out []Stmt
 	work := func(name, sql string) {
-		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+"."+name) + " AS\n" + sql})
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork,
+			SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+"."+name) + " AS\n" + sql})
 	}
 	t := func(name string) string { return sqltext.Ident(s.name + "." + name) }
 	if r.Stateless {
@@ -191,7 +194,8 @@ func (c *Compiled) baselineStmts(s *step, r Run) []Stmt {
 	} else {
 		work("skip", "SELECT '' AS entity, 0::BIGINT AS bucket, 0 AS s0, 0 AS s1 WHERE false")
 	}
-	fs := fitSQL{form: f, t: t, from: sqltext.BucketNo(hist.Start, f.bucket), to: sqltext.BucketNo(hist.End, f.bucket), groups: f.groups(), shifts: f.clockShifts(hist)}
+	fs := fitSQL{form: f, t: t, from: sqltext.BucketNo(hist.Start, f.bucket), to: sqltext.BucketNo(hist.End, f.bucket),
+		groups: f.groups(), shifts: f.clockShifts(hist)}
 	observed := "FROM " + agg + " WHERE " + f.inBuckets([]Range{win})
 	if f.absence {
 		observed += "\nUNION ALL BY NAME " + f.silence(agg, hist, win)
@@ -233,7 +237,9 @@ func (f *baselineForm) silence(agg string, hist, win Range) string {
 FROM (SELECT entity, arg_max(peer, bucket) AS peer FROM %s WHERE %s GROUP BY entity HAVING count(*) >= %d AND max(bucket) >= %d) AS e,
   (SELECT unnest(range(%d, %d)) AS bucket) AS b
 WHERE NOT EXISTS (FROM %[2]s AS a WHERE a.entity = e.entity AND a.bucket = b.bucket)`,
-		sqltext.List(cols), agg, f.inBuckets([]Range{hist}), f.minSupport, sqltext.BucketNo(win.Start.Add(-silenceAfter), f.bucket), sqltext.BucketNo(win.Start, f.bucket), sqltext.BucketNo(win.End, f.bucket))
+		sqltext.List(cols), agg, f.inBuckets([]Range{hist}), f.minSupport,
+		sqltext.BucketNo(win.Start.Add(-silenceAfter), f.bucket), sqltext.BucketNo(win.Start, f.bucket),
+		sqltext.BucketNo(win.End, f.bucket))
 }
 
 // skipSQL lists the flagged windows of the history, which the fit leaves out
@@ -242,13 +248,15 @@ WHERE NOT EXISTS (FROM %[2]s AS a WHERE a.entity = e.entity AND a.bucket = b.buc
 // clocks): by then raised often enough, it is learned (ours). Days count, not
 // buckets: one hour of flooding is one day however narrow they are.
 func (f *baselineForm) skipSQL(flagged string, hist Range) string {
-	q := "SELECT DISTINCT entity, bucket, " + f.slots("bucket") + " FROM " + flagged + " WHERE " + f.inBuckets([]Range{hist})
+	q := "SELECT DISTINCT entity, bucket, " + f.slots("bucket") + " FROM " + flagged + " WHERE " +
+		f.inBuckets([]Range{hist})
 	if f.season != seasonHourOfDay && f.season != seasonHourOfWeek {
 		return q
 	}
 	hour := *f
 	hour.season = seasonHourOfDay
-	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(DISTINCT %s) OVER (PARTITION BY entity, %s) < %d", q, f.day("bucket"), hour.slot("bucket", 0), f.minSupport)
+	return fmt.Sprintf("SELECT * FROM (%s) QUALIFY count(DISTINCT %s) OVER (PARTITION BY entity, %s) < %d", q,
+		f.day("bucket"), hour.slot("bucket", 0), f.minSupport)
 }
 
 // day is the SQL of a bucket's day in the season's zone.
@@ -269,5 +277,6 @@ func (c *Compiled) Learning(b Baseline) string {
 	for i := range c.steps[b.Step].baseline.groups() {
 		levels = append(levels, fmt.Sprintf("level%d", i))
 	}
-	return fmt.Sprintf("SELECT count(DISTINCT entity) FILTER (least(%s) = %d) AS learning, count(DISTINCT entity) AS entities FROM %s", sqltext.List(levels), len(levelNames)-1, sqltext.Ident(b.Step+".keys"))
+	return fmt.Sprintf("SELECT count(DISTINCT entity) FILTER (least(%s) = %d) AS learning, count(DISTINCT entity) AS "+
+		"entities FROM %s", sqltext.List(levels), len(levelNames)-1, sqltext.Ident(b.Step+".keys"))
 }

@@ -25,7 +25,8 @@ func zStep(z detect.RobustZ) *step { return detectorStep("unusual", "usual", "",
 func (b *bench) events(items ...[4]any) {
 	b.exec(`CREATE TABLE lake.ev (time TIMESTAMPTZ, event_id VARCHAR, "user" STRUCT(name VARCHAR), v DOUBLE)`)
 	for _, it := range items {
-		b.exec(fmt.Sprintf("INSERT INTO lake.ev SELECT TIMESTAMPTZ '%s+00', 'e' || i, {'name': '%s'}, %v FROM range(%v) t(i)", it[1], it[0], it[3], it[2]))
+		b.exec(fmt.Sprintf("INSERT INTO lake.ev SELECT TIMESTAMPTZ '%s+00', 'e' || i, {'name': '%s'}, %v FROM range(%v) "+
+			"t(i)", it[1], it[0], it[3], it[2]))
 	}
 }
 
@@ -55,9 +56,11 @@ func TestBaselineFillsZerosOnlySinceFirstSeenAndFindsMedianAndMAD(t *testing.T) 
 func TestBaselineTakesMedianZeroWhenMostBucketsAreEmpty(t *testing.T) {
 	b := newBench(t)
 	// First seen in hour 0: ten values, seven of them zero; 5 10 20 else.
-	b.events([4]any{"bob", "2026-11-02 00:10:00", 5, 1}, [4]any{"bob", "2026-11-02 04:10:00", 10, 1}, [4]any{"bob", "2026-11-02 05:10:00", 20, 1},
+	b.events([4]any{"bob", "2026-11-02 00:10:00", 5, 1}, [4]any{"bob", "2026-11-02 04:10:00", 10, 1},
+		[4]any{"bob", "2026-11-02 05:10:00", 20, 1},
 		[4]any{"bob", "2026-11-02 10:10:00", 30, 1})
-	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 10*time.Hour), zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 1}}))
+	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 10*time.Hour),
+		zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 1}}))
 	b.run(c, Run{ID: "r1", Window: Range{Start: at("2026-11-02 10:00"), End: at("2026-11-02 11:00")}, Stateless: true})
 	// mean|x - 0| = 3.5; p90 at index 8.1: 10 + 0.1 * 10
 	expect(t, b.rows(`SELECT n_median, n_mad, n_aad, round(n_p90, 6) FROM usual`), "0|0|3.5|11")
@@ -87,16 +90,20 @@ func TestBaselineFallsBackFromSlotToHourToAllToPeersToLearning(t *testing.T) {
 
 func TestFlaggedWindowsAreLeftOutOfLaterFits(t *testing.T) {
 	b := newBench(t)
-	for _, v := range [][4]any{{"eve", "2026-11-02 00:10:00", 5, 1}, {"eve", "2026-11-02 01:10:00", 6, 1}, {"eve", "2026-11-02 02:10:00", 7, 1}, {"eve", "2026-11-02 03:10:00", 6, 1},
+	for _, v := range [][4]any{{"eve", "2026-11-02 00:10:00", 5, 1}, {"eve", "2026-11-02 01:10:00", 6, 1},
+		{"eve", "2026-11-02 02:10:00", 7, 1}, {"eve", "2026-11-02 03:10:00", 6, 1},
 		{"eve", "2026-11-02 04:10:00", 500, 1}, {"eve", "2026-11-02 05:10:00", 500, 1}} {
 		if v[1] == "2026-11-02 00:10:00" {
 			b.events(v)
 			continue
 		}
-		b.exec(fmt.Sprintf("INSERT INTO lake.ev SELECT TIMESTAMPTZ '%s+00', 'e', {'name': 'eve'}, 1 FROM range(%v)", v[1], v[2]))
+		b.exec(fmt.Sprintf("INSERT INTO lake.ev SELECT TIMESTAMPTZ '%s+00', 'e', {'name': 'eve'}, 1 FROM range(%v)", v[1],
+			v[2]))
 	}
-	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 24*time.Hour), zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 1}}))
-	h4, h5 := Range{Start: at("2026-11-02 04:00"), End: at("2026-11-02 05:00")}, Range{Start: at("2026-11-02 05:00"), End: at("2026-11-02 06:00")}
+	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 24*time.Hour),
+		zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 1}}))
+	h4, h5 := Range{Start: at("2026-11-02 04:00"), End: at("2026-11-02 05:00")},
+		Range{Start: at("2026-11-02 05:00"), End: at("2026-11-02 06:00")}
 	b.run(c, Run{Window: h4, Refresh: map[string][]Range{"usual": {{Start: at("2026-11-02 00:00"), End: h4.End}}}})
 	expect(t, b.rows(`SELECT entity, observed, expected FROM unusual`), "eve|500|6")
 	b.run(c, Run{Window: h5, Refresh: map[string][]Range{"usual": {h5}}})
@@ -114,8 +121,11 @@ func TestRobustZWithoutAnySpreadNeedsMinDeltaAndSaysDegenerate(t *testing.T) {
 		b.exec(`CREATE TABLE lake.ev (time TIMESTAMPTZ, event_id VARCHAR, "user" STRUCT(name VARCHAR), v DOUBLE)`)
 		b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 00:10:00+00' + to_hours(i % 6), 'x', {'name': 'eve'}, 1 FROM range(12) t(i)`)
 		b.exec(`INSERT INTO lake.ev SELECT TIMESTAMPTZ '2026-11-02 06:10:00+00', 'x', {'name': 'eve'}, 1 FROM range(10)`)
-		c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 6*time.Hour), zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: tc.delta, Measures: words("n")}}))
+		c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonNone, 6*time.Hour),
+			zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up,
+				Deviation: detect.Deviation{MinDelta: tc.delta, Measures: words("n")}}))
 		b.run(c, Run{Window: Range{Start: at("2026-11-02 06:00"), End: at("2026-11-02 07:00")}, Stateless: true})
-		expect(t, b.rows(`SELECT evidence->>'degenerate', coalesce(evidence->>'z', 'null'), severity FROM unusual`), tc.want...)
+		expect(t, b.rows(`SELECT evidence->>'degenerate', coalesce(evidence->>'z', 'null'), severity FROM unusual`),
+			tc.want...)
 	}
 }

@@ -26,7 +26,8 @@ SELECT u, x, median(n) AS med, mad(n) AS mad, avg(n) AS mean FROM vals GROUP BY 
 func benchSteps() *Compiled {
 	base := hourly(seasonHourOfWeek, 28*day)
 	base.baseline.measures = base.baseline.measures[:1]
-	return compiled(readStep("rows", "lake.ev", "status = 'Failure'"), base, zStep(detect.RobustZ{Threshold: 4, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 5}}))
+	return compiled(readStep("rows", "lake.ev", "status = 'Failure'"), base,
+		zStep(detect.RobustZ{Threshold: 4, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 5}}))
 }
 
 // BenchmarkBaseline compares the first run over 28 days, the next hourly run,

@@ -13,7 +13,8 @@ import (
 // not know which of them its entities live by (ours).
 func clockZones() []string {
 	return []string{
-		"Europe/Berlin", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe", "Pacific/Auckland", "America/Santiago",
+		"Europe/Berlin", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe", "Pacific/Auckland",
+		"America/Santiago",
 		"Africa/Cairo", "Africa/Casablanca",
 	}
 }
@@ -22,7 +23,8 @@ func clockZones() []string {
 // history of a season of hours that is kept in UTC: 9 in the morning comes an
 // hour later after clocks went back. With a zone of its own a season moves along.
 func (f *baselineForm) clockShifts(hist Range) []int64 {
-	if (f.season != seasonHourOfDay && f.season != seasonHourOfWeek) || (f.zone != "" && f.zone != "UTC") || time.Hour%f.bucket != 0 {
+	if (f.season != seasonHourOfDay && f.season != seasonHourOfWeek) || (f.zone != "" && f.zone != "UTC") ||
+		time.Hour%f.bucket != 0 {
 		return nil
 	}
 	var out []int64
@@ -66,6 +68,7 @@ func (q fitSQL) moved() string {
 	for _, n := range q.shifts {
 		slots = append(slots, fmt.Sprintf("h.s0 = %s", q.form.slot(fmt.Sprintf("(o.bucket - (%d))", n), 0)))
 	}
-	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND (%s) GROUP BY ALL) AS v ON v.entity = o.entity AND v.bucket = o.bucket",
+	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity "+
+		"AND (%s) GROUP BY ALL) AS v ON v.entity = o.entity AND v.bucket = o.bucket",
 		sqltext.List(maxes), q.t("obs"), q.t("hist"), strings.Join(slots, " OR "))
 }

@@ -23,7 +23,9 @@ func TestSeasonsInUTCKnowWhichClocksChanged(t *testing.T) {
 		}
 	}
 	f.bucket = 15 * time.Minute
-	if got := fmt.Sprint(f.clockShifts(Range{Start: at("2026-04-01 00:00"), End: at("2026-04-06 00:00")})); got != "[2 4]" { // Lord Howe: half an hour
+	// Lord Howe: half an hour
+	if got := fmt.Sprint(f.clockShifts(Range{Start: at("2026-04-01 00:00"),
+		End: at("2026-04-06 00:00")})); got != "[2 4]" {
 		t.Errorf("of a quarter of an hour: %s", got)
 	}
 	f.zone = "Europe/Vienna"
@@ -39,7 +41,9 @@ func TestARoutineThatTheClocksMovedIsUsual(t *testing.T) {
 		SELECT TIMESTAMPTZ '2026-09-28 06:10:00+00' + to_days(7 * w) + to_seconds(i) AS "time", 'ada' AS who FROM range(4) t(w), range(12) u(i)
 		UNION ALL SELECT TIMESTAMPTZ '2026-10-26 07:10:00+00' + to_seconds(i), who FROM range(12) u(i), (VALUES ('ada'), ('eve')) v(who)
 		UNION ALL SELECT TIMESTAMPTZ '2026-09-28 05:10:00+00' + to_days(7 * w), 'eve' FROM range(4) t(w))`)
-	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonHourOfWeek, 28*day), zStep(detect.RobustZ{Threshold: 4, Direction: detect.Up, Deviation: detect.Deviation{MinDelta: 10, Measures: words("n")}}))
+	c := compiled(readStep("rows", "lake.ev", ""), hourly(seasonHourOfWeek, 28*day),
+		zStep(detect.RobustZ{Threshold: 4, Direction: detect.Up,
+			Deviation: detect.Deviation{MinDelta: 10, Measures: words("n")}}))
 	w := at("2026-10-26 07:00")
 	b.run(c, Run{Window: Range{Start: w, End: w.Add(time.Hour)}, Stateless: true})
 	expect(t, b.rows(`SELECT entity FROM unusual`), "eve")

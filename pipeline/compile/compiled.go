@@ -49,7 +49,8 @@ func (c *Compiled) Statements(r Run) ([]Stmt, error) {
 
 func (c *Compiled) stepStmts(s *step, r Run) ([]Stmt, error) {
 	one := func(form, q string) []Stmt {
-		return []Stmt{{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP " + form + " " + sqltext.Ident(s.name) + " AS\n" + q}}
+		return []Stmt{{Step: s.name, Purpose: PurposeStep,
+			SQL: "CREATE OR REPLACE TEMP " + form + " " + sqltext.Ident(s.name) + " AS\n" + q}}
 	}
 	switch s.kind {
 	case kindRead:
@@ -74,9 +75,11 @@ func (c *Compiled) flagStmts(s *step, r Run) []Stmt {
 	table := flaggedTable(c.keys[b.name])
 	win := []Range{sqltext.Align(r.Window, b.baseline.bucket)}
 	return []Stmt{
-		{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+".flagged before") + " AS SELECT DISTINCT entity, bucket FROM " + table +
+		{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name+".flagged before") +
+			" AS SELECT DISTINCT entity, bucket FROM " + table +
 			" WHERE step = " + sqltext.Str(s.name) + " AND " + b.baseline.inBuckets(win)},
-		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + sqltext.Str(s.name) + " AND " + b.baseline.inBuckets(win)},
+		{Step: s.name, Purpose: PurposeState, SQL: "DELETE FROM " + table + " WHERE step = " + sqltext.Str(s.name) + " AND " +
+			b.baseline.inBuckets(win)},
 		{Step: s.name, Purpose: PurposeState, SQL: fmt.Sprintf(`INSERT INTO %s SELECT entity, epoch_us("time") // %d, %s FROM %s`,
 			table, b.baseline.bucket.Microseconds(), sqltext.Str(s.name), sqltext.Ident(s.name))},
 	}
@@ -95,7 +98,8 @@ func (c *Compiled) Reflagged(r Run) string {
 		us := c.steps[s.anomaly.of].baseline.bucket.Microseconds()
 		now := fmt.Sprintf(`(SELECT DISTINCT entity, epoch_us("time") // %d AS bucket FROM %s)`, us, sqltext.Ident(name))
 		before := sqltext.Ident(name + ".flagged before")
-		parts = append(parts, fmt.Sprintf("(FROM %[1]s EXCEPT FROM %[2]s)\nUNION ALL (FROM %[2]s EXCEPT FROM %[1]s)", now, before))
+		parts = append(parts, fmt.Sprintf("(FROM %[1]s EXCEPT FROM %[2]s)\nUNION ALL (FROM %[2]s EXCEPT FROM %[1]s)", now,
+			before))
 	}
 	return strings.Join(parts, "\nUNION ALL ")
 }

@@ -28,7 +28,8 @@ var (
 
 func travelStep(familiar string) *step {
 	return detectorStep("travel", "rows", "T1078", &detect.Travel{Entity: words("user.name"),
-		Lat: word("src_endpoint.lat"), Lon: word("src_endpoint.long"), Address: word("src_endpoint.ip"), Place: word("src_endpoint.city"),
+		Lat: word("src_endpoint.lat"), Lon: word("src_endpoint.long"), Address: word("src_endpoint.ip"),
+		Place:   word("src_endpoint.city"),
 		Success: word("status = 'Success'"), Familiar: word(familiar), SpeedKmh: 800, DistanceKm: 500})
 }
 
@@ -37,7 +38,8 @@ func travelOf(s *step) *detect.Travel { return s.anomaly.detector.(*detect.Trave
 
 // detectorStep is an anomaly step about users.
 func detectorStep(name, of, technique string, d detect.Detector) *step {
-	return &step{name: name, kind: kindAnomaly, of: []string{of}, anomaly: &anomaly{of: of, entityType: "user", technique: technique, detector: d}}
+	return &step{name: name, kind: kindAnomaly, of: []string{of},
+		anomaly: &anomaly{of: of, entityType: "user", technique: technique, detector: d}}
 }
 
 func word(s string) spec.Text { return spec.Text{Value: s} }
@@ -53,7 +55,8 @@ func words(s ...string) []spec.Text {
 func TestTravelRaisesTheImpossibleJumpOnceADay(t *testing.T) {
 	b := newBench(t)
 	b.exec(signinTable)
-	for _, e := range [][3]any{{"08:00", vienna, "1.1.1.1"}, {"09:00", sydney, "2.2.2.2"}, {"09:30", vienna, "1.1.1.1"}, {"10:30", graz, "3.3.3.3"}} {
+	for _, e := range [][3]any{{"08:00", vienna, "1.1.1.1"}, {"09:00", sydney, "2.2.2.2"}, {"09:30", vienna, "1.1.1.1"},
+		{"10:30", graz, "3.3.3.3"}} {
 		b.signin(fmt.Sprintf("2026-11-02 %s:00", e[0]), "ada", e[2].(string), 1, e[1].([3]any), "ua", "Success")
 	}
 	// bob's failure abroad is no sign-in, and his flight leaves time enough.
@@ -96,14 +99,17 @@ func TestTravelByAnAllowedNetworkIsInformation(t *testing.T) {
 	travel := travelStep("")
 	habits(travel, 0)
 	travelOf(travel).Allowed = &detect.Allowed{Table: word("lake.network"), Key: word("number")}
-	b.run(compiled(readStep("rows", "lake.signin", ""), travel), Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
-	expect(t, b.rows("SELECT entity, severity, evidence->>'lowered_because' FROM travel ORDER BY 1"), "u0|informational|allowed network", "u1|high|(null)", "u2|high|(null)")
+	b.run(compiled(readStep("rows", "lake.signin", ""), travel),
+		Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
+	expect(t, b.rows("SELECT entity, severity, evidence->>'lowered_because' FROM travel ORDER BY 1"),
+		"u0|informational|allowed network", "u1|high|(null)", "u2|high|(null)")
 }
 
 func sprayStep(known bool) *step {
 	return detectorStep("spray", "rows", "", &detect.Spray{
 		Account: word("user.name"), Success: word("status = 'Success'"), Failure: word("status = 'Failure'"),
-		Sources:  []detect.Origin{{Type: word("ip"), Expr: word("src_endpoint.ip")}, {Type: word("asn"), Expr: word("src_endpoint.asn")}, {Type: word("user_agent"), Expr: word("ua")}},
+		Sources: []detect.Origin{{Type: word("ip"), Expr: word("src_endpoint.ip")},
+			{Type: word("asn"), Expr: word("src_endpoint.asn")}, {Type: word("user_agent"), Expr: word("ua")}},
 		Lookback: 30 * day, MinUsers: 10, AttemptsPerUser: 5, MinDays: 3, MinScore: 0.6, KnownAccounts: known,
 		Short: detect.Burst{Users: 15, Attempts: 15, Window: 30 * time.Minute},
 	})
@@ -119,7 +125,8 @@ func TestSprayFindsTheUserAgentBehindManyAddresses(t *testing.T) {
 		b.signin("2026-10-20 08:00:00", u, "10.0.0.1", 1, vienna, "browser", "Success")
 		b.signin("2026-11-02 08:00:00", u, "10.0.0.1", 1, vienna, "browser", "Failure")
 		b.signin("2026-11-02 08:00:09", u, "10.0.0.1", 1, vienna, "browser", "Success")
-		b.signin(fmt.Sprintf("2026-11-%02d 1%d:00:00", 3+i%4, i%10), u, fmt.Sprintf("9.9.9.%d", i), 100+i, tokyo, "curl", "Failure")
+		b.signin(fmt.Sprintf("2026-11-%02d 1%d:00:00", 3+i%4, i%10), u, fmt.Sprintf("9.9.9.%d", i), 100+i, tokyo, "curl",
+			"Failure")
 	}
 	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(true))
 	b.run(c, Run{Window: Range{Start: at("2026-11-06 00:00"), End: at("2026-11-07 00:00")}})
@@ -144,7 +151,8 @@ func TestSprayShortRuleSlidesAcrossTheEdgeOfAnyBin(t *testing.T) {
 		b := newBench(t)
 		b.exec(signinTable)
 		for i := range tc.users {
-			b.signin(fmt.Sprintf("2026-11-02 %02d:%02d:00", 8+(46+2*i)/60, (46+2*i)%60), fmt.Sprintf("u%d", i), "6.6.6.6", 7, tokyo, "x", "Failure")
+			b.signin(fmt.Sprintf("2026-11-02 %02d:%02d:00", 8+(46+2*i)/60, (46+2*i)%60), fmt.Sprintf("u%d", i), "6.6.6.6", 7,
+				tokyo, "x", "Failure")
 		}
 		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(false))
 		b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
@@ -156,12 +164,15 @@ func TestGuessingCountsInSlidingWindows(t *testing.T) {
 	b := newBench(t)
 	b.exec(signinTable)
 	for i := range 30 { // 30 in 290 s across 09:00, and 29 for bob
-		b.signin(fmt.Sprintf("2026-11-02 %02d:%02d:%02d", 8+(3450+i*10)/3600, (3450+i*10)%3600/60, (3450+i*10)%60), "ada", "6.6.6.6", 7, tokyo, "x", "Failure")
+		b.signin(fmt.Sprintf("2026-11-02 %02d:%02d:%02d", 8+(3450+i*10)/3600, (3450+i*10)%3600/60, (3450+i*10)%60), "ada",
+			"6.6.6.6", 7, tokyo, "x", "Failure")
 		if i > 0 {
 			b.signin(fmt.Sprintf("2026-11-02 12:%02d:%02d", i*10/60, i*10%60), "bob", "6.6.6.6", 7, tokyo, "x", "Failure")
 		}
 	}
-	c := compiled(readStep("rows", "lake.signin", ""), detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("user.name"), Address: word("src_endpoint.ip"), Group: word("ua"), Failure: word("status = 'Failure'"), Attempts: 30, Window: 5 * time.Minute}))
+	c := compiled(readStep("rows", "lake.signin", ""),
+		detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("user.name"), Address: word("src_endpoint.ip"),
+			Group: word("ua"), Failure: word("status = 'Failure'"), Attempts: 30, Window: 5 * time.Minute}))
 	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, observed, score FROM guess"), "ada|30|50")
 }
@@ -183,11 +194,13 @@ func TestFirstSeenWaitsForLearningAndRareKnowsTheUsual(t *testing.T) {
 	expect(t, b.rows("SELECT entity, evidence->>'value' FROM first"), "ada|Tokyo")
 	// Both usual values are as likely: there is no deviation, and the score stays below critical.
 	// ln p: 22/46 and 2/46, which are 2.398 apart, over 0.5.
-	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'z', evidence->>'degenerate', score FROM rare"), "ada|Tokyo|4.7958|true|81.03")
+	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'z', evidence->>'degenerate', score FROM rare"),
+		"ada|Tokyo|4.7958|true|81.03")
 }
 
 func novelty() detect.Novelty {
-	return detect.Novelty{Entity: words("user.name"), Values: words("src_endpoint.city"), Lookback: 30 * day, Learning: 14 * day}
+	return detect.Novelty{Entity: words("user.name"), Values: words("src_endpoint.city"), Lookback: 30 * day,
+		Learning: 14 * day}
 }
 
 func firstStep(peers bool) *step {
@@ -195,7 +208,8 @@ func firstStep(peers bool) *step {
 }
 
 func rareStep(threshold float64) *step {
-	return detectorStep("rare", "rows", "", &detect.Rare{Novelty: novelty(), Threshold: threshold, Smoothing: 2, MaxP: 0.05, Once: 30 * day})
+	return detectorStep("rare", "rows", "",
+		&detect.Rare{Novelty: novelty(), Threshold: threshold, Smoothing: 2, MaxP: 0.05, Once: 30 * day})
 }
 
 func TestAnEntityIsStillKnownAfterAPause(t *testing.T) {
@@ -210,7 +224,8 @@ func TestAnEntityIsStillKnownAfterAPause(t *testing.T) {
 	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 	expect(t, b.rows("SELECT entity, evidence->>'value', score FROM first"), "ada|Tokyo|50")
 	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'total' FROM rare"), "ada|Tokyo|20")
-	if need := c.Needs(Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})["lake.signin"]; !need[0].Start.Equal(at("2026-04-06 00:00")) {
+	if need := c.Needs(Run{Window: Range{Start: at("2026-11-02 00:00"),
+		End: at("2026-11-03 00:00")}})["lake.signin"]; !need[0].Start.Equal(at("2026-04-06 00:00")) {
 		t.Errorf("reads from %v", need[0].Start) // 30 days and 180
 	}
 }
@@ -248,7 +263,8 @@ func TestAnEntityWithoutAPastIsJudgedAgainstItsPeers(t *testing.T) {
 	}
 	c := compiled(readStep("rows", "lake.signin", ""), firstStep(true))
 	b.run(c, Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
-	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'level', severity FROM first"), "thief|Tokyo|peers|low")
+	expect(t, b.rows("SELECT entity, evidence->>'value', evidence->>'level', severity FROM first"),
+		"thief|Tokyo|peers|low")
 }
 
 // habitStep is travel that learns habits.
@@ -310,7 +326,8 @@ func TestAPlaceHasItsCountry(t *testing.T) {
 		b.signin("2026-11-02 08:30:00", "ada", "2.2.2.2", 2, [3]any{33.66, -95.56, "Paris"}, "US", "Success")
 		s := travelStep("")
 		travelOf(s).Country = word(country)
-		b.run(compiled(readStep("rows", "lake.signin", ""), s), Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
+		b.run(compiled(readStep("rows", "lake.signin", ""), s),
+			Run{Window: Range{Start: at("2026-11-02 00:00"), End: at("2026-11-03 00:00")}})
 		expect(t, b.rows("SELECT count(*) FROM travel"), fmt.Sprint(want))
 	}
 }
@@ -332,11 +349,13 @@ func TestSprayCountsWhoIsLetInAtOnceAndLeavesANewOfficeAlone(t *testing.T) {
 			if tc.right(i) {
 				status = "Success"
 			}
-			b.signin(fmt.Sprintf("2026-11-%02d %d:00:00", 3+i/5, 10+i%5), strings.ToUpper(u), "9.9.9.9", 100, tokyo, fmt.Sprint("x", i), status)
+			b.signin(fmt.Sprintf("2026-11-%02d %d:00:00", 3+i/5, 10+i%5), strings.ToUpper(u), "9.9.9.9", 100, tokyo,
+				fmt.Sprint("x", i), status)
 		}
 		c := compiled(readStep("rows", "lake.signin", ""), sprayStep(true))
 		b.run(c, Run{Window: Range{Start: at("2026-11-06 00:00"), End: at("2026-11-07 00:00")}})
-		got := b.rows("SELECT entity_type, entity, observed, evidence->>'successes', evidence->>'let_in', evidence->'let_in_accounts'->>0 FROM spray")
+		got := b.rows("SELECT entity_type, entity, observed, evidence->>'successes', evidence->>'let_in', " +
+			"evidence->'let_in_accounts'->>0 FROM spray")
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
@@ -347,7 +366,8 @@ func TestACampaignIsOneFindingHoweverLongItLasts(t *testing.T) {
 	b := newBench(t)
 	b.exec(signinTable)
 	for d := range 80 {
-		b.signin(at("2026-08-01 10:00").AddDate(0, 0, d).Format("2006-01-02 15:04:05"), fmt.Sprintf("u%d", d%40), "9.9.9.9", 100, tokyo, "curl", "Failure")
+		b.signin(at("2026-08-01 10:00").AddDate(0, 0, d).Format("2006-01-02 15:04:05"), fmt.Sprintf("u%d", d%40), "9.9.9.9",
+			100, tokyo, "curl", "Failure")
 	}
 	ids := map[string]bool{}
 	c := compiled(readStep("rows", "lake.signin", ""), sprayStep(false))

@@ -27,9 +27,10 @@ func (c *Compiled) FindingQuery(step, entity string, start, end time.Time) (e Ex
 		return Explained{}, false
 	case s.kind == kindRisk:
 		return Explained{
-			Rows:     fmt.Sprintf(`SELECT i AS rank, finding_id, "time", pipeline, detector, score, round(s, 4) AS decayed, reason FROM %s WHERE entity = %s ORDER BY i LIMIT %d`, sqltext.Ident(step+".ranked"), sqltext.Str(entity), explainRows),
-			Baseline: "SELECT entity_type, entity, observed AS n, modifier, criticality, inputs, score, level FROM " + sqltext.Ident(step) + " WHERE entity = " + sqltext.Str(entity),
-			Formula:  s.risk.formula(),
+			Rows: fmt.Sprintf(`SELECT i AS rank, finding_id, "time", pipeline, detector, score, round(s, 4) AS decayed, reason FROM %s WHERE entity = %s ORDER BY i LIMIT %d`, sqltext.Ident(step+".ranked"), sqltext.Str(entity), explainRows),
+			Baseline: "SELECT entity_type, entity, observed AS n, modifier, criticality, inputs, score, level FROM " +
+				sqltext.Ident(step) + " WHERE entity = " + sqltext.Str(entity),
+			Formula: s.risk.formula(),
 		}, true
 	case s.kind != kindAnomaly:
 		return Explained{}, false
@@ -45,6 +46,7 @@ func (f *riskForm) formula() string {
 	case "sum":
 		return decay + "; N = sum; score = N x modifier, at most 100"
 	default:
-		return fmt.Sprintf("%s, sorted downwards; N = sum s_i / i^%v / %v; odds o = N / (100 - N) x modifier; score = 100 o / (1 + o)", decay, riskPower, riskNorm)
+		return fmt.Sprintf("%s, sorted downwards; N = sum s_i / i^%v / %v; odds o = N / (100 - N) x modifier; score = 100 "+
+			"o / (1 + o)", decay, riskPower, riskNorm)
 	}
 }

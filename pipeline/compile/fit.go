@@ -68,7 +68,8 @@ func (q fitSQL) inHistory() string { return fmt.Sprintf("bucket >= %d AND bucket
 // learning are the rows of the window whose entity has too few values.
 func (q fitSQL) learning(seen string) string {
 	own := q.each(func(group) string { return "s.own$g" })
-	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(least(%s), 0) < %d", q.t("obs"), seen, sqltext.List(own), q.form.minSupport)
+	return fmt.Sprintf("FROM %s AS o LEFT JOIN %s AS s ON s.entity = o.entity WHERE coalesce(least(%s), 0) < %d",
+		q.t("obs"), seen, sqltext.List(own), q.form.minSupport)
 }
 
 // seen: each entity's first bucket and, for each group, how many values it has
@@ -92,12 +93,15 @@ func (q fitSQL) seen(agg string) string {
 	})
 	own := q.each(func(group) string { return "f.n$g - coalesce(x.c$g, 0) AS own$g" })
 	of := func(rows string) string {
-		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s FROM (SELECT entity, %s AS peer, min(bucket) AS first, %s FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", sqltext.List(own), peer, sqltext.List(held), rows)
+		return fmt.Sprintf("SELECT f.entity, f.peer, f.first, %s FROM (SELECT entity, %s AS peer, min(bucket) AS first, "+
+			"%s FROM %s GROUP BY entity) AS f LEFT JOIN x ON x.entity = f.entity", sqltext.List(own), peer, sqltext.List(held),
+			rows)
 	}
 	return fmt.Sprintf(`WITH x AS (SELECT k.entity, %s FROM %s AS k LEFT JOIN %s AS a ON a.entity = k.entity AND a.bucket = k.bucket GROUP BY 1),
 mine AS (%s)
 FROM mine UNION ALL %s`, sqltext.List(gone), q.t("skip"), agg, of(q.t("mine")),
-		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg, q.inHistory(), q.learning("mine"), q.t("obs"))))
+		of(fmt.Sprintf("(FROM %s WHERE %s AND 1 IN (SELECT 1 %s) AND entity NOT IN (SELECT entity FROM %s))", agg,
+			q.inHistory(), q.learning("mine"), q.t("obs"))))
 }
 
 // hist: the history that the fit may use: what the window's entities did, if
@@ -119,24 +123,30 @@ SELECT *, %[3]s FROM (
 
 // calendar lists the history's buckets of the window's slots.
 func (q fitSQL) calendar() string {
-	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %[1]s FROM (SELECT unnest(range(%[2]d, %[3]d)) AS b) WHERE s0 IN (SELECT s0 FROM %[4]s) OR s1 IN (SELECT s1 FROM %[4]s))", q.form.slots("b"), q.from, q.to, q.t("obs"))
+	return fmt.Sprintf("cal AS MATERIALIZED (SELECT b, %[1]s FROM (SELECT unnest(range(%[2]d, %[3]d)) AS b) WHERE s0 "+
+		"IN (SELECT s0 FROM %[4]s) OR s1 IN (SELECT s1 FROM %[4]s))", q.form.slots("b"), q.from, q.to, q.t("obs"))
 }
 
 // slotCount is how many values of a group the key k has in a slot column.
 func (q fitSQL) slotCount(g group, col string) string {
 	if !g.fill {
-		return fmt.Sprintf("(SELECT count(h.m%d) FROM %s AS h WHERE h.entity = k.entity AND h.%[3]s = k.%[3]s)", g.measures[0], q.t("hist"), col)
+		return fmt.Sprintf("(SELECT count(h.m%d) FROM %s AS h WHERE h.entity = k.entity AND h.%[3]s = k.%[3]s)",
+			g.measures[0], q.t("hist"), col)
 	}
-	return fmt.Sprintf("(SELECT count(*) FROM cal WHERE cal.%[2]s = k.%[2]s AND cal.b >= k.first) - (SELECT count(*) FROM %[1]s AS x WHERE x.entity = k.entity AND x.%[2]s = k.%[2]s AND x.bucket >= k.first)", q.t("skip"), col)
+	return fmt.Sprintf("(SELECT count(*) FROM cal WHERE cal.%[2]s = k.%[2]s AND cal.b >= k.first) - (SELECT count(*) "+
+		"FROM %[1]s AS x WHERE x.entity = k.entity AND x.%[2]s = k.%[2]s AND x.bucket >= k.first)", q.t("skip"), col)
 }
 
 // peers: how many values of a group the peers of each kind have in each slot.
 func (q fitSQL) peers(g group) string {
 	m := q.form.minSupport
 	if g.fill {
-		return fmt.Sprintf("p$g AS (SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS c FROM %s WHERE own$g >= %d GROUP BY ALL) AS s ON cal.b >= s.first WHERE cal.s0 IN (SELECT s0 FROM %s) GROUP BY ALL)", q.t("seen"), m, q.t("obs"))
+		return fmt.Sprintf("p$g AS (SELECT s.peer, cal.s0, sum(s.c) AS np FROM cal JOIN (SELECT peer, first, count(*) AS "+
+			"c FROM %s WHERE own$g >= %d GROUP BY ALL) AS s ON cal.b >= s.first WHERE cal.s0 IN (SELECT s0 FROM %s) GROUP BY "+
+			"ALL)", q.t("seen"), m, q.t("obs"))
 	}
-	return fmt.Sprintf("p$g AS (SELECT s.peer, h.s0, count(h.m%d) AS np FROM %s AS h JOIN %s AS s ON s.entity = h.entity WHERE s.own$g >= %d GROUP BY ALL)", g.measures[0], q.t("hist"), q.t("seen"), m)
+	return fmt.Sprintf("p$g AS (SELECT s.peer, h.s0, count(h.m%d) AS np FROM %s AS h JOIN %s AS s ON s.entity = "+
+		"h.entity WHERE s.own$g >= %d GROUP BY ALL)", g.measures[0], q.t("hist"), q.t("seen"), m)
 }
 
 // keys: each (entity, slot) of the window and, for each group, the level that
@@ -174,7 +184,8 @@ n AS (SELECT *, %s FROM k),
 %s
 SELECT *, %s FROM (SELECT row_number() OVER () AS id, n.entity, n.s0, n.s1, n.peer, n.wanted, %s
 FROM n %s)`,
-		q.calendar(), q.t("obs"), sqltext.List(own), q.t("seen"), sqltext.List(counts), strings.Join(q.each(q.peers), ",\n"), sqltext.List(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
+		q.calendar(), q.t("obs"), sqltext.List(own), q.t("seen"), sqltext.List(counts), strings.Join(q.each(q.peers), ",\n"),
+		sqltext.List(fits), strings.Join(cols, ",\n  "), strings.Join(joins, " "))
 }
 
 // lists: the values that exist for each fit of a group, sorted, one list a measure.
@@ -182,10 +193,12 @@ func (q fitSQL) lists(g group) string {
 	var cols, aggs []string
 	for _, i := range g.measures {
 		cols = append(cols, fmt.Sprintf("h.m%d", i))
-		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) AS v%[1]d", i))
+		aggs = append(aggs, fmt.Sprintf("coalesce(list(m%[1]d ORDER BY m%[1]d) FILTER (m%[1]d IS NOT NULL), []::DOUBLE[]) "+
+			"AS v%[1]d", i))
 	}
 	one := func(level int, on string) string {
-		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.wanted AND k.level$g = %d", sqltext.List(cols), q.t("keys"), q.t("hist"), on, level)
+		return fmt.Sprintf("SELECT k.id, %s FROM %s AS k JOIN %s AS h ON h.entity = k.entity%s WHERE k.wanted AND "+
+			"k.level$g = %d", sqltext.List(cols), q.t("keys"), q.t("hist"), on, level)
 	}
 	peer := fmt.Sprintf(`SELECT k.id, %s FROM %s AS k
 JOIN %s AS h ON h.s0 = k.s0 JOIN %s AS s ON s.entity = h.entity AND s.own$g >= %d AND s.peer IS NOT DISTINCT FROM k.peer WHERE k.wanted AND k.level$g = 3 AND k.id = k.fit$g`,
@@ -204,7 +217,8 @@ func (q fitSQL) stats(g group) string {
 		}
 		r := strings.NewReplacer("#", fmt.Sprint(i), "$z", zeros)
 		lists = append(lists, r.Replace("coalesce(l.v#, []::DOUBLE[]) AS v#"))
-		full = append(full, r.Replace("$z AS z#, len(v#) + $z AS n#, len(list_filter(v#, lambda e: e < 0)) AS b#, CASE WHEN 2 * z# > n# THEN NULL ELSE list_concat(list_resize([]::DOUBLE[], z#, 0.0::DOUBLE), v#) END AS x#"))
+		full = append(full, r.Replace("$z AS z#, len(v#) + $z AS n#, len(list_filter(v#, lambda e: e < 0)) AS b#, CASE "+
+			"WHEN 2 * z# > n# THEN NULL ELSE list_concat(list_resize([]::DOUBLE[], z#, 0.0::DOUBLE), v#) END AS x#"))
 		med = append(med, r.Replace("CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_median(x#) END AS med#"))
 		out = append(out, r.Replace(`med# AS median#,
   CASE WHEN n# = 0 THEN NULL WHEN x# IS NULL THEN 0.0 ELSE list_mad(x#) END AS mad#,
@@ -224,10 +238,12 @@ FROM (SELECT *, %s FROM (SELECT *, %s FROM (
 // the b values that are below zero.
 func quantile(p string) string {
 	at := func(i string) string {
-		return "CASE WHEN " + i + " < b# THEN v#[(" + i + " + 1)::BIGINT] WHEN " + i + " < b# + z# THEN 0.0 ELSE v#[(" + i + " - z# + 1)::BIGINT] END"
+		return "CASE WHEN " + i + " < b# THEN v#[(" + i + " + 1)::BIGINT] WHEN " + i + " < b# + z# THEN 0.0 ELSE v#[(" + i +
+			" - z# + 1)::BIGINT] END"
 	}
 	h := "((n# - 1) * " + p + "::DOUBLE)"
-	return "CASE WHEN n# = 0 THEN NULL ELSE (" + at("floor("+h+")") + ") + (" + h + " - floor(" + h + ")) * ((" + at("ceil("+h+")") + ") - (" + at("floor("+h+")") + ")) END"
+	return "CASE WHEN n# = 0 THEN NULL ELSE (" + at("floor("+h+")") + ") + (" + h + " - floor(" + h + ")) * ((" +
+		at("ceil("+h+")") + ") - (" + at("floor("+h+")") + ")) END"
 }
 
 // result: the step's table. Its columns are entity, bucket, bucket_end; level,
@@ -245,9 +261,11 @@ func (q fitSQL) result() string {
 	for n, g := range q.groups {
 		for _, i := range g.measures {
 			name := q.form.measures[i].name
-			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, sqltext.Ident(name)), fmt.Sprintf("%s AS %s", q.peak(i), sqltext.Ident(name+"_peak")),
+			cols = append(cols, fmt.Sprintf("o.m%d AS %s", i, sqltext.Ident(name)),
+				fmt.Sprintf("%s AS %s", q.peak(i), sqltext.Ident(name+"_peak")),
 				fmt.Sprintf("%s AS %s", q.movedColumn(i), sqltext.Ident(name+"_moved")),
-				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)), sqltext.Ident(name+"_level"), n, sqltext.Ident(name+"_support"), sqltext.Ident(name+"_own")))
+				fmt.Sprintf("%s AS %s, k.n%d AS %s, k.own%[3]d AS %[5]s", level(fmt.Sprintf("k.level%d", n)),
+					sqltext.Ident(name+"_level"), n, sqltext.Ident(name+"_support"), sqltext.Ident(name+"_own")))
 			for _, s := range []string{"median", "mad", "aad", "mean", "sd", "p10", "p90"} {
 				cols = append(cols, fmt.Sprintf("f%d.%s%d AS %s", n, s, i, sqltext.Ident(name+"_"+s)))
 			}
@@ -285,6 +303,7 @@ func (q fitSQL) peaks() string {
 		maxes = append(maxes, fmt.Sprintf("max(h.m%d) AS m%[1]d", i))
 	}
 	hour := func(b string) string { h := *q.form; h.season = seasonHourOfDay; return h.slot(b, 0) }
-	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity AND %s = %s WHERE o.wanted GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
+	return fmt.Sprintf("\nLEFT JOIN (SELECT o.entity, o.bucket, %s FROM %s AS o JOIN %s AS h ON h.entity = o.entity "+
+		"AND %s = %s WHERE o.wanted GROUP BY ALL) AS p ON p.entity = o.entity AND p.bucket = o.bucket",
 		sqltext.List(maxes), q.t("obs"), q.t("hist"), hour("h.bucket"), hour("o.bucket"))
 }

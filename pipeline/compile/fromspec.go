@@ -20,12 +20,15 @@ import (
 // leaves columns unchecked. Problems are the author's mistakes; a column that
 // the lake does not have yet is none: it is in Missing if a run needs it, and
 // in Dropped if the run does without.
-func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confiner Confiner) (*Compiled, []spec.Problem) {
+func Compile(p *spec.Pipeline, schemas func(string) (tiers.Schema, bool), confiner Confiner) (*Compiled,
+	[]spec.Problem) {
 	if schemas == nil {
 		schemas = func(string) (tiers.Schema, bool) { return tiers.Schema{}, false }
 	}
-	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{}, down: map[string]bool{},
-		c: &Compiled{name: p.Name.Value, steps: map[string]*step{}, keys: map[string]string{}, cols: map[string][]string{}}}
+	b := &builder{schemas: schemas, confiner: confiner, known: map[string]columns{}, tables: map[string]string{},
+		down: map[string]bool{},
+		c: &Compiled{name: p.Name.Value, steps: map[string]*step{}, keys: map[string]string{},
+			cols: map[string][]string{}}}
 	for _, s := range p.Steps {
 		if s.Anomaly == nil {
 			continue
@@ -85,7 +88,8 @@ func (b *builder) step(s spec.Step) {
 	case spec.KindMatch:
 		m := s.Match
 		out.kind = kindAnomaly
-		out.anomaly = &anomaly{of: m.Of.Value, detector: m.Rows.Bind(input{b, m.Of.Value}), entityType: m.EntityType, technique: m.Technique}
+		out.anomaly = &anomaly{of: m.Of.Value, detector: m.Rows.Bind(input{b, m.Of.Value}), entityType: m.EntityType,
+			technique: m.Technique}
 	case spec.KindRisk:
 		out.kind, out.risk = kindRisk, b.risk(s.Risk)
 	}
@@ -127,13 +131,16 @@ func (b *builder) problem(at spec.Text, err error) {
 
 func (b *builder) baseline(f *spec.Baseline) *baselineForm {
 	out := &baselineForm{
-		of: f.Of.Value, entity: b.paths(f.Of.Value, f.Entity), entityType: f.EntityType, where: b.expr(f.Of.Value, f.Where), bucket: f.Bucket,
+		of: f.Of.Value, entity: b.paths(f.Of.Value, f.Entity), entityType: f.EntityType, where: b.expr(f.Of.Value, f.Where),
+		bucket: f.Bucket,
 		season: season(f.Season), zone: f.Timezone, history: f.History, minSupport: f.MinSupport,
-		peers: b.expr(f.Of.Value, f.Peers), zeroFill: f.ZeroFill, skipFlagged: f.ExcludeFlagged, classic: f.Statistic == spec.Classic,
+		peers: b.expr(f.Of.Value, f.Peers), zeroFill: f.ZeroFill, skipFlagged: f.ExcludeFlagged,
+		classic: f.Statistic == spec.Classic,
 	}
 	for _, m := range f.Measures {
 		none := additive(m.Expr.Value)
-		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.aggregate(f.Of.Value, m.Expr), fill: f.ZeroFill && none, none: none})
+		out.measures = append(out.measures, measure{name: m.Name.Value, expr: b.aggregate(f.Of.Value, m.Expr),
+			fill: f.ZeroFill && none, none: none})
 	}
 	if out.absence = b.down[b.current]; f.Absence != nil {
 		out.absence = *f.Absence
@@ -186,11 +193,13 @@ func closing(text string, at int) int {
 func (b *builder) keep(s *step) {
 	ranges := map[string][]Range{}
 	b.c.tableRanges(s.baseline.of, []Range{{}}, ranges)
-	maps.DeleteFunc(ranges, func(table string, _ []Range) bool { return !sqltext.IsLake(table) }) // only those have snapshots
+	// only those have snapshots
+	maps.DeleteFunc(ranges, func(table string, _ []Range) bool { return !sqltext.IsLake(table) })
 	sum := sha256.Sum256([]byte(b.c.name + "\x00" + s.name + "\x00" + b.c.aggregateSQL(s.baseline, []Range{{}})))
 	key := hex.EncodeToString(sum[:8])
 	b.c.keys[s.name] = key
-	b.c.Baselines = append(b.c.Baselines, Baseline{Step: s.name, Key: key, Tables: sortedKeys(ranges), Bucket: s.baseline.bucket, History: s.baseline.history})
+	b.c.Baselines = append(b.c.Baselines, Baseline{Step: s.name, Key: key, Tables: sortedKeys(ranges),
+		Bucket: s.baseline.bucket, History: s.baseline.history})
 }
 
 // beside is the column of a name beside another, or nothing if it is not there.
@@ -203,7 +212,8 @@ func (b *builder) beside(of, column, name string) string {
 }
 
 func (b *builder) risk(r *spec.Risk) *riskForm {
-	f := &riskForm{entity: r.Entity.Value, types: r.EntityTypes, halfLife: r.HalfLife, method: string(r.Method), lookback: r.Lookback, technique: r.Technique}
+	f := &riskForm{entity: r.Entity.Value, types: r.EntityTypes, halfLife: r.HalfLife, method: string(r.Method),
+		lookback: r.Lookback, technique: r.Technique}
 	for _, of := range r.Of {
 		f.of = append(f.of, of.Value)
 	}
@@ -242,7 +252,8 @@ func (b *builder) context(table string, columns ...spec.Text) bool {
 	for _, c := range columns {
 		if !columnsOf(schema).has(c.Value) {
 			b.c.Dropped = append(b.c.Dropped, table+" has no column "+c.Value)
-			b.c.absent = append(b.c.absent, Absence{Pos: c.Pos, Table: table, Column: c.Value, Known: columnsOf(schema).paths(), Optional: true})
+			b.c.absent = append(b.c.absent, Absence{Pos: c.Pos, Table: table, Column: c.Value, Known: columnsOf(schema).paths(),
+				Optional: true})
 			return false
 		}
 	}

@@ -61,11 +61,18 @@ func TestColumnsThatTheLakeLacks(t *testing.T) {
 		missing, dropped string
 	}{
 		{"no table yet", nil, "", ""},
-		{"all there", append(fields("time", "event_id", "status", "lat", "lon", "ip"), structure("user", fields("name")...), structure("net", fields("number", "name")...)), "", ""},
-		{"another case of letters", append(fields("TIME", "event_id", "Status", "Lat", "lon", "ip"), structure("User", fields("Name")...), structure("net", fields("number", "name")...)), "", ""},
-		{"optional keys", append(fields("time", "event_id", "status", "lat", "lon", "ip"), structure("user", fields("name")...), structure("net", fields("name")...)), "", "lake.signin has no column net.number"},
-		{"a whole struct", append(fields("time", "event_id", "status", "lat", "lon", "ip"), structure("user", fields("name")...)), "", "lake.signin has no column net.name; lake.signin has no column net.number"},
-		{"needed", append(fields("time", "event_id", "lat", "ip"), structure("user", fields("uid")...), structure("net", fields("number", "name")...)),
+		{"all there", append(fields("time", "event_id", "status", "lat", "lon", "ip"), structure("user", fields("name")...),
+			structure("net", fields("number", "name")...)), "", ""},
+		{"another case of letters", append(fields("TIME", "event_id", "Status", "Lat", "lon", "ip"),
+			structure("User", fields("Name")...), structure("net", fields("number", "name")...)), "", ""},
+		{"optional keys", append(fields("time", "event_id", "status", "lat", "lon", "ip"),
+			structure("user", fields("name")...), structure("net", fields("name")...)), "",
+			"lake.signin has no column net.number"},
+		{"a whole struct", append(fields("time", "event_id", "status", "lat", "lon", "ip"),
+			structure("user", fields("name")...)), "", "lake.signin has no column net.name; lake.signin has no column " +
+			"net.number"},
+		{"needed", append(fields("time", "event_id", "lat", "ip"), structure("user", fields("uid")...),
+			structure("net", fields("number", "name")...)),
 			"lake.signin has no column lon; lake.signin has no column user.name", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -88,7 +95,8 @@ func joined(s []string) string {
 }
 
 func TestExpressionsAreConfined(t *testing.T) {
-	for _, where := range []string{"(SELECT count(*) FROM read_csv('/etc/passwd')) > 0", "true) OR (true", "getenv('HOME') = 'x'", "1; DROP TABLE x"} {
+	for _, where := range []string{"(SELECT count(*) FROM read_csv('/etc/passwd')) > 0", "true) OR (true",
+		"getenv('HOME') = 'x'", "1; DROP TABLE x"} {
 		text := strings.Replace(travelText, "status = 'Success' AND length(user.name) > 0", `"`+where+`"`, 1)
 		_, ps := compileText(t, text)
 		if len(ps) == 0 {
@@ -102,7 +110,8 @@ func TestExpressionsAreConfined(t *testing.T) {
 }
 
 func TestAReasonThatNamesNothingIsAProblemAtItsPlace(t *testing.T) {
-	text := strings.Replace(travelText, "method: impossible_travel,", `method: impossible_travel, reason: "{nobody} moved",`, 1)
+	text := strings.Replace(travelText, "method: impossible_travel,",
+		`method: impossible_travel, reason: "{nobody} moved",`, 1)
 	_, ps := compileText(t, text)
 	if len(ps) != 1 || ps[0].Pos.Line != 6 || !strings.Contains(ps[0].What, "nobody") {
 		t.Errorf("%v", ps)
@@ -133,7 +142,8 @@ write: [{from: odd, to: analytics.findings}]
 }
 
 func TestMaxScoreBoundsTheScore(t *testing.T) {
-	f := detect.Finding{From: "t", EntityType: "''", Entity: "''", Key: "''", Score: "90.0", Time: "now()", Start: "now()", End: "now()", Observed: "1", Expected: "1"}
+	f := detect.Finding{From: "t", EntityType: "''", Entity: "''", Key: "''", Score: "90.0", Time: "now()", Start: "now()",
+		End: "now()", Observed: "1", Expected: "1"}
 	q, err := f.SQL(detect.Source{Step: "x", RunID: "r", Ceiling: 40})
 	if err != nil || !strings.Contains(q, "least(40.0::DOUBLE, ") {
 		t.Error(q, err)

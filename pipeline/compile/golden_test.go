@@ -73,13 +73,17 @@ func TestTheStatementsOfEachDetector(t *testing.T) {
 // shortened writes the long spellings of names as functions, which sqltext has
 // tests of its own for.
 func shortened(sql string) string {
-	columns := []string{`"user"."name"`, `"src_endpoint"."ip"`, `"src_endpoint"."location"."country"`, `"who"`, `"ua"`, `"city"`, `"ip"`,
-		`"asn"`, `"number"`, `"c"`, `"entity"`, `"what"`, `ua`, `ip`, `p_ip`, `place`, `p_place`, `country`, `p_country`, `network`, `p_network`,
+	columns := []string{`"user"."name"`, `"src_endpoint"."ip"`, `"src_endpoint"."location"."country"`, `"who"`, `"ua"`,
+		`"city"`, `"ip"`,
+		`"asn"`, `"number"`, `"c"`, `"entity"`, `"what"`, `ua`, `ip`, `p_ip`, `place`, `p_place`, `country`, `p_country`,
+		`network`, `p_network`,
 		`o0`, `o1`, `o2`, `account`, `asn`, `src_endpoint.ip`, `NULL`, `("what")::VARCHAR`, `w`}
 	var pairs [][2]string
 	for _, c := range columns {
-		pairs = append(pairs, [2]string{sqltext.Fold("user", c), "user(" + c + ")"}, [2]string{sqltext.Fold("ip", c), "ip(" + c + ")"},
-			[2]string{sqltext.Given(c), "given(" + c + ")"}, [2]string{sqltext.Somebody(sqltext.Trimmed(c)), "somebody(" + c + ")"},
+		pairs = append(pairs, [2]string{sqltext.Fold("user", c), "user(" + c + ")"},
+			[2]string{sqltext.Fold("ip", c), "ip(" + c + ")"},
+			[2]string{sqltext.Given(c), "given(" + c + ")"},
+			[2]string{sqltext.Somebody(sqltext.Trimmed(c)), "somebody(" + c + ")"},
 			[2]string{sqltext.FoldBy("entity_type", c), "folded_by_type(" + c + ")"})
 	}
 	for _, c := range []string{"ua", "city", "src_endpoint.location.country"} {

@@ -9,7 +9,9 @@ import (
 )
 
 func guessStep(attempts int, window time.Duration) *step {
-	return detectorStep("guess", "rows", "", &detect.BruteForce{Account: word("account"), Address: word("ip"), Failure: word("true"), Attempts: attempts, Window: window})
+	return detectorStep("guess", "rows", "",
+		&detect.BruteForce{Account: word("account"), Address: word("ip"), Failure: word("true"), Attempts: attempts,
+			Window: window})
 }
 
 func TestTheLimitsOfARuleDoNotDependOnTheFirst(t *testing.T) {
@@ -19,7 +21,8 @@ func TestTheLimitsOfARuleDoNotDependOnTheFirst(t *testing.T) {
 		c := compiled(readStep("rows", "lake.fails", ""), guessStep(attempts, time.Minute))
 		b.run(c, Run{Window: Range{Start: at("2026-11-24 10:00"), End: at("2026-11-24 11:00")}})
 		// 150 failures where 100 are the limit: 100 (1 - 2^-1.5).
-		expect(t, b.rows("SELECT entity, observed, expected, score FROM guess WHERE evidence->>'rule' = 'many addresses'"), "ada|150|100|64.64")
+		expect(t, b.rows("SELECT entity, observed, expected, score FROM guess WHERE evidence->>'rule' = 'many addresses'"),
+			"ada|150|100|64.64")
 	}
 }
 

@@ -52,7 +52,8 @@ func (b *builder) lenientSelect(name string, t spec.Text) string {
 // column may be none.
 func (b *builder) number(of, column string) string {
 	if f := b.fieldOf(of, column); f != nil && f.Type.Kind == tiers.KindString {
-		b.c.misfits = append(b.c.misfits, misfit{step: of, cond: "(" + sqltext.Path(column) + ") IS NOT NULL AND " + sqltext.Number(sqltext.Path(column)) + " IS NULL"})
+		b.c.misfits = append(b.c.misfits, misfit{step: of,
+			cond: "(" + sqltext.Path(column) + ") IS NOT NULL AND " + sqltext.Number(sqltext.Path(column)) + " IS NULL"})
 	}
 	return column
 }
@@ -93,5 +94,6 @@ func (c *Compiled) Misfits(r Run) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "SELECT step, sum(n)::BIGINT AS n FROM (" + strings.Join(parts, "\nUNION ALL ") + ") GROUP BY step HAVING sum(n) > 0 ORDER BY step"
+	return "SELECT step, sum(n)::BIGINT AS n FROM (" + strings.Join(parts, "\nUNION ALL ") +
+		") GROUP BY step HAVING sum(n) > 0 ORDER BY step"
 }

@@ -35,7 +35,8 @@ func TestATextIsAskedForOnce(t *testing.T) {
 	of := &counting{}
 	m := Remember(of)
 	for range 3 {
-		for _, err := range []error{m.Confine("a", nil), m.Confine("a", []string{}), m.Confine("a", []string{"y", "x"}), m.Confine("a", []string{"x", "y"}), m.ConfineSelect("a", []string{"t"})} {
+		for _, err := range []error{m.Confine("a", nil), m.Confine("a", []string{}), m.Confine("a", []string{"y", "x"}),
+			m.Confine("a", []string{"x", "y"}), m.ConfineSelect("a", []string{"t"})} {
 			if err != nil {
 				t.Error(err)
 			}

@@ -23,7 +23,8 @@ const (
 
 // riskLevels are Elastic's.
 func riskLevels() []sqltext.Level {
-	return []sqltext.Level{{Below: 20, Name: "unknown"}, {Below: 40, Name: "low"}, {Below: 70, Name: "moderate"}, {Below: 90, Name: "high"}}
+	return []sqltext.Level{{Below: 20, Name: "unknown"}, {Below: 40, Name: "low"}, {Below: 70, Name: "moderate"},
+		{Below: 90, Name: "high"}}
 }
 
 // riskForm is a risk step.
@@ -69,7 +70,8 @@ func (f *riskForm) total() (agg, sums, without, share string) {
 	case "max_plus":
 		return fmt.Sprintf("(max(s) + %v * (sum(s) - max(s)))", plusShare),
 			"sum(s) AS plain, max(s) AS top, coalesce(max(s) FILTER (i = 2), 0) AS next, ",
-			fmt.Sprintf("CASE WHEN i = 1 THEN next + %[1]v * (plain - s - next) ELSE top + %[1]v * (plain - top - s) END", plusShare),
+			fmt.Sprintf("CASE WHEN i = 1 THEN next + %[1]v * (plain - s - next) ELSE top + %[1]v * (plain - top - s) END",
+				plusShare),
 			fmt.Sprintf("CASE WHEN i = 1 THEN s ELSE %v * s END", plusShare)
 	case "sum":
 		return "sum(s)", "sum(s) AS plain, ", "plain - s", "s"
@@ -87,7 +89,8 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	t := func(n string) string { return sqltext.Ident(s.name + "." + n) }
 	var out []Stmt
 	work := func(kind, name, sql string) {
-		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork, SQL: "CREATE OR REPLACE TEMP " + kind + " " + t(name) + " AS\n" + sql})
+		out = append(out, Stmt{Step: s.name, Purpose: PurposeWork,
+			SQL: "CREATE OR REPLACE TEMP " + kind + " " + t(name) + " AS\n" + sql})
 	}
 	work("VIEW", "ranked", f.ranked("("+f.inputs(c, r)+")"))
 	work("TABLE", "criticality", f.criticality())
@@ -98,7 +101,8 @@ func (c *Compiled) riskStmts(s *step, r Run) ([]Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(out, Stmt{Step: s.name, Purpose: PurposeStep, SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + q}), nil
+	return append(out, Stmt{Step: s.name, Purpose: PurposeStep,
+		SQL: "CREATE OR REPLACE TEMP TABLE " + sqltext.Ident(s.name) + " AS\n" + q}), nil
 }
 
 // inputs: findings of the look back, the strongest for each (pipeline,
@@ -112,7 +116,9 @@ func (f *riskForm) inputs(c *Compiled, r Run) string {
 		if k := c.steps[of].kind; k == kindRead || k == kindSQL {
 			rows = c.raw(of, []Range{{Start: end.Add(-2 * f.lookback), End: end}})
 		}
-		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s AS entity, detector, %s AS score, reason, pipeline FROM %s", sqltext.FoldBy("entity_type", sqltext.Path(f.entity)), sqltext.Number("score"), rows))
+		parts = append(parts, fmt.Sprintf("SELECT finding_id, \"time\", window_start, window_end, entity_type, %s AS "+
+			"entity, detector, %s AS score, reason, pipeline FROM %s", sqltext.FoldBy("entity_type", sqltext.Path(f.entity)),
+			sqltext.Number("score"), rows))
 	}
 	var w strings.Builder
 	for _, x := range f.weights {
@@ -132,7 +138,8 @@ FROM (SELECT *, %[4]s AS age FROM (
 %[5]s))
 WHERE %[6]s AND "time" < %[7]s
 QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN (%[8]s) THEN finding_id END ORDER BY score DESC, finding_id) = 1`,
-		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where, sqltext.Instant(end), sqltext.Literals(detect.ByValue()))
+		f.lookback.Seconds(), weighted, f.halfLife.Seconds(), age, strings.Join(parts, "\nUNION ALL "), where,
+		sqltext.Instant(end), sqltext.Literals(detect.ByValue()))
 }
 
 // ranked adds each input's rank and gain: what the inputs behind it would add
@@ -140,7 +147,8 @@ QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity,
 func (f *riskForm) ranked(inputs string) string {
 	gain := "0.0"
 	if f.method == "rank" {
-		gain = fmt.Sprintf("coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[1]v) - pow(i, -%[1]v)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0)", riskPower)
+		gain = fmt.Sprintf("coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -%[1]v) - pow(i, -%[1]v)) ELSE 0 END) OVER "+
+			"(PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0)", riskPower)
 	}
 	return fmt.Sprintf(`SELECT *, %s AS gain
 FROM (SELECT * EXCLUDE (window_start), row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM %s)
@@ -156,7 +164,9 @@ func (f *riskForm) criticality() string {
 	if sqltext.SpellingOf(sqltext.EntityType(k.key)) == sqltext.AsWritten { // of which type is not known
 		key = anySpelling("(" + sqltext.Path(k.key) + ")::VARCHAR")
 	}
-	return fmt.Sprintf("SELECT entity, max_by(criticality, list_position(['low', 'medium', 'high', 'extreme'], lower(trim(criticality)))) AS criticality FROM (SELECT unnest(%s) AS entity, %s::VARCHAR AS criticality FROM %s) WHERE entity IS NOT NULL GROUP BY 1",
+	return fmt.Sprintf("SELECT entity, max_by(criticality, list_position(['low', 'medium', 'high', 'extreme'], "+
+		"lower(trim(criticality)))) AS criticality FROM (SELECT unnest(%s) AS entity, %s::VARCHAR AS criticality FROM %s) "+
+		"WHERE entity IS NOT NULL GROUP BY 1",
 		key, sqltext.Path(k.value), sqltext.Source(k.table))
 }
 
@@ -169,7 +179,8 @@ func (f *riskForm) entities(t func(string) string) string {
 	agg, sums, without, share := f.total()
 	watch := "1.0"
 	if f.watch != nil {
-		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s) FROM (SELECT unnest(%s) AS w)) THEN %s ELSE 1.0 END", anySpelling("w"), sqltext.StringList(f.watch.entities), sqltext.Num(f.watch.factor))
+		watch = fmt.Sprintf("CASE WHEN r.entity IN (SELECT unnest(%s) FROM (SELECT unnest(%s) AS w)) THEN %s ELSE 1.0 END",
+			anySpelling("w"), sqltext.StringList(f.watch.entities), sqltext.Num(f.watch.factor))
 	}
 	final := modified("n", "modifier")
 	gone := modified("("+without+")", "e.modifier")
@@ -185,7 +196,8 @@ SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
 FROM e JOIN (
   SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2),
+      'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, %[9]s AS level_without FROM (
     SELECT r.*, %[7]s AS part, %[8]s AS without FROM ranked AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type`,
@@ -199,9 +211,11 @@ func (f *riskForm) finding(from string, r Run) detect.Finding {
 		EntityType: "entity_type", Entity: "entity", Key: "entity_type",
 		Score: "score", Observed: "n", Expected: "NULL",
 		Reason: "{entity} is at {level} risk ({score}) from {inputs} findings; strongest: {strongest}",
-		Vars:   map[string]string{"entity": "entity", "level": "level", "score": sqltext.Shown("round(score)"), "inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
-		Extra:  []string{riskLevel("round(score, 2)") + " AS level", "criticality", "modifier", "inputs"},
-		Evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"}, {"inputs", "inputs"},
+		Vars: map[string]string{"entity": "entity", "level": "level", "score": sqltext.Shown("round(score)"),
+			"inputs": "inputs", "strongest": "strongest", "criticality": "criticality"},
+		Extra: []string{riskLevel("round(score, 2)") + " AS level", "criticality", "modifier", "inputs"},
+		Evidence: [][2]string{{"normalised", "round(n, 4)"}, {"modifier", "modifier"}, {"criticality", "criticality"},
+			{"inputs", "inputs"},
 			{"contributions", "contributions"}, {"level_depends_on", "needed"}},
 	}
 }

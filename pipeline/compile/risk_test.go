@@ -8,8 +8,9 @@ import (
 func riskSteps(method string) []*step {
 	return []*step{
 		{name: "found", kind: kindRead, read: &readForm{table: "analytics.findings", timed: true, window: 14 * day}},
-		{name: "risk", kind: kindRisk, of: []string{"found"}, risk: &riskForm{of: []string{"found"}, entity: "entity", halfLife: 7 * day, method: method, lookback: 14 * day,
-			critical: &criticalForm{"lake.identity", "user.name", "criticality"}}},
+		{name: "risk", kind: kindRisk, of: []string{"found"},
+			risk: &riskForm{of: []string{"found"}, entity: "entity", halfLife: 7 * day, method: method, lookback: 14 * day,
+				critical: &criticalForm{"lake.identity", "user.name", "criticality"}}},
 	}
 }
 

@@ -25,7 +25,8 @@ func TestHabitsOfTheSettledAreThoseThatTheSequenceTeaches(t *testing.T) {
 				FROM range(40) a(u), range(55) b(d), range(4) c(n) WHERE hash(%[1]d, u, d, n, 2) %% 4 < 1 + u %% 4)`, seed))
 		travel := travelStep("")
 		habits(travel, 3)
-		stmts, err := compiled(readStep("rows", "lake.signin", ""), travel).Statements(Run{Window: Range{Start: at("2026-11-24 00:00"), End: at("2026-11-25 00:00")}})
+		stmts, err := compiled(readStep("rows", "lake.signin", ""),
+			travel).Statements(Run{Window: Range{Start: at("2026-11-24 00:00"), End: at("2026-11-25 00:00")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,9 +64,12 @@ func TestRowsThatNobodyWantsChangeNoFinding(t *testing.T) {
 				WHERE n < hash(%[1]d, u, h, 1) %% if(h %% 24 = u %% 24, 12, 4) + if(h > 190 AND hash(%[1]d, u, h, 2) %% 5 = 0, 12, 0) AND (u %% 10 <> 0 OR h > 190)`, seed))
 			base := hourly(seasonHourOfDay, 190*time.Hour)
 			base.baseline.measures, base.baseline.wanted = base.baseline.measures[:1], wanted
-			c := compiled(readStep("rows", "lake.ev", ""), base, zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up, Deviation: detect.Deviation{AtLeast: []detect.Bound{{Measure: word("n"), Min: 8}}}}))
+			c := compiled(readStep("rows", "lake.ev", ""), base,
+				zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Up,
+					Deviation: detect.Deviation{AtLeast: []detect.Bound{{Measure: word("n"), Min: 8}}}}))
 			for h := range 5 {
-				w := Range{Start: at("2026-10-09 00:00").Add(time.Duration(h) * time.Hour), End: at("2026-10-09 01:00").Add(time.Duration(h) * time.Hour)}
+				w := Range{Start: at("2026-10-09 00:00").Add(time.Duration(h) * time.Hour),
+					End: at("2026-10-09 01:00").Add(time.Duration(h) * time.Hour)}
 				refresh := map[string][]Range{"usual": {w}}
 				if h == 0 {
 					refresh["usual"] = []Range{{Start: at("2026-10-01 00:00"), End: w.End}}

@@ -9,8 +9,9 @@ import (
 
 func TestOnlyCountsAndSumsAreZeroOverNoRows(t *testing.T) {
 	for expr, want := range map[string]bool{
-		"count(*)": true, "sum(v)": true, "COUNT(DISTINCT a.b)": true, "count(*) FILTER (status = 'a)')": true, "sum(a * (b + 1)) - sum(c)": true,
-		"sum(bytes) / 1024": true, "2 * count(*)": true, "count(*)::DOUBLE": true,
+		"count(*)": true, "sum(v)": true, "COUNT(DISTINCT a.b)": true, "count(*) FILTER (status = 'a)')": true,
+		"sum(a * (b + 1)) - sum(c)": true,
+		"sum(bytes) / 1024":         true, "2 * count(*)": true, "count(*)::DOUBLE": true,
 		"avg(v)": false, "max(v)": false, "count(*) + 1": false, "sum(a) / count(*)": false,
 		"count(*) FILTER (status = 'F') / count(*) FILTER (status = 'S')": false, "count(": false,
 	} {
@@ -60,7 +61,9 @@ func TestSilenceIsAValue(t *testing.T) {
 		for i := range s.baseline.measures {
 			s.baseline.measures[i].none = s.baseline.measures[i].fill
 		}
-		c := compiled(readStep("rows", "lake.ev", ""), s, zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Direction(direction), Deviation: detect.Deviation{Measures: words("n")}}))
+		c := compiled(readStep("rows", "lake.ev", ""), s,
+			zStep(detect.RobustZ{Threshold: 3.5, Direction: detect.Direction(direction),
+				Deviation: detect.Deviation{Measures: words("n")}}))
 		b.run(c, Run{Window: Range{Start: at("2026-11-26 00:00"), End: at("2026-11-26 01:00")}, Stateless: true})
 		expect(t, b.rows(`SELECT entity, observed, expected FROM unusual ORDER BY 1`), "dead|0|11", "dim|1|11")
 	}

@@ -46,7 +46,8 @@ func TestGuessingRulesAreElastics(t *testing.T) {
 		"guessing of account in 5m0s: n >= 30",
 		"many addresses of account in 30m0s: addresses > 30 AND n >= 100",
 		"stuffing of grp in 10m0s: users >= 10 AND n >= 30 AND addresses >= 5 AND users > addresses",
-		"distributed of grp in 10m0s: addresses >= 5 AND users >= 8 AND n >= 25 AND n <= 5 * users AND users <= 2 * addresses")
+		"distributed of grp in 10m0s: addresses >= 5 AND users >= 8 AND n >= 25 AND n <= 5 * users AND users <= 2 * "+
+			"addresses")
 }
 
 func TestPoissonTailIsExactFarOut(t *testing.T) {

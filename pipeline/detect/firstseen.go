@@ -29,7 +29,8 @@ func (*FirstSeen) About() string {
 // Keys are those of a step.
 func (*FirstSeen) Keys() []strict.Field[FirstSeen] {
 	type F = FirstSeen
-	const lookback = "Without it, as Microsoft's UEBA: 90d for countries, 30d for browsers, providers and devices, otherwise 180d."
+	const lookback = "Without it, as Microsoft's UEBA: 90d for countries, 30d for browsers, providers and devices, " +
+		"otherwise 180d."
 	return append(strict.Within(noveltyKeys(lookback), func(f *F) *Novelty { return &f.Novelty }),
 		strict.F("peers", strict.Bool(), func(f *F) *bool { return &f.Peers },
 			"Whether an entity that has not been known for long is judged against all others: a value that nobody used before "+

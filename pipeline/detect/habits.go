@@ -53,7 +53,8 @@ func (t *Travel) habits(r Run, past Range) []Table {
 	spots := sqltext.Fill(habitSpots, v)
 	habit := func(x string) string { return t.isHabit(x+".n", x+".lat", x+".lon", "s.day") }
 	v["past"] = t.sequence(r, past, of("unsettled"))
-	v["raised"] = fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, false))) > 0",
+	v["raised"] = fmt.Sprintf("len(list_filter(s.hops, lambda h: (h.f = x OR h.t = x) AND NOT coalesce(%s AND %s, "+
+		"false))) > 0",
 		habit("h.f"), habit("h.t"))
 	return []Table{{"spots", spots}, {"unsettled", sqltext.Fill(habitUnsettled, v)}, {"habits", sqltext.Fill(habitTaught,
 		v)}}

@@ -187,7 +187,8 @@ func (m *Match) Query(r Run) Query {
 	return Query{Findings: Finding{
 		From: sqltext.Fill(matchRows, sqltext.Values{
 			"entity": sqltext.Entity(texts(m.Entity), r.EntityType), "time": sqltext.Path(m.Time.Value),
-			"start": sqltext.Instant(r.Window.Start), "score": score, "rows": r.Rows(r.Window), "key": key, "evidence": shown(m.Evidence),
+			"start": sqltext.Instant(r.Window.Start), "score": score, "rows": r.Rows(r.Window), "key": key,
+			"evidence": shown(m.Evidence),
 		}),
 		Time: `"match time"`, Start: sqltext.Instant(r.Window.Start), End: sqltext.Instant(r.Window.End), Key: key,
 		EntityType: sqltext.Str(r.EntityType), Entity: `"match entity"`, Score: `"match score"`,

@@ -27,7 +27,8 @@ func (*Rare) Method() Method { return "rare" }
 
 // About implements Detector.
 func (*Rare) About() string {
-	return "A value that is improbable for its entity: p = (N_c + a) / (N + a K), unusual if ln p is below its mean less " +
+	return "A value that is improbable for its entity: p = (N_c + a) / (N + a K), unusual if ln p is below its mean " +
+		"less " +
 		"`threshold` standard deviations, both weighted by count. Where all its values are as likely, 0.5 stands for the " +
 		"deviation, and the score stays below critical (ours). Pauses as for `first_seen`."
 }
@@ -44,7 +45,8 @@ func (*Rare) Keys() []strict.Field[Rare] {
 			"Share of the entity's earlier uses from which a value is not rare, however the others are spread (ours).").
 			Default("0.05"),
 		strict.F("once", strict.Duration(0, terms.Longest), func(r *R) *time.Duration { return &r.Once },
-			"One finding a value in so long: what was used within it, when the entity was known already, is not raised again (ours).").
+			"One finding a value in so long: what was used within it, when the entity was known already, is not raised again "+
+				"(ours).").
 			Default("30d"))
 }
 

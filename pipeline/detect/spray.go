@@ -143,10 +143,11 @@ const (
 	sprayBase                              = 85 // score of a perfect spray without a success
 	sprayHit                               = 15 // added when a success follows
 	sprayGap                               = 7  // days without activity end a campaign
-	sprayLead                              = 1  // days around a campaign's failures in which who is let in at once belongs to it
-	sprayReach                             = 4  // how many look-backs a campaign is followed back to its start
-	sprayCover                             = 0.8
-	sprayOffice                            = 5 // accounts from which an address that mostly lets in is a site
+	// days around a campaign's failures in which who is let in at once belongs to it
+	sprayLead   = 1
+	sprayReach  = 4 // how many look-backs a campaign is followed back to its start
+	sprayCover  = 0.8
+	sprayOffice = 5 // accounts from which an address that mostly lets in is a site
 )
 
 // reach is how far back a campaign's start is looked for.
@@ -242,12 +243,14 @@ func (p *Spray) values(r Run) sqltext.Values {
 		"success": p.Success.Value, "failure": p.Failure.Value, "present": sqltext.Present([]string{p.Account.Value}),
 		"isSomebody": sqltext.IsSomebody("account"), "isKnown": "true",
 		"half": (min(p.MinUsers, p.Short.Users) + 1) / 2, "leastUsers": min(p.MinUsers, p.Short.Users),
-		"minUsers": p.MinUsers, "perUser": sqltext.Num(p.AttemptsPerUser), "minDays": p.MinDays, "minScore": sqltext.Num(p.MinScore),
+		"minUsers": p.MinUsers, "perUser": sqltext.Num(p.AttemptsPerUser), "minDays": p.MinDays,
+		"minScore":   sqltext.Num(p.MinScore),
 		"shortUsers": p.Short.Users, "shortAttempts": p.Short.Attempts, "seconds": int64(p.Short.Window.Seconds()),
 		"gap": sprayGap, "lead": sprayLead, "cover": sprayCover, "office": sprayOffice, "saturation": spraySaturation,
 		"wUsers": sprayUsers, "wSuccess": spraySuccess, "wEntropy": sprayEntropy,
-		"start": sqltext.Instant(r.Window.Start), "end": sqltext.Instant(r.Window.End), "lookStart": sqltext.Instant(look.Start),
-		"edge": sqltext.Instant(look.Start.Add(sprayGap * day)), "reach": p.reach().Microseconds(),
+		"start": sqltext.Instant(r.Window.Start), "end": sqltext.Instant(r.Window.End),
+		"lookStart": sqltext.Instant(look.Start),
+		"edge":      sqltext.Instant(look.Start.Add(sprayGap * day)), "reach": p.reach().Microseconds(),
 		"far": sqltext.Instant(look.End.Add(-reach + sprayGap*day)),
 	}
 	for _, table := range []string{"fails", "candidates", "successes", "pairs", "campaigns", "attempts", "raised"} {
@@ -316,7 +319,8 @@ func (p *Spray) finding(r Run) Finding {
 			{"let_in_accounts", "let_in_accounts"}, {"days", "days"}, {"low_and_slow", "round(slow, 4)"}, {"u",
 				"round(spread, 4)"},
 			{"h", "round(evenness, 4)"}, {"success_rate", "round(rate, 4)"},
-			{"rules", "[x FOR x IN [CASE WHEN is_slow THEN 'low and slow' END, CASE WHEN is_short THEN 'short' END] IF x IS NOT NULL]"},
+			{"rules", "[x FOR x IN [CASE WHEN is_slow THEN 'low and slow' END, CASE WHEN is_short THEN 'short' END] IF x IS " +
+				"NOT NULL]"},
 			{"burst", "burst"}, {"burst_users", "burst_users"}, {"accounts", "accounts"}, {"last", "last::VARCHAR"},
 			{"event_ids", "samples"}},
 	}

@@ -42,8 +42,10 @@ func (*Travel) Method() Method { return "impossible_travel" }
 
 // About implements Detector.
 func (*Travel) About() string {
-	return "Consecutive sign-ins of an entity that are too far apart for the time between them: great-circle distance less " +
-		"both accuracy radii, over the time, zero of which counts as 0.0001 h. One finding an entity and day. Thresholds as " +
+	return "Consecutive sign-ins of an entity that are too far apart for the time between them: great-circle distance " +
+		"less " +
+		"both accuracy radii, over the time, zero of which counts as 0.0001 h. One finding an entity and day. Thresholds " +
+		"as " +
 		"Elastic's (Panther: 900 km/h)."
 }
 
@@ -242,7 +244,8 @@ func (t *Travel) positions(r Run, rows Range, cond string) string {
 		return "(" + expr + ")::VARCHAR"
 	}
 	v := sqltext.Values{
-		"entity": t.entity(r), "lat": sqltext.Number(sqltext.Path(t.Lat.Value)), "lon": sqltext.Number(sqltext.Path(t.Lon.Value)),
+		"entity": t.entity(r), "lat": sqltext.Number(sqltext.Path(t.Lat.Value)),
+		"lon":     sqltext.Number(sqltext.Path(t.Lon.Value)),
 		"address": text(sqltext.Path(t.Address.Value)), "place": text(t.Place.Value), "country": text(t.Country.Value),
 		"familiar": "false", "radius": "0.0::DOUBLE", "network": text(""), "eventID": r.EventID,
 		"rows": r.Rows(rows), "cond": cond, "nullIsland": nullIsland, "isAddress": sqltext.Fold("ip", "ip"),

@@ -20,8 +20,10 @@ func TestAClockThatStepsDoesNotStopTheSchedule(t *testing.T) {
 	}{
 		{"it does not step", []time.Duration{0, 0}, 0, "00:30 01:30"},
 		{"an hour forward: the hour is made up", []time.Duration{time.Hour}, 0, "00:30 01:30"},
-		{"an hour forward, and put right: what ran too early runs again", []time.Duration{time.Hour, -time.Hour, 0}, 0, "00:30 01:30 01:30 02:30"},
-		{"a year forward is bounded, and put right it goes on at once", []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour}, 0, "22:30 23:30 00:30 01:30"},
+		{"an hour forward, and put right: what ran too early runs again", []time.Duration{time.Hour, -time.Hour, 0}, 0,
+			"00:30 01:30 01:30 02:30"},
+		{"a year forward is bounded, and put right it goes on at once",
+			[]time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour}, 0, "22:30 23:30 00:30 01:30"},
 		{"an hour back: the hour runs again", []time.Duration{-time.Hour, 0}, 0, "23:30 00:30"},
 		{"started with a clock that was ahead before", []time.Duration{0}, 365 * 24 * time.Hour, "00:30"},
 	} {

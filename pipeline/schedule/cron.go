@@ -43,7 +43,8 @@ func Parse(expr, zone string) (c *Cron, err error) {
 	}
 	p := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	if len(expr) > 0 && (expr[0] == 'T' || expr[0] == 'C' || expr[0] == '@') {
-		return nil, fmt.Errorf("parse schedule %q: give five fields (minute hour day month weekday); the zone goes in timezone", expr)
+		return nil, fmt.Errorf("parse schedule %q: give five fields (minute hour day month weekday); the zone goes in "+
+			"timezone", expr)
 	}
 	s, err := p.Parse(expr)
 	if err != nil {

@@ -69,7 +69,8 @@ func Resolve(jobs []Job) ([]Job, []error) {
 
 func clock(j Job, byName map[string]Job, path []string) (*Cron, error) {
 	if slices.Contains(path, j.Name) {
-		return nil, fmt.Errorf("schedule %s: `after` goes in a circle: %s", path[0], strings.Join(append(path, j.Name), " -> "))
+		return nil, fmt.Errorf("schedule %s: `after` goes in a circle: %s", path[0],
+			strings.Join(append(path, j.Name), " -> "))
 	}
 	path = append(path, j.Name)
 	var first *Cron

@@ -32,7 +32,8 @@ func mustParse(t testing.TB, expr, zone string) *Cron {
 }
 
 func TestMalformedSchedulesAreErrorsNotPanics(t *testing.T) {
-	for _, expr := range []string{"", "TZ=0", "CRON_TZ=", "@every 1s", "61 * * * *", "* * *", "0 0 30 2 *", "*/0 * * * *"} {
+	for _, expr := range []string{"", "TZ=0", "CRON_TZ=", "@every 1s", "61 * * * *", "* * *", "0 0 30 2 *",
+		"*/0 * * * *"} {
 		if _, err := Parse(expr, ""); err == nil {
 			t.Errorf("%q was accepted", expr)
 		}
@@ -93,14 +94,16 @@ func TestAnyLengthOfTimeCostsLittle(t *testing.T) {
 	minutely, leap := mustParse(t, "* * * * *", ""), mustParse(t, "0 0 29 2 *", "")
 	ages := [2]time.Time{time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 	// Counted one by one, these would take hours.
-	if times, more := minutely.First(ages[0], ages[1], 1000); len(times) != 1000 || !more || times[0] != ages[0].Add(time.Minute) {
+	if times, more := minutely.First(ages[0], ages[1], 1000); len(times) != 1000 || !more ||
+		times[0] != ages[0].Add(time.Minute) {
 		t.Errorf("first: %d, more %v, from %v", len(times), more, times[0])
 	}
 	times, dropped := minutely.Newest(ages[0], ages[1], 3)
 	if len(times) != 3 || dropped != maxCounted || times[2] != ages[1] || times[0] != ages[1].Add(-2*time.Minute) {
 		t.Errorf("newest: %v, dropped %d", times, dropped)
 	}
-	if times, dropped := leap.Newest(ts("2000-01-01 00:00"), ts("2026-11-24 10:00"), 2); len(times) != 2 || dropped != 5 || times[1] != ts("2024-02-29 00:00") {
+	if times, dropped := leap.Newest(ts("2000-01-01 00:00"), ts("2026-11-24 10:00"), 2); len(times) != 2 || dropped != 5 ||
+		times[1] != ts("2024-02-29 00:00") {
 		t.Errorf("leap days: %v, dropped %d", times, dropped)
 	}
 }
@@ -183,8 +186,10 @@ func TestPlanner(t *testing.T) {
 		{"downstream follows", State{Done: done("failed", "10:05", "risk", "09:05", "spray", "03:00")}, "risk@10:05"},
 		{"in order", State{Done: done("failed", "08:05", "risk", "08:05", "spray", "03:00")}, "failed@09:05"},
 		{"bounded", State{Done: done("failed", "03:05", "risk", "10:05", "spray", "03:00")}, "failed@08:05 failed skips 4"},
-		{"no overlap", State{Done: done("failed", "08:05", "risk", "08:05", "spray", "03:00"), Running: map[string]bool{"failed": true}}, ""},
-		{"waits before a retry", State{Done: done("failed", "09:05", "risk", "09:05", "spray", "03:00"), Failed: map[string]Failure{"failed": {At: ts("2026-11-24 10:05"), Retry: ts("2026-11-24 10:07")}}}, ""},
+		{"no overlap", State{Done: done("failed", "08:05", "risk", "08:05", "spray", "03:00"),
+			Running: map[string]bool{"failed": true}}, ""},
+		{"waits before a retry", State{Done: done("failed", "09:05", "risk", "09:05", "spray", "03:00"),
+			Failed: map[string]Failure{"failed": {At: ts("2026-11-24 10:05"), Retry: ts("2026-11-24 10:07")}}}, ""},
 	} {
 		if got := planText(PlanAt(now, resolved, c.s)); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -208,7 +213,8 @@ func TestSchedulerRunsInOrderRetriesAndDrains(t *testing.T) {
 		var log []string
 		attempts := 0
 		began := time.Now() // midnight 2000-01-01 UTC
-		jobs, errs := Resolve([]Job{{Name: "up", Cron: mustParse(t, "5 * * * *", ""), CatchUp: 5}, {Name: "down", After: []string{"up"}, CatchUp: 5}})
+		jobs, errs := Resolve([]Job{{Name: "up", Cron: mustParse(t, "5 * * * *", ""), CatchUp: 5},
+			{Name: "down", After: []string{"up"}, CatchUp: 5}})
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}

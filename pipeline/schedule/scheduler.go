@@ -166,7 +166,8 @@ func (s *Scheduler) rewind(now time.Time, jobs []Job) {
 		}
 		s.state.Done[j.Name] = j.Cron.At(now)
 		delete(s.state.Failed, j.Name)
-		s.o.Logger.Warn("the clock was put back: the pipeline goes on from now", "pipeline", j.Name, "had_run", done, "now", now)
+		s.o.Logger.Warn("the clock was put back: the pipeline goes on from now", "pipeline", j.Name, "had_run", done, "now",
+			now)
 	}
 	for job, f := range s.state.Failed {
 		if f.Retry.Sub(now) > retryDelay+ahead {

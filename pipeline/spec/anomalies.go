@@ -34,9 +34,16 @@ func commonFields(of string, methods []detect.Method) []strict.Field[Anomaly] {
 		strict.F("method", strict.Enum(methods...), func(a *A) *detect.Method { return &a.Method }, "The method.").Needed(),
 		strict.F("technique", technique(), func(a *A) *string { return &a.Technique },
 			"MITRE ATT&CK technique, such as `T1110.003`."),
-		strict.F("reason", strict.Positioned(terms.Checked("template", terms.TemplateProblem)), func(a *A) *Text { return &a.Reason }, "Sentence of the finding, with `{entity}`, `{observed}`, `{expected}`, a measure's `{NAME.observed}` and `{NAME.expected}`, and the method's own names. Without it: the method's sentence."),
-		strict.F("entity_type", strict.Text(), func(a *A) *string { return &a.EntityType }, "`entity_type` of the findings. Without it: the baseline's, or from the entity's column. Sources of `spray` name their own."),
-		strict.F("max_score", strict.Float(1, 100), func(a *A) *float64 { return &a.MaxScore }, "Highest score of a finding, and so its highest severity: below 20 informational, 40 low, 70 medium, 90 high, above critical.").Default("100"),
+		strict.F("reason", strict.Positioned(terms.Checked("template", terms.TemplateProblem)),
+			func(a *A) *Text { return &a.Reason }, "Sentence of the finding, with `{entity}`, `{observed}`, `{expected}`, a "+
+				"measure's `{NAME.observed}` and `{NAME.expected}`, and the method's own names. Without it: the method's "+
+				"sentence."),
+		strict.F("entity_type", strict.Text(), func(a *A) *string { return &a.EntityType },
+			"`entity_type` of the findings. Without it: the baseline's, or from the entity's column. Sources of `spray` name "+
+				"their own."),
+		strict.F("max_score", strict.Float(1, 100), func(a *A) *float64 { return &a.MaxScore },
+			"Highest score of a finding, and so its highest severity: below 20 informational, 40 low, 70 medium, 90 high, "+
+				"above critical.").Default("100"),
 	}
 }
 

@@ -35,7 +35,8 @@ func deepBlocks(n int) string {
 }
 
 func TestHostileDocumentsAreErrors(t *testing.T) {
-	good, ps := spec.Parse("good.yaml", []byte("name: good\nschedule: \"5 * * * *\"\nsteps: {rows: {read: lake.x}}\nwrite: [{from: rows, to: analytics.x}]\n"))
+	good, ps := spec.Parse("good.yaml", []byte("name: good\nschedule: \"5 * * * *\"\nsteps: {rows: {read: "+
+		"lake.x}}\nwrite: [{from: rows, to: analytics.x}]\n"))
 	if len(ps) > 0 {
 		t.Fatal(ps)
 	}
@@ -56,11 +57,13 @@ func TestHostileDocumentsAreErrors(t *testing.T) {
 }
 
 func FuzzParseTests(f *testing.F) {
-	good, ps := spec.Parse("good.yaml", []byte("name: good\nschedule: \"5 * * * *\"\nsteps: {rows: {read: lake.x}}\nwrite: [{from: rows, to: analytics.x}]\n"))
+	good, ps := spec.Parse("good.yaml", []byte("name: good\nschedule: \"5 * * * *\"\nsteps: {rows: {read: "+
+		"lake.x}}\nwrite: [{from: rows, to: analytics.x}]\n"))
 	if len(ps) > 0 {
 		f.Fatal(ps)
 	}
-	f.Add([]byte("cases:\n  - name: a\n    at: 2026-11-24T10:05:00Z\n    given: {lake.x: {rows: [{a: 1}]}}\n    expect: {rows: [{a: 1}]}\n"))
+	f.Add([]byte("cases:\n  - name: a\n    at: 2026-11-24T10:05:00Z\n    given: {lake.x: {rows: [{a: 1}]}}\n    " +
+		"expect: {rows: [{a: 1}]}\n"))
 	for _, text := range hostile() {
 		f.Add([]byte(text))
 	}

@@ -32,7 +32,8 @@ func (l *linter) lint() {
 	for i := range l.p.Steps {
 		s := &l.p.Steps[i]
 		if first, again := seen[strings.ToLower(s.Name.Value)]; again {
-			l.report(s.Name.Pos, "the step `"+s.Name.Value+"` comes twice", fmt.Sprintf("rename it; the first is on line %d", first.Line))
+			l.report(s.Name.Pos, "the step `"+s.Name.Value+"` comes twice",
+				fmt.Sprintf("rename it; the first is on line %d", first.Line))
 		}
 		seen[strings.ToLower(s.Name.Value)] = s.Name.Pos
 		l.step(s, l.p.Steps[:i])
@@ -63,7 +64,8 @@ func (l *linter) schedule() {
 	case p.Schedule.Value != "" && len(p.After) > 0:
 		l.report(p.After[0].Pos, "both `schedule` and `after` are given", "keep one of them")
 	case p.Schedule.Value == "" && len(p.After) == 0 && !slices.ContainsFunc(l.problems, isUnknownKey):
-		l.report(l.root, "neither `schedule` nor `after` is given", "add `schedule` with five cron fields, such as `5 * * * *`")
+		l.report(l.root, "neither `schedule` nor `after` is given",
+			"add `schedule` with five cron fields, such as `5 * * * *`")
 	}
 	seen := map[string]bool{}
 	for _, a := range p.After {
@@ -84,7 +86,8 @@ func (l *linter) schedule() {
 	t, err := p.Timetable()
 	switch {
 	case err != nil:
-		l.report(p.Schedule.Pos, strings.TrimPrefix(err.Error(), "read "), "write minute, hour, day of month, month and day of week, such as `5 * * * *`")
+		l.report(p.Schedule.Pos, strings.TrimPrefix(err.Error(), "read "), "write minute, hour, day of month, month and "+
+			"day of week, such as `5 * * * *`")
 	case t.Next(neverFires()).IsZero():
 		l.report(p.Schedule.Pos, "the schedule never comes", "check day of month and month")
 	}
@@ -184,12 +187,15 @@ func (l *linter) baseline(s *Step, earlier []Step) {
 	}
 	switch {
 	case (b.Season == SeasonHourOfDay || b.Season == SeasonHourOfWeek) && !b.hourly():
-		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide an hour, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1h`, or another season")
+		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide an hour, which the season %s needs",
+			strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1h`, or another season")
 	case b.Season == SeasonDayOfWeek && (b.Bucket > day || day%b.Bucket != 0):
-		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide a day, which the season %s needs", strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1d`, or another season")
+		l.report(s.Name.Pos, fmt.Sprintf("buckets of %s do not divide a day, which the season %s needs",
+			strict.FormatDuration(b.Bucket), b.Season), "use a bucket such as `1d`, or another season")
 	}
 	if b.History > 0 && b.History < 2*b.Bucket {
-		l.report(s.Name.Pos, fmt.Sprintf("a history of %s holds fewer than two buckets of %s", strict.FormatDuration(b.History), strict.FormatDuration(b.Bucket)), "lengthen `history`")
+		l.report(s.Name.Pos, fmt.Sprintf("a history of %s holds fewer than two buckets of %s",
+			strict.FormatDuration(b.History), strict.FormatDuration(b.Bucket)), "lengthen `history`")
 	}
 }
 
@@ -203,7 +209,8 @@ func (l *linter) risk(s *Step, earlier []Step) {
 	for _, of := range r.Of {
 		in := l.ref(of, earlier, KindAnomaly, KindMatch, KindRead, KindSQL)
 		if in != nil && in.Read != nil && !in.Read.Whole && in.Read.Window < r.Lookback {
-			l.report(of.Pos, fmt.Sprintf("`%s` reads less than the lookback of %s", of.Value, strict.FormatDuration(r.Lookback)), fmt.Sprintf("set its `window` to %s, or shorten `lookback`", strict.FormatDuration(r.Lookback)))
+			l.report(of.Pos, fmt.Sprintf("`%s` reads less than the lookback of %s", of.Value, strict.FormatDuration(r.Lookback)),
+				fmt.Sprintf("set its `window` to %s, or shorten `lookback`", strict.FormatDuration(r.Lookback)))
 		}
 	}
 }
@@ -237,7 +244,8 @@ func (l *linter) write(w Write) {
 	if w.Publish != "" && !findings && from.Kind != KindSQL && from.Kind != KindRead {
 		l.report(w.From.Pos, "`"+w.From.Value+"` gives no findings to publish", "remove `publish`")
 	}
-	if w.Tier() == "lake" && slices.ContainsFunc(l.p.Steps, func(s Step) bool { return s.Read != nil && s.Read.Table.Value == w.To.Value }) {
+	if w.Tier() == "lake" && slices.ContainsFunc(l.p.Steps,
+		func(s Step) bool { return s.Read != nil && s.Read.Table.Value == w.To.Value }) {
 		l.report(w.To.Pos, "the pipeline reads the table that it writes", "write to another table")
 	}
 }
@@ -245,12 +253,14 @@ func (l *linter) write(w Write) {
 // findings checks what is written to the table of findings.
 func (l *linter) findings(w Write, from *Step) {
 	if !from.givesFindings() {
-		l.report(w.From.Pos, "`"+w.From.Value+"` is a step of kind "+string(from.Kind)+", and `"+FindingsTable+"` has only findings",
+		l.report(w.From.Pos, "`"+w.From.Value+"` is a step of kind "+string(from.Kind)+", and `"+FindingsTable+
+			"` has only findings",
 			"make findings of its rows by a step `match`, and write that one, or write to another table")
 		return
 	}
 	if w.Mode != tiers.Merge || len(w.Key) != 1 || !strings.EqualFold(w.Key[0].Value, "finding_id") {
-		l.report(w.To.Pos, "findings are merged by `finding_id`, so that each is there once", "remove `mode` and `key`, or write to another table")
+		l.report(w.To.Pos, "findings are merged by `finding_id`, so that each is there once",
+			"remove `mode` and `key`, or write to another table")
 	}
 }
 
@@ -266,7 +276,8 @@ func (l *linter) sameTable(before []Write, w Write) {
 		case o.From.Value == w.From.Value:
 			l.report(w.From.Pos, "`"+w.From.Value+"` is written to `"+w.To.Value+"` twice", "remove one")
 		case o.Mode != w.Mode || !sameKey:
-			l.report(w.To.Pos, fmt.Sprintf("`%s` is written with mode %s and with mode %s, or with two keys: one would take away the other's rows", w.To.Value, o.Mode, w.Mode),
+			l.report(w.To.Pos, fmt.Sprintf("`%s` is written with mode %s and with mode %s, or with two keys: one would take "+
+				"away the other's rows", w.To.Value, o.Mode, w.Mode),
 				"give both writes one `mode` and `key`, or write to another table")
 		default:
 			continue

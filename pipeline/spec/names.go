@@ -41,7 +41,8 @@ func nameProblem(s string) (what, remedy string) {
 
 func stepNameProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, `[a-z_][a-z0-9_]*`) {
-		return "`" + s + "` is no name of a step", "use lower-case letters, digits and `_`, at most 63, not beginning with a digit"
+		return "`" + s + "` is no name of a step", "use lower-case letters, digits and `_`, at most 63, not beginning " +
+			"with a digit"
 	}
 	if slices.Contains([]string{"lake", "analytics", "state", "main", "t"}, s) {
 		return "the step's name `" + s + "` is taken", "choose another"
@@ -65,7 +66,8 @@ func measureProblem(s string) (what, remedy string) {
 	if slices.Contains(own, s) {
 		return "the measure's name `" + s + "` is taken", "choose another than " + strings.Join(own, ", ")
 	}
-	for _, suffix := range []string{"_median", "_mad", "_aad", "_mean", "_sd", "_p10", "_p90", "_peak", "_moved", "_level", "_support", "_own"} {
+	for _, suffix := range []string{"_median", "_mad", "_aad", "_mean", "_sd", "_p10", "_p90", "_peak", "_moved", "_level",
+		"_support", "_own"} {
 		if strings.HasSuffix(s, suffix) {
 			return "the measure's name ends in `" + suffix + "`, as the baseline's own columns do", "choose another"
 		}

@@ -100,7 +100,8 @@ func TestHashIsOfWhatIsComputed(t *testing.T) {
 	other := map[string]string{
 		"threshold": strings.Replace(src, "threshold: 4", "threshold: 5", 1),
 		"where":     strings.Replace(src, "'Failure'", "'failure'", 1),
-		"order":     strings.NewReplacer("failures: count(*)", "sources: count(DISTINCT src_endpoint.ip)", "sources: count(DISTINCT src_endpoint.ip)", "failures: count(*)").Replace(src),
+		"order": strings.NewReplacer("failures: count(*)", "sources: count(DISTINCT src_endpoint.ip)",
+			"sources: count(DISTINCT src_endpoint.ip)", "failures: count(*)").Replace(src),
 	}
 	hash := parse(t, "testdata/taste.yml").Hash()
 	check := func(name, text string, equal bool) {
@@ -137,7 +138,8 @@ func TestReferencesBecomeInputsAndTables(t *testing.T) {
 	if got := c.Given[0].Rows[0]; got != `{"time":"2026-11-24T08:00:00Z","user":{"name":"ada","n":1.50},"ok":true,"none":null}` {
 		t.Errorf("the row became %s", got)
 	}
-	if w := p.Write[0]; w.Tier() != "analytics" || w.Table() != "findings" || w.Key[0].Value != "finding_id" || w.Mode != "merge" {
+	if w := p.Write[0]; w.Tier() != "analytics" || w.Table() != "findings" || w.Key[0].Value != "finding_id" ||
+		w.Mode != "merge" {
 		t.Errorf("the write became %+v", w)
 	}
 }

@@ -13,16 +13,20 @@ import (
 // whatever brackets and quotes they put around. Who bears one is not an entity:
 // many people would be one. So is a name without a letter or digit.
 var nobody = [...]string{
-	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "not[ _-]?provided", "not[ _-]?specified",
-	"null", "nil", "none", "nan", "undefined", "unknown", "unknown[ _-]?user", "no[ _-]?user", "user[ _-]?unknown", "empty", "blank", "missing", "unset",
-	"unspecified", "unavailable", "redacted", "anonymous", `(nt authority\\)?anonymous[ _-]?logon`, "hidden_due_to_security_reasons",
+	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "not[ _-]?provided",
+	"not[ _-]?specified",
+	"null", "nil", "none", "nan", "undefined", "unknown", "unknown[ _-]?user", "no[ _-]?user", "user[ _-]?unknown",
+	"empty", "blank", "missing", "unset",
+	"unspecified", "unavailable", "redacted", "anonymous", `(nt authority\\)?anonymous[ _-]?logon`,
+	"hidden_due_to_security_reasons",
 	"s-1-0-0", "0{8}-0{4}-0{4}-0{4}-0{12}", "0[.]0[.]0[.]0",
 }
 
 // unsaid are those of them that are no value either: that somebody used it is
 // not known.
 var unsaid = [...]string{
-	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "null", "nil", "undefined", "unknown", "empty", "unset",
+	"n/a", "n[.]a[.]?", "not[ _-]?available", "not[ _-]?applicable", "not[ _-]?set", "null", "nil", "undefined", "unknown",
+	"empty", "unset",
 }
 
 // placeholder is the pattern of a text that is one of the words, or none at all.
@@ -54,7 +58,8 @@ func SpellingOf(kind string) Spelling {
 }
 
 func nameTypes() []string {
-	return []string{"user", "username", "user_name", "account", "actor", "principal", "identity", "login", "upn", "email", "email_addr", "email_address", "host", "hostname"}
+	return []string{"user", "username", "user_name", "account", "actor", "principal", "identity", "login", "upn", "email",
+		"email_addr", "email_address", "host", "hostname"}
 }
 
 func addressTypes() []string { return []string{"ip", "ip_address", "address"} }
@@ -73,7 +78,8 @@ func Fold(kind, expr string) string {
 
 // FoldBy is fold for a type that is a column's value.
 func FoldBy(kind, expr string) string {
-	return fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR %[1]s LIKE '%%\\_user' ESCAPE '\\' THEN %[3]s WHEN %[1]s IN (%[4]s) OR %[1]s LIKE '%%\\_ip' ESCAPE '\\' THEN %[5]s ELSE (%[6]s)::VARCHAR END",
+	return fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) OR %[1]s LIKE '%%\\_user' ESCAPE '\\' THEN %[3]s WHEN %[1]s IN "+
+		"(%[4]s) OR %[1]s LIKE '%%\\_ip' ESCAPE '\\' THEN %[5]s ELSE (%[6]s)::VARCHAR END",
 		kind, Literals(nameTypes()), Fold("user", expr), Literals(addressTypes()), Fold("ip", expr), expr)
 }
 
@@ -85,7 +91,8 @@ func Folded(column string) string { return Fold(EntityType(column), Path(column)
 // Most texts are ASCII without blanks and capitals: one pattern is three times
 // as fast as three functions.
 func Trimmed(expr string) string {
-	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE %s END", expr, caseless("("+expr+")::VARCHAR"))
+	return fmt.Sprintf("CASE WHEN regexp_full_match((%[1]s)::VARCHAR, '[!-@\\[-~]*') THEN (%[1]s)::VARCHAR ELSE %s END",
+		expr, caseless("("+expr+")::VARCHAR"))
 }
 
 // caseless is the SQL of a text whose case is folded as Unicode has it, in
@@ -96,7 +103,8 @@ func caseless(text string) string {
 		blanks = `chr(9) || chr(10) || chr(11) || chr(12) || chr(13)`
 		none   = `chr(0) || chr(8203) || chr(8204) || chr(8205) || chr(8288) || chr(65279)`
 	)
-	return fmt.Sprintf("replace(replace(replace(lower(nfc_normalize(trim(translate(%s, %s || %s, '     ')))), 'ß', 'ss'), 'ς', 'σ'), 'i' || chr(775), 'i')",
+	return fmt.Sprintf("replace(replace(replace(lower(nfc_normalize(trim(translate(%s, %s || %s, '     ')))), 'ß', "+
+		"'ss'), 'ς', 'σ'), 'i' || chr(775), 'i')",
 		text, blanks, none)
 }
 
@@ -134,12 +142,14 @@ func addressSQL(a string) string {
 		dotted = `^(.*:)([0-9]+)[.]([0-9]+)[.]([0-9]+)[.]([0-9]+)$`
 	)
 	part := func(n int) string { return fmt.Sprintf("TRY_CAST(regexp_extract(b, '%s', %d) AS INTEGER)", dotted, n) }
-	hex := fmt.Sprintf("CASE WHEN contains(b, '.') THEN regexp_extract(b, '%s', 1) || to_hex(%s * 256 + %s) || ':' || to_hex(%s * 256 + %s) ELSE b END",
+	hex := fmt.Sprintf("CASE WHEN contains(b, '.') THEN regexp_extract(b, '%s', 1) || to_hex(%s * 256 + %s) || ':' || "+
+		"to_hex(%s * 256 + %s) ELSE b END",
 		dotted, part(2), part(3), part(4), part(5))
 	side := func(n int) string {
 		return fmt.Sprintf("list_filter(string_split(split_part(h, '::', %d), ':'), lambda p: p <> '')", n)
 	}
-	groups := fmt.Sprintf("CASE WHEN contains(h, '::') THEN list_concat(%[1]s, list_transform(range(0, 8 - len(%[1]s) - len(%[2]s)), lambda z: '0'), %[2]s) ELSE string_split(h, ':') END",
+	groups := fmt.Sprintf("CASE WHEN contains(h, '::') THEN list_concat(%[1]s, list_transform(range(0, 8 - len(%[1]s) "+
+		"- len(%[2]s)), lambda z: '0'), %[2]s) ELSE string_split(h, ':') END",
 		side(1), side(2))
 	byteOf := func(g int, op string) string {
 		return fmt.Sprintf("(TRY_CAST('0x' || g[%d] AS INTEGER) %s 256)::INTEGER::VARCHAR", g, op)

@@ -9,11 +9,16 @@ import (
 
 func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
 	for in, want := range map[string]string{
-		"ada": "ada", "ADA": "ada", " Ada\t": "ada", "\u00a0Ada@X.example \r\n": "ada@x.example", `CORP\Ada`: `corp\ada`, "ÄRGER": "ärger", "na": "na",
-		"": "(null)", "  ": "(null)", "-": "(null)", "N/A": "(null)", "Null": "(null)", " unknown ": "(null)", "ANONYMOUS LOGON": "(null)",
-		"[Unset]": "(null)", "<redacted>": "(null)", "''": "(null)", "not_available": "(null)", "NaN": "(null)", "??": "(null)", "_": "(null)", "\u200b": "(null)",
-		`NT AUTHORITY\ANONYMOUS LOGON`: "(null)", "0": "0", "root": "root", "nobody": "nobody", "nilsson": "nilsson", "un.known": "un.known", "null.null": "null.null",
-		"\ufeffAda\x0b": "ada", "GROSS": "gross", "Groß": "gross", "GROẞ": "gross", "Ju\u0308rgen": "jürgen", "JÜRGEN": "jürgen",
+		"ada": "ada", "ADA": "ada", " Ada\t": "ada", "\u00a0Ada@X.example \r\n": "ada@x.example", `CORP\Ada`: `corp\ada`,
+		"ÄRGER": "ärger", "na": "na",
+		"": "(null)", "  ": "(null)", "-": "(null)", "N/A": "(null)", "Null": "(null)", " unknown ": "(null)",
+		"ANONYMOUS LOGON": "(null)",
+		"[Unset]":         "(null)", "<redacted>": "(null)", "''": "(null)", "not_available": "(null)", "NaN": "(null)",
+		"??": "(null)", "_": "(null)", "\u200b": "(null)",
+		`NT AUTHORITY\ANONYMOUS LOGON`: "(null)", "0": "0", "root": "root", "nobody": "nobody", "nilsson": "nilsson",
+		"un.known": "un.known", "null.null": "null.null",
+		"\ufeffAda\x0b": "ada", "GROSS": "gross", "Groß": "gross", "GROẞ": "gross", "Ju\u0308rgen": "jürgen",
+		"JÜRGEN":   "jürgen",
 		"ΟΔΥΣΣΕΥΣ": "οδυσσευσ", "Οδυσσεύς": "οδυσσεύσ", "İpek": "ipek", "i\u0307pek": "ipek",
 	} {
 		if got := rows(t, "SELECT "+Fold("user", Str(in)))[0]; got != want {
@@ -28,12 +33,18 @@ func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
 func TestOneAddressHasOneSpelling(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", " 192.0.2.1 ": "192.0.2.1", "192.0.2.1:51234": "192.0.2.1",
-		"2001:DB8::1": "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001": "2001:db8::1", "2001:db8:0:0:0::1": "2001:db8::1",
-		"[2001:db8::1]:443": "2001:db8::1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1", "[fe80::1%25eth0]:80": "fe80::1",
-		"::ffff:192.0.2.1": "192.0.2.1", "::FFFF:C000:0201": "192.0.2.1", "0:0:0:0:0:ffff:192.0.2.1": "192.0.2.1", "[::ffff:192.0.2.1]:443": "192.0.2.1",
-		"::": "(null)", "0:0:0:0:0:0:0:0": "(null)", "0.0.0.0": "(null)", "192.000.002.001": "192.0.2.1", "10.0.0.10": "10.0.0.10", "010.0.0.0": "10.0.0.0", "::1": "::1", "1::": "1::", "1:0:0:2:0:0:0:3": "1:0:0:2::3", "1:0:0:2:3:0:0:4": "1::2:3:0:0:4", "1:2:3:4:5:6:0:8": "1:2:3:4:5:6:0:8",
+		"2001:DB8::1": "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001": "2001:db8::1",
+		"2001:db8:0:0:0::1": "2001:db8::1",
+		"[2001:db8::1]:443": "2001:db8::1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1",
+		"[fe80::1%25eth0]:80": "fe80::1",
+		"::ffff:192.0.2.1":    "192.0.2.1", "::FFFF:C000:0201": "192.0.2.1", "0:0:0:0:0:ffff:192.0.2.1": "192.0.2.1",
+		"[::ffff:192.0.2.1]:443": "192.0.2.1",
+		"::":                     "(null)", "0:0:0:0:0:0:0:0": "(null)", "0.0.0.0": "(null)", "192.000.002.001": "192.0.2.1",
+		"10.0.0.10": "10.0.0.10", "010.0.0.0": "10.0.0.0", "::1": "::1", "1::": "1::", "1:0:0:2:0:0:0:3": "1:0:0:2::3",
+		"1:0:0:2:3:0:0:4": "1::2:3:0:0:4", "1:2:3:4:5:6:0:8": "1:2:3:4:5:6:0:8",
 		"64:ff9b::192.0.2.33": "64:ff9b::c000:221",
-		"host:443":            "host:443", "1:2": "1:2", "a::b::c": "a::b::c", "12345::1": "12345::1", "": "(null)", "-": "(null)", "N/A": "(null)",
+		"host:443":            "host:443", "1:2": "1:2", "a::b::c": "a::b::c", "12345::1": "12345::1", "": "(null)",
+		"-": "(null)", "N/A": "(null)",
 	} {
 		if got := rows(t, "SELECT "+Fold("ip", Str(in)))[0]; got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
@@ -43,7 +54,8 @@ func TestOneAddressHasOneSpelling(t *testing.T) {
 
 func TestAValueThatIsNotSaidIsNone(t *testing.T) {
 	for in, want := range map[string]string{
-		"curl": "curl", "Curl ": "Curl ", "": "(null)", "-": "(null)", "(unknown)": "(null)", "N/A": "(null)", "None": "None", "anonymous": "anonymous",
+		"curl": "curl", "Curl ": "Curl ", "": "(null)", "-": "(null)", "(unknown)": "(null)", "N/A": "(null)", "None": "None",
+		"anonymous": "anonymous",
 	} {
 		if got := rows(t, "SELECT coalesce("+Said("ua")+", '(null)') FROM (SELECT "+Str(in)+" AS ua)")[0]; got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)

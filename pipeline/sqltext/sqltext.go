@@ -74,7 +74,8 @@ func InRanges(col string, rs []Range) string {
 // Shown is the SQL that prints a number shortly: whole numbers without a
 // point, others with two places.
 func Shown(expr string) string {
-	return fmt.Sprintf("coalesce(CASE WHEN %[1]s = round(%[1]s) AND abs(%[1]s) < 1e15 THEN (%[1]s)::BIGINT::VARCHAR WHEN abs(%[1]s) < 'Infinity'::DOUBLE THEN round(%[1]s, 2)::VARCHAR END, 'unknown')", "("+expr+")")
+	return fmt.Sprintf("coalesce(CASE WHEN %[1]s = round(%[1]s) AND abs(%[1]s) < 1e15 THEN (%[1]s)::BIGINT::VARCHAR "+
+		"WHEN abs(%[1]s) < 'Infinity'::DOUBLE THEN round(%[1]s, 2)::VARCHAR END, 'unknown')", "("+expr+")")
 }
 
 // List joins items with commas.
@@ -129,7 +130,8 @@ func Finite(expr string) string {
 
 // Evidence is a scalar of any type as findings show it: no NaN, no infinity.
 func Evidence(expr string) string {
-	return fmt.Sprintf("CASE WHEN typeof(%[1]s) NOT IN ('DOUBLE', 'FLOAT') OR (%[1]s)::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN %[1]s END", "("+expr+")")
+	return fmt.Sprintf("CASE WHEN typeof(%[1]s) NOT IN ('DOUBLE', 'FLOAT') OR (%[1]s)::VARCHAR NOT IN ('nan', 'inf', "+
+		"'-inf') THEN %[1]s END", "("+expr+")")
 }
 
 // TypeOf is the engine's name of a scalar kind; what it does not know is text.

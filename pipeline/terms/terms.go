@@ -60,13 +60,15 @@ func TableProblem(s string) (what, remedy string) {
 		return "`" + s + "` names no tier", "write `lake.NAME` or `analytics.NAME`"
 	}
 	if !Matches(name, Identifier) {
-		return "`" + s + "` is no table", "use letters, digits and `_` after `" + tier + ".`, at most 63, not beginning with a digit"
+		return "`" + s + "` is no table", "use letters, digits and `_` after `" + tier +
+			".`, at most 63, not beginning with a digit"
 	}
 	return "", ""
 }
 
 func columnProblem(s string) (what, remedy string) {
-	if strings.ContainsAny(s, "()'\"`,;\x00\n*") || strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
+	if strings.ContainsAny(s, "()'\"`,;\x00\n*") ||
+		strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
 		return "`" + s + "` is an expression, and a column is needed",
 			"write a column such as `user.name`; compute others with `select` in a `read` step"
 	}

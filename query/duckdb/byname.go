@@ -65,7 +65,8 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 		if ctx.Err() != nil {
 			return "", err
 		}
-		t.log.Warn("large files are read by field id, which is slower: their template cannot be written", "path", path, "error", err)
+		t.log.Warn("large files are read by field id, which is slower: their template cannot be written", "path", path,
+			"error", err)
 		return "", nil
 	}
 	t.known[key] = path

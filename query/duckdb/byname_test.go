@@ -33,7 +33,8 @@ func deep() tiers.Schema {
 	return tiers.Schema{Named: true, Fields: []tiers.Field{
 		ofKind(1, "time", tiers.KindTimestamp), str(2, "id"), long(3, "n"), ofKind(4, "day", tiers.KindDate),
 		ofKind(5, "raw", tiers.KindBinary), ofKind(6, "ok", tiers.KindBool), ofKind(7, "score", tiers.KindDouble),
-		record(10, "user", str(11, "name"), long(12, "uid"), record(13, "org", str(14, "name"), ofKind(15, "size", tiers.KindDouble))),
+		record(10, "user", str(11, "name"), long(12, "uid"),
+			record(13, "org", str(14, "name"), ofKind(15, "size", tiers.KindDouble))),
 		lists(20, "tags", str(21, "")),
 		lists(30, "seen", record(31, "", str(32, "k"), long(33, "v"), record(34, "at", str(35, "city"), str(36, "street")))),
 		record(40, "rare", str(41, "a"), long(42, "b")),
@@ -123,7 +124,8 @@ func TestFilesReadByNameAnswerAsByFieldID(t *testing.T) {
 		byID.Named = false
 		sessions := map[string]query.Session{}
 		for name, schema := range map[string]tiers.Schema{"name": s, "id": byID} {
-			sessions[name] = openSession(t, e, query.View{Tables: []query.TableView{{Name: "events", Schema: schema, Files: files}}}, query.Options{Trusted: true})
+			sessions[name] = openSession(t, e, query.View{Tables: []query.TableView{{Name: "events", Schema: schema,
+				Files: files}}}, query.Options{Trusted: true})
 		}
 		if made := glob(t, e.lookups.dir); len(made) == 0 {
 			t.Fatal("no file was read by name")
@@ -160,7 +162,8 @@ func TestMembersAreReadAloneByName(t *testing.T) {
 	dir, s := t.TempDir(), deep()
 	files := namedFiles(t, dir, s, rand.New(rand.NewPCG(1, 1)))
 	e := openEngine(t, Options{AllowedDirs: []string{dir}})
-	ses := openSession(t, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s, Files: files[:1]}}}, query.Options{Trusted: true})
+	ses := openSession(t, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s, Files: files[:1]}}},
+		query.Options{Trusted: true})
 	r, err := ses.Query(t.Context(), `EXPLAIN SELECT count("user".org.size) FROM lake.events WHERE "user".name = 'name7'`)
 	plan := strings.Join(cells(t, r, err), "\n")
 	for _, want := range []string{"user.org.size", "user.name='name7'", "~60 rows"} {
@@ -173,7 +176,8 @@ func TestMembersAreReadAloneByName(t *testing.T) {
 // TestATemplateThatIsGoneIsMadeAgain: something may tidy the directory up.
 func TestATemplateThatIsGoneIsMadeAgain(t *testing.T) {
 	dir, s := t.TempDir(), deep()
-	view := query.View{Tables: []query.TableView{{Name: "events", Schema: s, Files: namedFiles(t, dir, s, rand.New(rand.NewPCG(1, 1)))}}}
+	view := query.View{Tables: []query.TableView{{Name: "events", Schema: s,
+		Files: namedFiles(t, dir, s, rand.New(rand.NewPCG(1, 1)))}}}
 	e := openEngine(t, Options{AllowedDirs: []string{dir}})
 	for range 2 {
 		ses := openSession(t, e, view, query.Options{})
@@ -195,7 +199,8 @@ func TestFilesOfManyShapesAreDividedFewTimes(t *testing.T) {
 	var files []tiers.DataFile
 	for i := range 9 {
 		ids := []int{1, 2, 3, 4, 5, 6, 7}[:1+i%7]
-		files = append(files, tiers.DataFile{Path: fmt.Sprint(i), Rows: int64(10 + i), Fields: tiers.FieldSetOf(slices.Values(ids))})
+		files = append(files, tiers.DataFile{Path: fmt.Sprint(i), Rows: int64(10 + i),
+			Fields: tiers.FieldSetOf(slices.Values(ids))})
 	}
 	files = append(files, tiers.DataFile{Path: "small", Rows: 3})
 	out, rest := shapes(s, files)
@@ -226,7 +231,8 @@ func BenchmarkMembers(b *testing.B) {
 	for _, named := range []bool{true, false} {
 		s.Named = named
 		e := openEngine(b, Options{AllowedDirs: []string{dir}, Threads: 1})
-		ses := openSession(b, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s, Files: []tiers.DataFile{file}}}}, query.Options{Trusted: true})
+		ses := openSession(b, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s,
+			Files: []tiers.DataFile{file}}}}, query.Options{Trusted: true})
 		for name, sql := range map[string]string{
 			"read":   `SELECT count("user".uid) FROM lake.events`,
 			"filter": `SELECT count(id) FROM lake.events WHERE "user".name = 'name7'`,

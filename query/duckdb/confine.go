@@ -141,7 +141,8 @@ func (p *Parser) Confine(expr string, columns []string) error {
 	if node["type"] != "SELECT_NODE" || len(list) != 1 || !bare(node) {
 		return fmt.Errorf("%w: %q is not one expression", query.ErrRefused, expr)
 	}
-	w := walker{p: p, sql: "SELECT " + expr, shift: len("SELECT "), columns: map[string]bool{}, anyColumn: columns == nil, expression: true}
+	w := walker{p: p, sql: "SELECT " + expr, shift: len("SELECT "), columns: map[string]bool{}, anyColumn: columns == nil,
+		expression: true}
 	for _, c := range columns {
 		w.columns[strings.ToLower(c)] = true
 	}
@@ -353,7 +354,8 @@ func (w *walker) table(n map[string]any, ctes []string) error {
 		full = strings.ToLower(catalog+"."+schema) + "." + full
 	}
 	space, _, dotted := strings.Cut(full, ".")
-	if w.inputs[full] || dotted && schema != "" && strings.Count(full, ".") == strings.Count(strings.ToLower(name), ".")+1 && w.inputs[space+".*"] {
+	if w.inputs[full] || dotted && schema != "" &&
+		strings.Count(full, ".") == strings.Count(strings.ToLower(name), ".")+1 && w.inputs[space+".*"] {
 		if w.used != nil {
 			w.used[full] = true
 		}

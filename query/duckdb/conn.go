@@ -140,7 +140,8 @@ func (c *Conn) query(ctx context.Context, sql string, l limits, args []any) (*re
 }
 
 // run prepares, binds and starts one statement; take owns both handles.
-func (c *Conn) run(ctx context.Context, sql string, args []any, take func(*duck.PreparedStatement, *duck.Result) error, stream bool) error {
+func (c *Conn) run(ctx context.Context, sql string, args []any, take func(*duck.PreparedStatement, *duck.Result) error,
+	stream bool) error {
 	if c.raw.Ptr == nil {
 		return errClosed
 	}

@@ -39,7 +39,8 @@ func TestDamagedFilesAreLeftOutAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for _, sql := range []string{"SELECT * FROM lake.empty", "SELECT count FROM LAKE.Signin", "WITH x AS (SELECT * FROM lake.signin) SELECT count FROM x"} {
+	for _, sql := range []string{"SELECT * FROM lake.empty", "SELECT count FROM LAKE.Signin",
+		"WITH x AS (SELECT * FROM lake.signin) SELECT count FROM x"} {
 		n, err := count(s.Query(t.Context(), sql))
 		if want := int64(strings.Count(sql, "count")); n != want || err != nil {
 			t.Errorf("%s: %d rows, want %d, %v", sql, n, want, err)
@@ -69,7 +70,8 @@ func TestDamagedFilesFailWhoDoesNotAskForThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Query(t.Context(), "SELECT * FROM lake.signin"); !errors.Is(err, tiers.ErrDamaged) || strings.Contains(err.Error(), dir) {
+	if _, err := s.Query(t.Context(), "SELECT * FROM lake.signin"); !errors.Is(err, tiers.ErrDamaged) ||
+		strings.Contains(err.Error(), dir) {
 		t.Fatal(err)
 	}
 }

@@ -74,7 +74,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups, templates: &templates{dir: lookups.dir, log: o.Logger, known: map[string]string{}}, most: max(leastFooters, orDefault(o.MemoryLimit, defaultMemory)/footersShare)}
+	e := &Engine{opts: o, log: o.Logger, parser: &Parser{}, lookups: lookups,
+		templates: &templates{dir: lookups.dir, log: o.Logger, known: map[string]string{}},
+		most:      max(leastFooters, orDefault(o.MemoryLimit, defaultMemory)/footersShare)}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, lookups.close())
 	}
@@ -151,7 +153,8 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 		"SET GLOBAL parquet_metadata_cache=true"} // data files never change, so that a footer is decoded once
 	if e.opts.TempDir != "" {
 		// Given when the instance is opened, this one has no effect.
-		start = append(start, fmt.Sprintf("SET GLOBAL max_temp_directory_size='%dB'", orDefault(e.opts.MaxSpill, defaultSpill)))
+		start = append(start, fmt.Sprintf("SET GLOBAL max_temp_directory_size='%dB'",
+			orDefault(e.opts.MaxSpill, defaultSpill)))
 	}
 	for _, sql := range start {
 		if _, err := c.Exec(ctx, sql); err != nil {
@@ -255,7 +258,8 @@ func (e *Engine) failed(err error) {
 // connections to the old one must be gone.
 func (e *Engine) replace(ctx context.Context) error {
 	if e.conns > 0 {
-		return fmt.Errorf("%w: its databases are opened again once %d statements have ended: %w", query.ErrUnavailable, e.conns, e.broken)
+		return fmt.Errorf("%w: its databases are opened again once %d statements have ended: %w", query.ErrUnavailable,
+			e.conns, e.broken)
 	}
 	if e.db.Ptr != nil {
 		e.parser.use(nil)
@@ -306,7 +310,8 @@ func (e *Engine) Trim(ctx context.Context) error {
 
 // footers is how much of its memory the instance keeps footers in.
 func (e *Engine) footers(ctx context.Context) (n int64, err error) {
-	err = e.ask(ctx, "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'", func(r arrow.RecordBatch) {
+	err = e.ask(ctx, "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = "+
+		"'OBJECT_CACHE'", func(r arrow.RecordBatch) {
 		n = r.Column(0).(*array.Int64).Value(0)
 	})
 	return n, err
@@ -329,10 +334,11 @@ func (e *Engine) Connect(ctx context.Context) (query.Conn, error) {
 
 // Usage is what the instance holds of its memory and of the disk.
 func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
-	err = e.ask(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()", func(r arrow.RecordBatch) {
-		u.Memory = r.Column(0).(*array.Int64).Value(0)
-		u.Spill = r.Column(1).(*array.Int64).Value(0)
-	})
+	err = e.ask(ctx, "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()",
+		func(r arrow.RecordBatch) {
+			u.Memory = r.Column(0).(*array.Int64).Value(0)
+			u.Spill = r.Column(1).(*array.Int64).Value(0)
+		})
 	return u, err
 }
 

@@ -62,7 +62,8 @@ func signin() tiers.Schema {
 	return tiers.Schema{Fields: []tiers.Field{
 		{ID: 1, Name: "time", Type: tiers.Type{Kind: tiers.KindTimestamp}},
 		long(11, "count"),
-		{ID: 2, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(3, "name"), long(4, "uid")}}},
+		{ID: 2, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct,
+			Fields: []tiers.Field{str(3, "name"), long(4, "uid")}}},
 		{ID: 5, Name: "tags", Type: tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{ID: 6, Name: "element",
 			Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(7, "k"), str(8, "v")}}}}},
 		{ID: 9, Name: "ok", Type: tiers.Type{Kind: tiers.KindBool}},
@@ -179,14 +180,19 @@ func TestEveryTypeReachesArrow(t *testing.T) {
 	s := openSession(t, openEngine(t, Options{}), query.View{}, query.Options{})
 	for _, tc := range []struct{ sql, want string }{
 		{"true", "true"}, {"-1::TINYINT", "-1"}, {"-2::SMALLINT", "-2"}, {"-3::INT", "-3"}, {"-4::BIGINT", "-4"},
-		{"1::UTINYINT", "1"}, {"2::USMALLINT", "2"}, {"3::UINTEGER", "3"}, {"18446744073709551615::UBIGINT", "18446744073709551615"},
-		{"sum(5::BIGINT)", "5"}, {"(-5)::HUGEINT", "-5"}, {"340282366920938463463374607431768211455::UHUGEINT", "340282366920938463463374607431768211455"},
+		{"1::UTINYINT", "1"}, {"2::USMALLINT", "2"}, {"3::UINTEGER", "3"},
+		{"18446744073709551615::UBIGINT", "18446744073709551615"},
+		{"sum(5::BIGINT)", "5"}, {"(-5)::HUGEINT", "-5"},
+		{"340282366920938463463374607431768211455::UHUGEINT", "340282366920938463463374607431768211455"},
 		{"1.5::FLOAT", "1.5"}, {"2.5::DOUBLE", "2.5"}, {"1.25::DECIMAL(4,2)", "1.25"}, {"-1.25::DECIMAL(9,2)", "-1.25"},
 		{"1.25::DECIMAL(18,2)", "1.25"}, {"-1.25::DECIMAL(38,2)", "-1.25"},
-		{"'short'", "short"}, {"'a text longer than twelve bytes'", "a text longer than twelve bytes"}, {`'\xAB'::BLOB`, "qw=="},
+		{"'short'", "short"}, {"'a text longer than twelve bytes'", "a text longer than twelve bytes"},
+		{`'\xAB'::BLOB`, "qw=="},
 		{"DATE '2026-01-02'", "2026-01-02"}, {"TIME '01:02:03.5'", "01:02:03.500000"},
-		{"TIMESTAMP '2026-01-02 03:04:05.678901'", "2026-01-02T03:04:05.678901"}, {"TIMESTAMPTZ '2026-01-02 03:04:05Z'", "2026-01-02T03:04:05Z"},
-		{"'2026-01-02 03:04:05'::TIMESTAMP_S", "2026-01-02T03:04:05"}, {"'2026-01-02 03:04:05'::TIMESTAMP_NS", "2026-01-02T03:04:05"},
+		{"TIMESTAMP '2026-01-02 03:04:05.678901'", "2026-01-02T03:04:05.678901"},
+		{"TIMESTAMPTZ '2026-01-02 03:04:05Z'", "2026-01-02T03:04:05Z"},
+		{"'2026-01-02 03:04:05'::TIMESTAMP_S", "2026-01-02T03:04:05"},
+		{"'2026-01-02 03:04:05'::TIMESTAMP_NS", "2026-01-02T03:04:05"},
 		{"INTERVAL '1 month 2 days 3 seconds'", `{"months":1,"days":2,"nanoseconds":3000000000}`},
 		{"'0190b3f0-1234-7abc-8def-0123456789ab'::UUID", "0190b3f0-1234-7abc-8def-0123456789ab"},
 		{"[1, NULL, 3]", "[1,null,3]"}, {"[]::INT[]", "[]"}, {"[[1],[2,3]]", "[[1],[2,3]]"}, {"[1,2]::INT[2]", "[1,2]"},
@@ -336,7 +342,8 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	r, err := c.Query(t.Context(), "SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 's%' AND database_name NOT IN ('state', 'system')")
+	r, err := c.Query(t.Context(), "SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 's%' AND "+
+		"database_name NOT IN ('state', 'system')")
 	if got := cells(t, r, err); got[0] != "0" {
 		t.Errorf("databases of closed sessions: %v", got)
 	}
@@ -350,7 +357,8 @@ func BenchmarkTexts(b *testing.B) {
 	const rows = 100_000
 	s := openSession(b, openEngine(b, Options{}), query.View{}, query.Options{})
 	for b.Loop() {
-		n, err := count(s.Query(b.Context(), "SELECT range::VARCHAR AS a, 'user' || range || '@example.test' AS b, CASE WHEN range % 3 > 0 THEN 'Mozilla/5.0' END AS c FROM range(?)", rows))
+		n, err := count(s.Query(b.Context(), "SELECT range::VARCHAR AS a, 'user' || range || '@example.test' AS b, CASE "+
+			"WHEN range % 3 > 0 THEN 'Mozilla/5.0' END AS c FROM range(?)", rows))
 		if err != nil || n != rows {
 			b.Fatal(n, err)
 		}

@@ -100,7 +100,8 @@ func runError(sql, msg string) error {
 
 // ofTheStatement are DuckDB's kinds of errors that are about what a statement
 // does with its values, not about the engine.
-const ofTheStatement = "|Conversion|Invalid Input|Out of Range|Invalid Type|Mismatch Type|Not implemented|Constraint|Sequence|Divide by Zero|Object Size|"
+const ofTheStatement = "|Conversion|Invalid Input|Out of Range|Invalid Type|Mismatch Type|Not " +
+	"implemented|Constraint|Sequence|Divide by Zero|Object Size|"
 
 // statementError is DuckDB's word about such an error, with its place.
 type statementError struct{ at error }
@@ -130,10 +131,13 @@ func (l limits) beyond(err error) error {
 		return nil
 	case errors.As(err, &m):
 		// DuckDB does not say reliably which of the two was used up first.
-		return fmt.Errorf("%w: what runs now may use %s of memory together (the engine's part of memory.budget) and %s of disk (query.max_spill); "+
-			"read less with WHERE, sort or group less, ask when less runs, or raise these", query.ErrMemory, size(l.memory), size(l.spill))
+		return fmt.Errorf("%w: what runs now may use %s of memory together (the engine's part of memory.budget) and %s of "+
+			"disk (query.max_spill); "+
+			"read less with WHERE, sort or group less, ask when less runs, or raise these", query.ErrMemory, size(l.memory),
+			size(l.spill))
 	case l.timeout > 0 && errors.Is(err, errTimeout):
-		return fmt.Errorf("%w: more than %s (query.timeout, or what was asked for); read less with WHERE, or ask for a shorter time", query.ErrTimeout, l.timeout)
+		return fmt.Errorf("%w: more than %s (query.timeout, or what was asked for); read less with WHERE, or ask for a "+
+			"shorter time", query.ErrTimeout, l.timeout)
 	}
 	return err
 }
@@ -154,7 +158,8 @@ func invalidated(err error) bool {
 }
 
 func conflict(msg string) bool {
-	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict", "has been altered by a different transaction",
+	for _, m := range []string{"write-write conflict", "Conflict on ", "Transaction conflict",
+		"has been altered by a different transaction",
 		"Current transaction is aborted"} {
 		if strings.Contains(msg, m) {
 			return true

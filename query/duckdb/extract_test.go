@@ -23,7 +23,8 @@ func lookupView(t testing.TB, dir string) query.View {
 		{ID: 1, Name: "time", Type: tiers.Type{Kind: tiers.KindTimestamp}},
 		str(2, "id"), str(3, "host"),
 		{ID: 4, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(5, "name"), long(6, "n")}}},
-		{ID: 7, Name: "tags", Type: tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{ID: 8, Name: "element", Type: tiers.Type{Kind: tiers.KindString}}}},
+		{ID: 7, Name: "tags", Type: tiers.Type{Kind: tiers.KindList,
+			Elem: &tiers.Field{ID: 8, Name: "element", Type: tiers.Type{Kind: tiers.KindString}}}},
 	}}
 	v := query.TableView{Name: "signin", Schema: schema}
 	for day := range 5 {
@@ -178,8 +179,10 @@ func TestALookUpThatNeedsMostPagesReadsTheFiles(t *testing.T) {
 	if _, made, err := x.extract(ctx, []part{{files: files}}, []equality{{5, "user7"}}); err == nil || len(made) > 0 {
 		t.Errorf("when the statement has ended: made %q, %v", made, err)
 	}
-	out, made, err := x.extract(t.Context(), []part{{files: files, want: []equality{{5, "user7"}}}}, []equality{{5, "user7"}})
-	if err != nil || len(out) != 2 || len(out[0].files) != 2 || len(out[1].extracts) == 0 || len(made) < len(out[1].extracts) {
+	out, made, err := x.extract(t.Context(), []part{{files: files, want: []equality{{5, "user7"}}}},
+		[]equality{{5, "user7"}})
+	if err != nil || len(out) != 2 || len(out[0].files) != 2 || len(out[1].extracts) == 0 ||
+		len(made) < len(out[1].extracts) {
 		t.Errorf("%+v, %q, %v", out, made, err)
 	}
 	if err := os.RemoveAll(x.dir); err != nil { // as who tidies up temporary files

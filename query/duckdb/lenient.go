@@ -40,7 +40,8 @@ func (p *Parser) LenientSelect(sql string) (string, []string, error) {
 		if r.from == nil {
 			continue
 		}
-		text, err := p.text(map[string]any{"error": false, "statements": []any{map[string]any{"node": r.from, "named_param_map": []any{}}}})
+		text, err := p.text(map[string]any{"error": false,
+			"statements": []any{map[string]any{"node": r.from, "named_param_map": []any{}}}})
 		if err != nil {
 			return sql, nil, err
 		}
@@ -187,7 +188,8 @@ func (l *lenience) comparison(n map[string]any, values []any, in scope) {
 	alias := n["alias"]
 	l.become(n, fmt.Sprintf("CASE WHEN typeof(%s) = 'VARCHAR' THEN TRY(%s) ELSE %[2]s END", value, whole))
 	if n["alias"] = alias; in.rows {
-		l.misfits = append(l.misfits, misfit{fmt.Sprintf("typeof(%[1]s) = 'VARCHAR' AND (%[1]s) IS NOT NULL AND TRY(%[2]s) IS NULL", value, whole), in.from})
+		l.misfits = append(l.misfits, misfit{fmt.Sprintf("typeof(%[1]s) = 'VARCHAR' AND (%[1]s) IS NOT NULL AND "+
+			"TRY(%[2]s) IS NULL", value, whole), in.from})
 	}
 }
 
@@ -198,11 +200,15 @@ func (l *lenience) table(n map[string]any) map[string]any {
 		return nil
 	}
 	out := maps.Clone(n)
-	for k, v := range map[string]any{"where_clause": nil, "having": nil, "qualify": nil, "sample": nil, "modifiers": []any{}, "group_expressions": []any{}, "group_sets": []any{}, "aggregate_handling": "STANDARD_HANDLING"} {
+	for k, v := range map[string]any{"where_clause": nil, "having": nil, "qualify": nil, "sample": nil,
+		"modifiers": []any{}, "group_expressions": []any{}, "group_sets": []any{},
+		"aggregate_handling": "STANDARD_HANDLING"} {
 		out[k] = v
 	}
-	out["select_list"] = []any{map[string]any{"class": "FUNCTION", "type": "FUNCTION", "alias": "", "function_name": "count_star", "schema": "", "children": []any{},
-		"filter": nil, "order_bys": map[string]any{"type": "ORDER_MODIFIER", "orders": []any{}}, "distinct": false, "is_operator": false, "export_state": false, "catalog": ""}}
+	out["select_list"] = []any{map[string]any{"class": "FUNCTION", "type": "FUNCTION", "alias": "",
+		"function_name": "count_star", "schema": "", "children": []any{},
+		"filter": nil, "order_bys": map[string]any{"type": "ORDER_MODIFIER", "orders": []any{}}, "distinct": false,
+		"is_operator": false, "export_state": false, "catalog": ""}}
 	return out
 }
 
@@ -243,10 +249,14 @@ func (l *lenience) count(value, whole map[string]any, in scope) {
 func (l *lenience) expr(n map[string]any) (string, error) {
 	plain := maps.Clone(n)
 	plain["alias"] = ""
-	node := map[string]any{"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": map[string]any{"map": []any{}}, "select_list": []any{plain},
-		"from_table":   map[string]any{"type": "EMPTY", "alias": "", "sample": nil, "query_location": json.Number("18446744073709551615")},
-		"where_clause": nil, "group_expressions": []any{}, "group_sets": []any{}, "aggregate_handling": "STANDARD_HANDLING", "having": nil, "sample": nil, "qualify": nil}
-	text, err := l.p.text(map[string]any{"error": false, "statements": []any{map[string]any{"node": node, "named_param_map": []any{}}}})
+	node := map[string]any{"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": map[string]any{"map": []any{}},
+		"select_list": []any{plain},
+		"from_table": map[string]any{"type": "EMPTY", "alias": "", "sample": nil,
+			"query_location": json.Number("18446744073709551615")},
+		"where_clause": nil, "group_expressions": []any{}, "group_sets": []any{}, "aggregate_handling": "STANDARD_HANDLING",
+		"having": nil, "sample": nil, "qualify": nil}
+	text, err := l.p.text(map[string]any{"error": false,
+		"statements": []any{map[string]any{"node": node, "named_param_map": []any{}}}})
 	return strings.TrimPrefix(text, "SELECT "), err
 }
 
@@ -298,7 +308,8 @@ func (l *lenience) try(n map[string]any, args []any) {
 		l.err = errors.Join(l.err, err)
 		member := fmt.Sprintf("a%d", i)
 		members = append(members, member+" := "+text)
-		outer[i] = map[string]any{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": []any{"lakeward_args", member}}
+		outer[i] = map[string]any{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "",
+			"column_names": []any{"lakeward_args", member}}
 	}
 	inner["children"] = outer
 	text, err := l.expr(whole)

@@ -305,7 +305,8 @@ func putString(v duck.Vector, at int, s string) {
 	duck.VectorAssignStringElementLen(v, duck.IdxT(at), unsafe.Slice(unsafe.StringData(s), len(s)))
 }
 
-func putList(v duck.Vector, at int, a array.ListLike, from, n int, putChild func(child duck.Vector, at, from, n int) error) error {
+func putList(v duck.Vector, at int, a array.ListLike, from, n int,
+	putChild func(child duck.Vector, at, from, n int) error) error {
 	size := int(duck.ListVectorGetSize(v))
 	total := size
 	for i := range n {
@@ -314,7 +315,8 @@ func putList(v duck.Vector, at int, a array.ListLike, from, n int, putChild func
 			total += int(e - s)
 		}
 	}
-	if duck.ListVectorReserve(v, duck.IdxT(total)) == duck.StateError || duck.ListVectorSetSize(v, duck.IdxT(total)) == duck.StateError {
+	if duck.ListVectorReserve(v, duck.IdxT(total)) == duck.StateError ||
+		duck.ListVectorSetSize(v, duck.IdxT(total)) == duck.StateError {
 		return fmt.Errorf("reserve %d list elements", total)
 	}
 	child, entries := duck.ListVectorGetChild(v), target[listT](v, at, n)

@@ -38,7 +38,8 @@ func required(statement map[string]any, t query.TableView) []equality {
 		if left["class"] == "CONSTANT" {
 			left, right = right, left
 		}
-		if c["class"] != "COMPARISON" || c["type"] != "COMPARE_EQUAL" || left["class"] != "COLUMN_REF" || right["class"] != "CONSTANT" {
+		if c["class"] != "COMPARISON" || c["type"] != "COMPARE_EQUAL" || left["class"] != "COLUMN_REF" ||
+			right["class"] != "CONSTANT" {
 			continue
 		}
 		f, ok := resolve(t.Schema, as, list(left["column_names"]))
@@ -138,7 +139,8 @@ const copyName = "_copy_"
 // narrowed divides a table's files by which of the required fields they have
 // copies of. It is nil if what is required helps with none of them.
 func narrowed(t query.TableView, want []equality) []part {
-	if slices.ContainsFunc(t.Schema.Fields, func(f tiers.Field) bool { return strings.HasPrefix(strings.ToLower(f.Name), copyName) }) {
+	if slices.ContainsFunc(t.Schema.Fields,
+		func(f tiers.Field) bool { return strings.HasPrefix(strings.ToLower(f.Name), copyName) }) {
 		return nil // the names are taken
 	}
 	var out []part

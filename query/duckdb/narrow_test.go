@@ -15,7 +15,8 @@ func TestOnlyWhatEveryRowNeedsNarrowsAView(t *testing.T) {
 	}
 	defer p.Close()
 	view := query.TableView{Name: "signin", Schema: tiers.Schema{Fields: []tiers.Field{
-		str(1, "host"), long(2, "n"), {ID: 3, Name: "user", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(4, "name"), str(5, "uid"), str(8, "Uid")}}},
+		str(1, "host"), long(2, "n"), {ID: 3, Name: "user",
+			Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(4, "name"), str(5, "uid"), str(8, "Uid")}}},
 		{ID: 6, Name: "src", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{str(7, "ip")}}}}}}
 	for sql, want := range map[string]string{
 		`SELECT * FROM lake.signin WHERE "user".name = 'ada'`:                                                        "[{4 ada}]",

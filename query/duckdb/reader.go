@@ -59,7 +59,8 @@ type reader struct {
 }
 
 // newReader takes ownership of both handles, also when it fails.
-func newReader(ctx context.Context, c *Conn, stmt *duck.PreparedStatement, res *duck.Result, l limits) (*reader, error) {
+func newReader(ctx context.Context, c *Conn, stmt *duck.PreparedStatement, res *duck.Result, l limits) (*reader,
+	error) {
 	r := &reader{ctx: ctx, conn: c, stmt: *stmt, res: *res, limits: l}
 	r.refs.Store(1)
 	var err error
@@ -136,7 +137,8 @@ func (r *reader) fetch() (bool, error) {
 	bytes := recordBytes(r.rec)
 	r.piece = int(min(pieceBytes*int64(n)/max(bytes, 1), 1<<16))
 	if r.bytes += bytes; r.limits.maxBytes > 0 && r.bytes > r.limits.maxBytes {
-		return false, fmt.Errorf("%w: more than %s (query.max_bytes); select fewer columns, add a LIMIT or aggregate", query.ErrTooManyBytes, size(r.limits.maxBytes))
+		return false, fmt.Errorf("%w: more than %s (query.max_bytes); select fewer columns, add a LIMIT or aggregate",
+			query.ErrTooManyBytes, size(r.limits.maxBytes))
 	}
 	return true, nil
 }
@@ -156,7 +158,8 @@ func (r *reader) next() (bool, error) {
 		return false, nil
 	}
 	if r.rows += int64(r.n); r.limits.maxRows > 0 && r.rows > r.limits.maxRows {
-		return false, fmt.Errorf("%w: more than %d (query.max_rows, or what was asked for); add a LIMIT or aggregate", query.ErrTooManyRows, r.limits.maxRows)
+		return false, fmt.Errorf("%w: more than %d (query.max_rows, or what was asked for); add a LIMIT or aggregate",
+			query.ErrTooManyRows, r.limits.maxRows)
 	}
 	if r.piece == 0 {
 		r.piece = firstPiece

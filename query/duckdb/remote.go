@@ -49,7 +49,8 @@ func (s *Session) fetchFor(ctx context.Context, r reads) error {
 	}
 	for _, w := range wants {
 		if !got[w.Table] {
-			return &query.ParseError{Message: fmt.Sprintf("there is no table analytics.%s; `lakeward tables` lists them", w.Table)}
+			return &query.ParseError{Message: fmt.Sprintf("there is no table analytics.%s; `lakeward tables` lists them",
+				w.Table)}
 		}
 	}
 	return nil

@@ -46,7 +46,8 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, lookups: e.lookups, templates: e.templates, name: fmt.Sprintf("s%d", n), opts: o,
+	s := &Session{conn: c, parser: e.parser, checker: e.opts.Checker, remote: e.opts.Remote, lookups: e.lookups,
+		templates: e.templates, name: fmt.Sprintf("s%d", n), opts: o,
 		memory: orDefault(e.opts.MemoryLimit, defaultMemory), spill: orDefault(e.opts.MaxSpill, defaultSpill)}
 	if err := s.setup(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("open session: %w", err), s.Close())

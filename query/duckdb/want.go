@@ -65,11 +65,13 @@ func (u *usage) visit(n map[string]any) {
 	if n["type"] == "BASE_TABLE" {
 		u.base(n)
 	}
-	if from, ok := n["from_table"].(map[string]any); ok && n["type"] == "SELECT_NODE" && from["type"] == "BASE_TABLE" && u.is(from) && n["sample"] == nil && from["sample"] == nil {
+	if from, ok := n["from_table"].(map[string]any); ok && n["type"] == "SELECT_NODE" && from["type"] == "BASE_TABLE" &&
+		u.is(from) && n["sample"] == nil && from["sample"] == nil {
 		u.only = n
 	}
 	switch {
-	case n["class"] == "STAR", n["class"] == "POSITIONAL_REFERENCE", n["type"] == "SHOW_REF", n["type"] == "PIVOT", n["ref_type"] == "NATURAL":
+	case n["class"] == "STAR", n["class"] == "POSITIONAL_REFERENCE", n["type"] == "SHOW_REF", n["type"] == "PIVOT",
+		n["ref_type"] == "NATURAL":
 		u.all = true
 	}
 	for _, key := range []string{"column_names", "using_columns"} {
@@ -168,7 +170,8 @@ func constants(v any) []any {
 	switch c := value["value"].(type) {
 	case string:
 		out := []any{c}
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999", "2006-01-02"} {
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999",
+			"2006-01-02"} {
 			if t, err := time.Parse(layout, c); err == nil && t.Nanosecond()%1000 == 0 {
 				return append(out, t)
 			}

@@ -95,7 +95,8 @@ func parquetSchema(rows array.RecordReader) (*arrow.Schema, error) {
 	fields := make([]arrow.Field, len(names))
 	for i, f := range rows.Schema().Fields() {
 		if f.Type.ID() == arrow.INTERVAL_MONTH_DAY_NANO {
-			return nil, fmt.Errorf("column %s is an interval, which Parquet cannot hold: cast it, for example with epoch(%s)", f.Name, f.Name)
+			return nil, fmt.Errorf("column %s is an interval, which Parquet cannot hold: cast it, for example with epoch(%s)",
+				f.Name, f.Name)
 		}
 		f.Name = names[i]
 		fields[i] = f

@@ -31,7 +31,8 @@ var everyKind = arrow.NewSchema([]arrow.Field{
 	{Name: "ok", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
 	{Name: "said, \"it\"", Type: arrow.BinaryTypes.String, Nullable: true},
 	{Name: "raw", Type: arrow.BinaryTypes.Binary, Nullable: true},
-	{Name: "evidence", Type: arrow.BinaryTypes.String, Nullable: true, Metadata: arrow.NewMetadata([]string{"lakeward.type"}, []string{"json"})},
+	{Name: "evidence", Type: arrow.BinaryTypes.String, Nullable: true,
+		Metadata: arrow.NewMetadata([]string{"lakeward.type"}, []string{"json"})},
 	{Name: "user", Type: arrow.StructOf(
 		arrow.Field{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
 		arrow.Field{Name: "ips", Type: arrow.ListOf(arrow.BinaryTypes.String), Nullable: true}), Nullable: true},
@@ -45,8 +46,11 @@ func everyRow(t *testing.T) array.RecordReader {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, everyKind)
 	defer b.Release()
 	for i, vals := range [][]string{
-		{"2026-11-24T10:05:00.000001Z", "2026-11-24 10:05:00", "2026-11-24", "9223372036854775807", "0.1", "12345678901234567890.50", "true", "plain", "AAE=", `{"z": 4.5}`, `{"name":"ada","ips":["10.0.0.1",null]}`, `[{"key":"a","value":1}]`, "7"},
-		{"1969-12-31T23:59:59.999999Z", "1601-01-01 00:00:00", "1601-01-01", "-1", "-2.5e-09", "-0.50", "false", "two\nlines, \"quoted\" \x1b[2J\u0085\u202e \u2603", "", "not json", `{"name":null,"ips":[]}`, `[]`, "-7"},
+		{"2026-11-24T10:05:00.000001Z", "2026-11-24 10:05:00", "2026-11-24", "9223372036854775807", "0.1",
+			"12345678901234567890.50", "true", "plain", "AAE=", `{"z": 4.5}`, `{"name":"ada","ips":["10.0.0.1",null]}`,
+			`[{"key":"a","value":1}]`, "7"},
+		{"1969-12-31T23:59:59.999999Z", "1601-01-01 00:00:00", "1601-01-01", "-1", "-2.5e-09", "-0.50", "false",
+			"two\nlines, \"quoted\" \x1b[2J\u0085\u202e \u2603", "", "not json", `{"name":null,"ips":[]}`, `[]`, "-7"},
 	} {
 		for c, v := range vals {
 			f := b.Field(c)
@@ -111,7 +115,8 @@ func TestGolden(t *testing.T) {
 
 func TestTextFormsParse(t *testing.T) {
 	var objects []map[string]any
-	if err := json.Unmarshal([]byte(written(t, JSON, everyRow(t))), &objects); err != nil || len(objects) != 3 || len(objects[0]) != everyKind.NumFields() {
+	if err := json.Unmarshal([]byte(written(t, JSON, everyRow(t))), &objects); err != nil || len(objects) != 3 ||
+		len(objects[0]) != everyKind.NumFields() {
 		t.Errorf("JSON: %d objects: %v", len(objects), err)
 	}
 	records, err := csv.NewReader(strings.NewReader(written(t, CSV, everyRow(t)))).ReadAll()

@@ -30,8 +30,10 @@ func testPositions(c engineCase) {
 
 func testRefusals(c engineCase) {
 	s := c.people(query.Options{})
-	for _, sql := range []string{"CREATE TABLE t AS SELECT 1", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM '/etc/passwd'",
-		"COPY (SELECT 1) TO '/tmp/x'", "SET memory_limit = '1GB'", "ATTACH ':memory:' AS x", "SELECT getenv('HOME')", "SELECT 1; SELECT 2"} {
+	for _, sql := range []string{"CREATE TABLE t AS SELECT 1", "SELECT * FROM read_csv('/etc/passwd')",
+		"SELECT * FROM '/etc/passwd'",
+		"COPY (SELECT 1) TO '/tmp/x'", "SET memory_limit = '1GB'", "ATTACH ':memory:' AS x", "SELECT getenv('HOME')",
+		"SELECT 1; SELECT 2"} {
 		_ = c.fails(s, nil, sql)
 	}
 	c.fails(s, query.ErrRefused, "SELECT * FROM lake.nosuch") // it was looked at
@@ -43,7 +45,8 @@ func testRefusals(c engineCase) {
 
 func testLateErrors(c engineCase) {
 	s := c.people(query.Options{})
-	err := c.fails(s, nil, "SELECT CASE WHEN i = 900000 THEN error('too far') ELSE i::VARCHAR END FROM range(1000000) t(i)")
+	err := c.fails(s, nil, "SELECT CASE WHEN i = 900000 THEN error('too far') ELSE i::VARCHAR END FROM range(1000000) "+
+		"t(i)")
 	if err != nil && !strings.Contains(err.Error(), "too far") {
 		c.Errorf("%v", err)
 	}
@@ -153,7 +156,8 @@ func testTwoAtOnce(c engineCase) {
 		all.Go(func() {
 			for j := range 20 {
 				want := fmt.Sprintf("int64 | int32\n1000000 | %d", i*100+j)
-				if got, err := text(c.Context(), s, "SELECT count(*), ?::INT FROM range(1000000)", i*100+j); got != want || err != nil {
+				if got, err := text(c.Context(), s, "SELECT count(*), ?::INT FROM range(1000000)", i*100+j); got != want ||
+					err != nil {
 					c.Errorf("%q, want %q: %v", got, want, err)
 				}
 			}
@@ -183,7 +187,8 @@ func testMostBytes(c engineCase) {
 	c.equal(s, "int64\n1000000", "SELECT length(t) FROM (SELECT repeat('x', 1000000) AS t)")
 	_ = c.fails(s, query.ErrTooManyBytes, "SELECT repeat('x', 1000) FROM range(10000)")
 	_ = c.fails(s, query.ErrTooManyBytes, "SELECT repeat('x', 10000000)")
-	for _, sql := range []string{"SELECT repeat('x', 1000) FROM range(1000)", "SELECT * FROM range(100000)", "SELECT repeat('x', 1040000)"} {
+	for _, sql := range []string{"SELECT repeat('x', 1000) FROM range(1000)", "SELECT * FROM range(100000)",
+		"SELECT repeat('x', 1040000)"} {
 		if _, err := text(c.Context(), s, sql); err != nil {
 			c.Errorf("%s: %v", sql, err)
 		}

@@ -29,13 +29,19 @@ func TestEngine(t *testing.T, open func(t *testing.T) query.Engine) {
 		run  func(engineCase)
 	}{
 		{"every type of value", testValues}, {"nulls of every type", testNulls}, {"values at their bounds", testBounds},
-		{"huge texts", testHugeTexts}, {"no rows", testNoRows}, {"many columns", testManyColumns}, {"many rows in order", testManyRows},
+		{"huge texts", testHugeTexts}, {"no rows", testNoRows}, {"many columns", testManyColumns},
+		{"many rows in order", testManyRows},
 		{"parameters", testParameters}, {"errors have a position", testPositions}, {"refusals", testRefusals},
-		{"errors while rows are read", testLateErrors}, {"a statement is canceled", testCancel}, {"a statement is canceled before it begins", testCanceledBefore},
-		{"a statement takes too long", testTimeout}, {"a reader that stops early", testEarlyRelease}, {"one result at a time", testOneResult},
-		{"two statements at once", testTwoAtOnce}, {"more rows than allowed", testMostRows}, {"more bytes than allowed", testMostBytes},
-		{"tables that are named", testNamedTables}, {"tables of the view", testProblems}, {"statements of a trusted session", testTrusted}, {"rows are loaded", testLoad},
-		{"loading fails", testLoadFails}, {"progress", testProgress}, {"sessions are apart", testApart}, {"closing twice", testClose},
+		{"errors while rows are read", testLateErrors}, {"a statement is canceled", testCancel},
+		{"a statement is canceled before it begins", testCanceledBefore},
+		{"a statement takes too long", testTimeout}, {"a reader that stops early", testEarlyRelease},
+		{"one result at a time", testOneResult},
+		{"two statements at once", testTwoAtOnce}, {"more rows than allowed", testMostRows},
+		{"more bytes than allowed", testMostBytes},
+		{"tables that are named", testNamedTables}, {"tables of the view", testProblems},
+		{"statements of a trusted session", testTrusted}, {"rows are loaded", testLoad},
+		{"loading fails", testLoadFails}, {"progress", testProgress}, {"sessions are apart", testApart},
+		{"closing twice", testClose},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(engineCase{t, engine}) })
 	}

@@ -48,7 +48,8 @@ func testLoad(c engineCase) {
 	for i, v := range values {
 		list += fmt.Sprintf(", %s AS c%d", v.sql, i)
 	}
-	c.exec(s, "CREATE TEMP TABLE original AS SELECT * FROM range(5000) t(i) LEFT JOIN (SELECT 0 AS even"+list+") ON even = i % 2")
+	c.exec(s, "CREATE TEMP TABLE original AS SELECT * FROM range(5000) t(i) LEFT JOIN (SELECT 0 AS even"+list+
+		") ON even = i % 2")
 	other := c.open(query.View{}, query.Options{Trusted: true})
 	r, err := s.Query(c.Context(), "SELECT * FROM original ORDER BY i")
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 // values are an expression of each type, and the type and text that it has.
 var values = []struct{ sql, typ, text string }{
 	{"true", "bool", "true"},
-	{"-7::TINYINT", "int8", "-7"}, {"-7::SMALLINT", "int16", "-7"}, {"-7::INT", "int32", "-7"}, {"-7::BIGINT", "int64", "-7"},
-	{"7::UTINYINT", "uint8", "7"}, {"7::USMALLINT", "uint16", "7"}, {"7::UINTEGER", "uint32", "7"}, {"7::UBIGINT", "uint64", "7"},
+	{"-7::TINYINT", "int8", "-7"}, {"-7::SMALLINT", "int16", "-7"}, {"-7::INT", "int32", "-7"},
+	{"-7::BIGINT", "int64", "-7"},
+	{"7::UTINYINT", "uint8", "7"}, {"7::USMALLINT", "uint16", "7"}, {"7::UINTEGER", "uint32", "7"},
+	{"7::UBIGINT", "uint64", "7"},
 	{"-7::HUGEINT", "decimal(38, 0)", "-7"}, {"7::UHUGEINT", "utf8", "7"},
 	{"1.5::FLOAT", "float32", "1.5"}, {"-0.1::DOUBLE", "float64", "-0.1"},
 	{"12.30::DECIMAL(4,2)", "decimal(4, 2)", "12.3"}, {"-0.001::DECIMAL(38,10)", "decimal(38, 10)", "-0.001"},
@@ -27,10 +29,13 @@ var values = []struct{ sql, typ, text string }{
 	{"INTERVAL '1 month 2 days 3 seconds'", "month_day_nano_interval", `{"months":1,"days":2,"nanoseconds":3000000000}`},
 	{"'4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'::UUID", "utf8", "4ac7a9e9-607c-4c8a-84f3-843f0191e3fd"},
 	{"'b'::ENUM('a', 'b')", "utf8", "b"}, {`'{"a": [1]}'::JSON`, "utf8", `{"a": [1]}`},
-	{"[1, NULL, 3]", "list<element: int32, nullable>", "[1,null,3]"}, {"[]::INT[]", "list<element: int32, nullable>", "[]"},
+	{"[1, NULL, 3]", "list<element: int32, nullable>", "[1,null,3]"},
+	{"[]::INT[]", "list<element: int32, nullable>", "[]"},
 	{"[1, 2]::INT[2]", "list<element: int32, nullable>", "[1,2]"},
-	{"{'a': 1, 'b': {'c': 'x', 'd': NULL::DATE}}", "struct<a: int32 nullable, b: struct<c: utf8 nullable, d: date32 nullable> nullable>", `{"a":1,"b":{"c":"x","d":null}}`},
-	{"[{'k': 'a', 'v': [1.5::DECIMAL(3,1)]}]", "list<element: struct<k: utf8 nullable, v: list<element: decimal(3, 1), nullable> nullable>, nullable>", `[{"k":"a","v":["1.5"]}]`},
+	{"{'a': 1, 'b': {'c': 'x', 'd': NULL::DATE}}", "struct<a: int32 nullable, b: struct<c: utf8 nullable, d: date32 " +
+		"nullable> nullable>", `{"a":1,"b":{"c":"x","d":null}}`},
+	{"[{'k': 'a', 'v': [1.5::DECIMAL(3,1)]}]", "list<element: struct<k: utf8 nullable, v: list<element: decimal(3, 1), " +
+		"nullable> nullable>, nullable>", `[{"k":"a","v":["1.5"]}]`},
 	{"MAP {'a': 1, 'b': NULL}", "map<utf8, int32, items_nullable>", `[{"key":"a","value":1},{"key":"b","value":null}]`},
 }
 
@@ -47,7 +52,8 @@ func testValues(c engineCase) {
 		c.Fatal(err)
 	}
 	defer r.Release()
-	if got := fmt.Sprint(r.Schema().Field(0).Metadata, r.Schema().Field(1).Metadata); got != `["lakeward.type": "json"] []` {
+	if got := fmt.Sprint(r.Schema().Field(0).Metadata,
+		r.Schema().Field(1).Metadata); got != `["lakeward.type": "json"] []` {
 		c.Errorf("columns are marked %s", got)
 	}
 }
@@ -67,10 +73,12 @@ func testBounds(c engineCase) {
 		"SELECT (-128)::TINYINT, (-32768)::SMALLINT, (-2147483648)::INT, (-9223372036854775808)::BIGINT")
 	c.equal(s, "uint64 | utf8\n18446744073709551615 | 340282366920938463463374607431768211455",
 		"SELECT 18446744073709551615::UBIGINT, 340282366920938463463374607431768211455::UHUGEINT")
-	c.equal(s, "decimal(38, 0) | decimal(38, 2)\n99999999999999999999999999999999999999 | -999999999999999999999999999999999999.99",
+	c.equal(s, "decimal(38, 0) | decimal(38, 2)\n99999999999999999999999999999999999999 | "+
+		"-999999999999999999999999999999999999.99",
 		"SELECT 99999999999999999999999999999999999999::HUGEINT, '-999999999999999999999999999999999999.99'::DECIMAL(38,2)")
 	c.equal(s, "float64 | float64 | float64\n+Inf | -Inf | NaN", "SELECT 'inf'::DOUBLE, '-inf'::DOUBLE, 'nan'::DOUBLE")
-	c.equal(s, "date32 | timestamp[us]\n9999-12-31 | 9999-12-31T23:59:59.999999", "SELECT DATE '9999-12-31', TIMESTAMP '9999-12-31 23:59:59.999999'")
+	c.equal(s, "date32 | timestamp[us]\n9999-12-31 | 9999-12-31T23:59:59.999999",
+		"SELECT DATE '9999-12-31', TIMESTAMP '9999-12-31 23:59:59.999999'")
 }
 
 func testHugeTexts(c engineCase) {
@@ -149,9 +157,11 @@ func testParameters(c engineCase) {
 		value any
 		want  string
 	}{
-		{true, "true"}, {7, "7"}, {int32(-7), "-7"}, {int64(1) << 62, "4611686018427387904"}, {uint64(1) << 63, "9223372036854775808"},
+		{true, "true"}, {7, "7"}, {int32(-7), "-7"}, {int64(1) << 62, "4611686018427387904"},
+		{uint64(1) << 63, "9223372036854775808"},
 		{0.1, "0.1"}, {"'; DROP --\n\U0001F512", "'; DROP --\n\U0001F512"}, {"", ""}, {at, "2026-11-28 10:59:00.123456+00"},
-		{nil, "(null)"}, {[]byte("ab"), "ab"}, {[]string{"a", "b c"}, "[a, b c]"}, {[]int64{1, -2}, "[1, -2]"}, {[]float64{0.5}, "[0.5]"},
+		{nil, "(null)"}, {[]byte("ab"), "ab"}, {[]string{"a", "b c"}, "[a, b c]"}, {[]int64{1, -2}, "[1, -2]"},
+		{[]float64{0.5}, "[0.5]"},
 		{strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20)}, {json.RawMessage(`{"a":1}`), `{"a":1}`},
 	} {
 		c.equal(s, "utf8\n"+p.want, "SELECT ?::VARCHAR", p.value)

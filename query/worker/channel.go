@@ -67,7 +67,8 @@ const noteEvery = 50 * time.Millisecond
 // of cancelling, and of what ends a request. It must not wait, or use the channel
 // about the latter.
 func newChannel(conn net.Conn, most bounds, note func(frame)) *channel {
-	c := &channel{conn: conn, w: bufio.NewWriterSize(conn, 64<<10), most: most, note: note, born: time.Now(), ended: make(chan struct{})}
+	c := &channel{conn: conn, w: bufio.NewWriterSize(conn, 64<<10), most: most, note: note, born: time.Now(),
+		ended: make(chan struct{})}
 	c.cond = sync.NewCond(&c.mu)
 	return c
 }
@@ -281,7 +282,8 @@ func (c *channel) close() {
 
 // over reports whether an error is that of a channel which has ended.
 func over(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, new(*net.OpError))
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, new(*net.OpError))
 }
 
 func decode(f frame, v any) error {

@@ -134,7 +134,8 @@ func (c *client) begin(ctx context.Context, r request, within time.Duration) err
 }
 
 func tooLong(within time.Duration) *EndedError {
-	return &EndedError{Reason: fmt.Sprintf("it went on for more than %s after its time of %s was over, in a function that cannot be interrupted", graceful, within), limit: query.ErrTimeout}
+	return &EndedError{Reason: fmt.Sprintf("it went on for more than %s after its time of %s was over, in a function "+
+		"that cannot be interrupted", graceful, within), limit: query.ErrTimeout}
 }
 
 // interrupt asks the worker to end a request, and ends the worker if it does not,
@@ -143,7 +144,8 @@ func (c *client) interrupt(w *watch, n uint64) {
 	c.ch.wake()                                           // who sends rows
 	defer func() { _ = c.ch.sendNumber(kindCancel, n) }() // it may have ended
 	t := time.AfterFunc(graceful, func() {
-		c.p.kill(&EndedError{Reason: fmt.Sprintf("it went on for more than %s after it was told to end, in a function that cannot be interrupted", graceful)})
+		c.p.kill(&EndedError{Reason: fmt.Sprintf("it went on for more than %s after it was told to end, in a function "+
+			"that cannot be interrupted", graceful)})
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -36,11 +36,14 @@ const (
 func scalars() map[string]arrow.DataType {
 	out := map[string]arrow.DataType{}
 	for _, t := range []arrow.DataType{
-		arrow.FixedWidthTypes.Boolean, arrow.PrimitiveTypes.Int8, arrow.PrimitiveTypes.Int16, arrow.PrimitiveTypes.Int32, arrow.PrimitiveTypes.Int64,
+		arrow.FixedWidthTypes.Boolean, arrow.PrimitiveTypes.Int8, arrow.PrimitiveTypes.Int16, arrow.PrimitiveTypes.Int32,
+		arrow.PrimitiveTypes.Int64,
 		arrow.PrimitiveTypes.Uint8, arrow.PrimitiveTypes.Uint16, arrow.PrimitiveTypes.Uint32, arrow.PrimitiveTypes.Uint64,
 		arrow.PrimitiveTypes.Float32, arrow.PrimitiveTypes.Float64, arrow.BinaryTypes.String, arrow.BinaryTypes.Binary,
-		arrow.FixedWidthTypes.Date32, arrow.FixedWidthTypes.Time64us, arrow.FixedWidthTypes.Time64ns, arrow.FixedWidthTypes.MonthDayNanoInterval,
-		&arrow.TimestampType{Unit: arrow.Second}, &arrow.TimestampType{Unit: arrow.Millisecond}, &arrow.TimestampType{Unit: arrow.Microsecond},
+		arrow.FixedWidthTypes.Date32, arrow.FixedWidthTypes.Time64us, arrow.FixedWidthTypes.Time64ns,
+		arrow.FixedWidthTypes.MonthDayNanoInterval,
+		&arrow.TimestampType{Unit: arrow.Second}, &arrow.TimestampType{Unit: arrow.Millisecond},
+		&arrow.TimestampType{Unit: arrow.Microsecond},
 		&arrow.TimestampType{Unit: arrow.Nanosecond}, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"},
 	} {
 		out[t.String()] = t
@@ -132,7 +135,8 @@ func (r *columnReader) dataType(c wireColumn, depth int) (arrow.DataType, error)
 	switch {
 	case known != nil && len(of) == 0:
 		return known, nil
-	case c.Type == typeDecimal && len(of) == 0 && c.Width > 0 && c.Width <= mostDecimal && c.Scale >= 0 && c.Scale <= c.Width:
+	case c.Type == typeDecimal && len(of) == 0 && c.Width > 0 && c.Width <= mostDecimal && c.Scale >= 0 &&
+		c.Scale <= c.Width:
 		return &arrow.Decimal128Type{Precision: c.Width, Scale: c.Scale}, nil
 	case c.Type == typeList && len(of) == 1:
 		return arrow.ListOfField(of[0]), nil

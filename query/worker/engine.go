@@ -38,7 +38,8 @@ type Seam struct {
 }
 
 func (o EngineOptions) duckdb(log *slog.Logger) duckdb.Options {
-	return duckdb.Options{MemoryLimit: o.MemoryLimit, MaxSpill: o.MaxSpill, Threads: o.Threads, TempDir: o.TempDir, AllowedDirs: o.AllowedDirs,
+	return duckdb.Options{MemoryLimit: o.MemoryLimit, MaxSpill: o.MaxSpill, Threads: o.Threads, TempDir: o.TempDir,
+		AllowedDirs:   o.AllowedDirs,
 		AnalyticsPath: o.AnalyticsPath, StatePath: o.StatePath, ReadOnly: o.ReadOnly, Logger: log}
 }
 

@@ -16,7 +16,8 @@ var classes = []struct {
 }{
 	{"rows", query.ErrTooManyRows}, {"copy", query.ErrTooMuch}, {"unavailable", query.ErrUnavailable},
 	{"bytes", query.ErrTooManyBytes}, {"timeout", query.ErrTimeout}, {"memory", query.ErrMemory},
-	{"busy", query.ErrBusy}, {"refused", query.ErrRefused}, {"conflict", query.ErrConflict}, {"statement", query.ErrStatement},
+	{"busy", query.ErrBusy}, {"refused", query.ErrRefused}, {"conflict", query.ErrConflict},
+	{"statement", query.ErrStatement},
 	{"away", tiers.ErrAway}, {"damaged", tiers.ErrDamaged}, {"no table", tiers.ErrNoTable},
 	{"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
 }

@@ -111,7 +111,8 @@ func decodeFiles(b []byte) ([]tiers.DataFile, error) {
 	files := make([]tiers.DataFile, 0, n)
 	var sets []tiers.FieldSet
 	for range n {
-		f := tiers.DataFile{Path: d.text(), Size: int64(d.number()), Rows: int64(d.number()), Clustered: d.flag(), Copies: d.ints()}
+		f := tiers.DataFile{Path: d.text(), Size: int64(d.number()), Rows: int64(d.number()), Clustered: d.flag(),
+			Copies: d.ints()}
 		at := d.number()
 		if at == uint64(len(sets)) {
 			set, err := tiers.ParseFieldSet(d.text())

@@ -42,7 +42,8 @@ func FuzzFrames(f *testing.F) {
 }
 
 func FuzzFiles(f *testing.F) {
-	f.Add(appendFiles(nil, []tiers.DataFile{{Path: "file:///a", Size: 1, Rows: 2, Clustered: true, Copies: []int{7}}, {Path: "b"}}))
+	f.Add(appendFiles(nil, []tiers.DataFile{{Path: "file:///a", Size: 1, Rows: 2, Clustered: true, Copies: []int{7}},
+		{Path: "b"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files, err := decodeFiles(b)
 		if err != nil {
@@ -76,7 +77,8 @@ func honest(t testing.TB, rec arrow.RecordBatch) []byte {
 	}
 	defer rows.Release()
 	err = errors.Join(ch.sendJSON(kindReply, reply{Of: 1, Columns: columns}),
-		newRowWriter(ch, rec.Schema(), func() error { return nil }).all(rows), ch.sendJSON(kindEnd, reply{Of: 1}), theirs.Close())
+		newRowWriter(ch, rec.Schema(), func() error { return nil }).all(rows), ch.sendJSON(kindEnd, reply{Of: 1}),
+		theirs.Close())
 	if err = errors.Join(err, <-copied); err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +95,10 @@ func everyType(t testing.TB) arrow.RecordBatch {
 	slices.SortFunc(fields, func(a, b arrow.Field) int { return strings.Compare(a.Name, b.Name) })
 	text := arrow.Field{Name: "t", Type: arrow.BinaryTypes.String, Nullable: true}
 	nested := arrow.StructOf(text, arrow.Field{Name: "l", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64), Nullable: true})
-	fields = append(fields, arrow.Field{Name: "decimal", Type: &arrow.Decimal128Type{Precision: 38, Scale: 2}, Nullable: true},
-		arrow.Field{Name: "list", Type: arrow.ListOfField(arrow.Field{Name: "element", Type: nested, Nullable: true}), Nullable: true},
+	fields = append(fields, arrow.Field{Name: "decimal", Type: &arrow.Decimal128Type{Precision: 38, Scale: 2},
+		Nullable: true},
+		arrow.Field{Name: "list", Type: arrow.ListOfField(arrow.Field{Name: "element", Type: nested, Nullable: true}),
+			Nullable: true},
 		arrow.Field{Name: "map", Type: arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64), Nullable: true})
 	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
 	defer b.Release()

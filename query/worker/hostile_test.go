@@ -158,7 +158,8 @@ func forgeries() map[string]func(*forger, request) {
 		"no-columns":   says(func(r request) reply { return reply{Of: r.Number} }),
 		"unknown-type": says(func(r request) reply { return reply{Of: r.Number, Columns: []wireColumn{{Type: "null"}}} }),
 		"long-error": says(func(r request) reply {
-			return reply{Of: r.Number, Error: &wireError{Text: strings.Repeat("x", 2<<20), Classes: slices.Repeat([]string{"rows"}, 1e5)}}
+			return reply{Of: r.Number, Error: &wireError{Text: strings.Repeat("x", 2<<20),
+				Classes: slices.Repeat([]string{"rows"}, 1e5)}}
 		}),
 		"touches": func(f *forger, req request) {
 			f.json(kindReply, reply{Of: req.Number, Error: &wireError{Text: touch(req.SQL)}})
@@ -200,8 +201,9 @@ func forgeries() map[string]func(*forger, request) {
 		},
 	}
 	maps.Copy(all, map[string]func(*forger, request){
-		"endless-rows": forever(kindRows, batch()), "endless-progress": forever(kindProgress, []byte("{}")), "endless-cancel": forever(kindCancel, []byte{1}),
-		"endless-empty": forever(kindRows, bytes.ReplaceAll(batch(), number(forgedRows), number(0))),
+		"endless-rows": forever(kindRows, batch()), "endless-progress": forever(kindProgress, []byte("{}")),
+		"endless-cancel": forever(kindCancel, []byte{1}),
+		"endless-empty":  forever(kindRows, bytes.ReplaceAll(batch(), number(forgedRows), number(0))),
 		"late-replies": func(f *forger, req request) {
 			_, _ = readFrame(f.in, func(kind) int { return mostFrame }) // the request to cancel
 			for range 3 {
@@ -219,8 +221,10 @@ func touch(path string) string {
 		deed string
 		err  error
 	}{
-		{"make", os.WriteFile(path+"-new", nil, 0o600)}, {"link", os.Symlink("/etc", path+"-link")}, {"mkdir", os.Mkdir(path+"-dir", 0o700)},
-		{"write", os.WriteFile(path, []byte("x"), 0o600)}, {"truncate", os.Truncate(path, 0)}, {"rename", os.Rename(path, path+"-old")},
+		{"make", os.WriteFile(path+"-new", nil, 0o600)}, {"link", os.Symlink("/etc", path+"-link")},
+		{"mkdir", os.Mkdir(path+"-dir", 0o700)},
+		{"write", os.WriteFile(path, []byte("x"), 0o600)}, {"truncate", os.Truncate(path, 0)},
+		{"rename", os.Rename(path, path+"-old")},
 		{"remove", os.Remove(path)}, {"list", second(os.ReadDir(filepath.Dir(path)))}, {"read", second(os.ReadFile(path))},
 		{"run", exec.Command("/bin/true").Run()}, {"connect", second(net.Dial("tcp", "127.0.0.1:1"))},
 	} {
@@ -249,7 +253,8 @@ func forgedExe(t *testing.T, what string) string {
 
 func openForged(t *testing.T, what string) query.Session {
 	t.Helper()
-	p := NewPool(Options{Config: Config{Name: "pool", Exe: forgedExe(t, what)}, Engine: EngineOptions{MemoryLimit: 64 << 20}})
+	p := NewPool(Options{Config: Config{Name: "pool", Exe: forgedExe(t, what)},
+		Engine: EngineOptions{MemoryLimit: 64 << 20}})
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Error(err)

@@ -41,14 +41,16 @@ func TestAWorkerChangesItsDatabasesOnly(t *testing.T) {
 func TestStatementsChangeTheirDatabasesOnly(t *testing.T) {
 	dir, s := openKept(t, "")
 	for _, sql := range []string{
-		"CREATE TABLE state.main.t AS SELECT i FROM range(100000) r(i)", "CREATE TABLE analytics.main.t AS SELECT i FROM range(100000) r(i)",
+		"CREATE TABLE state.main.t AS SELECT i FROM range(100000) r(i)",
+		"CREATE TABLE analytics.main.t AS SELECT i FROM range(100000) r(i)",
 		"CHECKPOINT state", "CHECKPOINT analytics", "DELETE FROM state.main.t", "DELETE FROM analytics.main.t",
 	} {
 		if _, err := s.Exec(t.Context(), sql); err != nil {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
-	for _, sql := range []string{"COPY (SELECT 1) TO '%s/lake/x.csv'", "COPY (SELECT 1) TO '%s/x.csv'", "COPY (SELECT 1) TO '%s/lake/data.parquet' (FORMAT parquet)"} {
+	for _, sql := range []string{"COPY (SELECT 1) TO '%s/lake/x.csv'", "COPY (SELECT 1) TO '%s/x.csv'",
+		"COPY (SELECT 1) TO '%s/lake/data.parquet' (FORMAT parquet)"} {
 		_, err := s.Exec(t.Context(), fmt.Sprintf(sql, dir))
 		t.Log(err)
 		if err == nil {
@@ -61,7 +63,8 @@ func TestStatementsChangeTheirDatabasesOnly(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*", "x.csv")); len(left) > 0 {
 		t.Errorf("made: %s", left)
 	}
-	if got, err := rows(t.Context(), s, "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) || repeat('x', 200) FROM range(1000000) t(i))"); got != "1000000" {
+	if got, err := rows(t.Context(), s, "SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) || repeat('x', 200) "+
+		"FROM range(1000000) t(i))"); got != "1000000" {
 		t.Errorf("a statement that spills: %q, %v", got, err)
 	}
 }
@@ -79,7 +82,8 @@ func openKept(t *testing.T, exe string) (string, query.Session) {
 	if err := os.WriteFile(filepath.Join(lake, "data.parquet"), []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := NewOwner(Options{Config: Config{Name: "runs", Exe: exe, Read: []string{lake, databases}, Write: []string{databases}}, Engine: EngineOptions{
+	o := NewOwner(Options{Config: Config{Name: "runs", Exe: exe, Read: []string{lake, databases},
+		Write: []string{databases}}, Engine: EngineOptions{
 		MemoryLimit: 64 << 20, MaxSpill: 4 << 30, Threads: 1, TempDir: filepath.Join(dir, "tmp"), AllowedDirs: []string{lake},
 		AnalyticsPath: filepath.Join(databases, "analytics.duckdb"), StatePath: filepath.Join(databases, "state.duckdb")}})
 	t.Cleanup(func() {

@@ -15,8 +15,9 @@ const (
 	readDirs = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	runFiles = readDirs | unix.LANDLOCK_ACCESS_FS_EXECUTE
 	// changeDirs are files and directories; devices, sockets and links are not made.
-	changeDirs = readDirs | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR |
-		unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER
+	changeDirs = readDirs | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_DIR |
+		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER
 	// ofFiles are the rights that a rule about a file can give.
 	ofFiles = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_EXECUTE |
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE
@@ -24,9 +25,11 @@ const (
 
 // system is what the program needs of the system's files.
 var system = map[string]uint64{
-	"/lib": runFiles, "/lib64": runFiles, "/usr/lib": runFiles, "/usr/lib64": runFiles, "/usr/local/lib": runFiles, "/nix/store": runFiles,
+	"/lib": runFiles, "/lib64": runFiles, "/usr/lib": runFiles, "/usr/lib64": runFiles, "/usr/local/lib": runFiles,
+	"/nix/store":       runFiles,
 	"/etc/ld.so.cache": readDirs, "/etc/localtime": readDirs, "/usr/share/zoneinfo": readDirs,
-	"/proc":               readDirs, // what is secret of other processes there needs the right to trace them, which a restricted one lacks
+	// what is secret of other processes there needs the right to trace them, which a restricted one lacks
+	"/proc":               readDirs,
 	"/sys/devices/system": readDirs, "/sys/kernel/mm": readDirs, "/sys/fs/cgroup": readDirs,
 	"/dev/null": readDirs | unix.LANDLOCK_ACCESS_FS_WRITE_FILE, "/dev/urandom": readDirs, "/dev/random": readDirs,
 }
@@ -126,7 +129,8 @@ func allow(ruleset int, path string, rights uint64) (err error) {
 		return nil
 	}
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH,
+		uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}

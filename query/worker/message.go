@@ -61,10 +61,11 @@ type reply struct {
 	Number  int64        `json:"n,omitempty"`       // of rows, or of an engine
 	Columns []wireColumn `json:"columns,omitempty"` // of the rows that a worker sends
 	Schema  []byte       `json:"schema,omitempty"`  // of the rows that the daemon sends
-	Names   []string     `json:"names,omitempty"`   // of tables that a query names, of misfits, or of the table that follows
-	SQL     string       `json:"sql,omitempty"`
-	Spill   int64        `json:"spill,omitempty"`
-	Error   *wireError   `json:"error,omitempty"`
+	// of tables that a query names, of misfits, or of the table that follows
+	Names []string   `json:"names,omitempty"`
+	SQL   string     `json:"sql,omitempty"`
+	Spill int64      `json:"spill,omitempty"`
+	Error *wireError `json:"error,omitempty"`
 }
 
 // question is what the worker asks while it does what a request says.

@@ -143,7 +143,8 @@ func (o *Owner) pause(ctx context.Context) error {
 	wait := min(firstPause<<min(o.ends-2, 10), longPause)
 	left := time.Until(o.last.Add(wait))
 	if left > patientWith {
-		return fmt.Errorf("%w: its worker has ended %d times in a row and is started again in %s", query.ErrUnavailable, o.ends, left.Round(time.Second))
+		return fmt.Errorf("%w: its worker has ended %d times in a row and is started again in %s", query.ErrUnavailable,
+			o.ends, left.Round(time.Second))
 	}
 	select {
 	case <-time.After(left):

@@ -118,7 +118,8 @@ func (p *Pool) take(ctx context.Context) (*pooled, error) {
 func (p *Pool) give(w *pooled, whole bool) {
 	w.statements++
 	w.p.look()
-	tired := w.statements >= mostStatements || time.Since(w.born) > mostAge || w.p.Memory() > p.o.Config.Memory/2 && p.o.Config.Memory > 0
+	tired := w.statements >= mostStatements || time.Since(w.born) > mostAge ||
+		w.p.Memory() > p.o.Config.Memory/2 && p.o.Config.Memory > 0
 	p.mu.Lock()
 	if whole && !tired && !p.closed && w.p.Failed() == nil {
 		w.busy, w.since, w.sql = false, time.Now(), ""

@@ -60,7 +60,8 @@ const reapedWithin = 5 * time.Second
 // Start starts a worker. The caller stops it.
 func Start(cfg Config) (*Process, error) {
 	if os.Getenv(nested) != "" {
-		return nil, errors.New("this program is a worker and does not know it: its main function must begin with worker.Divert")
+		return nil, errors.New("this program is a worker and does not know it: its main function must begin with " +
+			"worker.Divert")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -80,7 +81,8 @@ func Start(cfg Config) (*Process, error) {
 		}
 	}
 	p := &Process{cfg: cfg, control: control, log: cfg.Logger, began: time.Now(), done: make(chan struct{})}
-	p.cmd = &exec.Cmd{Path: cfg.Exe, Args: []string{cfg.Exe, Argument}, Env: environment(), ExtraFiles: []*os.File{theirs}, Stdout: &relay{log: cfg.Logger, name: cfg.Name}, Stderr: &p.said, SysProcAttr: attributes()}
+	p.cmd = &exec.Cmd{Path: cfg.Exe, Args: []string{cfg.Exe, Argument}, Env: environment(), ExtraFiles: []*os.File{theirs},
+		Stdout: &relay{log: cfg.Logger, name: cfg.Name}, Stderr: &p.said, SysProcAttr: attributes()}
 	started := make(chan error)
 	go p.run(started)
 	if err := <-started; err != nil {
@@ -239,7 +241,8 @@ func (p *Process) look() {
 }
 
 func tooMuch(used, limit int64) *EndedError {
-	return &EndedError{Reason: fmt.Sprintf("it took %d MiB of memory, and a worker may have %d MiB (a part of memory.budget)", used>>20, limit>>20), limit: query.ErrMemory}
+	return &EndedError{Reason: fmt.Sprintf("it took %d MiB of memory, and a worker may have %d MiB (a part of "+
+		"memory.budget)", used>>20, limit>>20), limit: query.ErrMemory}
 }
 
 // socketpair makes two connected sockets that no other process inherits.

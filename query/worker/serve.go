@@ -268,7 +268,8 @@ func (s *server) open(ctx context.Context, req request) error {
 		}
 		v.Analytics = append(v.Analytics, value)
 	}
-	s.session, err = e.Open(ctx, v, query.Options{Trusted: req.View.Trusted, MaxRows: req.View.MaxRows, MaxBytes: req.View.MaxBytes, Timeout: req.View.Timeout,
+	s.session, err = e.Open(ctx, v, query.Options{Trusted: req.View.Trusted, MaxRows: req.View.MaxRows,
+		MaxBytes: req.View.MaxBytes, Timeout: req.View.Timeout,
 		OnTables: func(names []string) { s.names = names }})
 	return err
 }

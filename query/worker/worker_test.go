@@ -16,7 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if what, ok := strings.CutPrefix(filepath.Base(os.Args[0]), forged); ok && len(os.Args) == 2 && os.Args[1] == Argument {
+	if what, ok := strings.CutPrefix(filepath.Base(os.Args[0]), forged); ok && len(os.Args) == 2 &&
+		os.Args[1] == Argument {
 		os.Exit(forge(what))
 	}
 	Divert()
@@ -120,7 +121,8 @@ func TestAStatementThatEndsItsWorkerFailsAlone(t *testing.T) {
 func TestMemoryBeyondTheLimitEndsTheStatement(t *testing.T) {
 	p := openPool(t, 3, 400<<20)
 	s := open(t, p, query.Options{})
-	for _, sql := range []string{"SELECT length(repeat('x', 3000000000))", "SELECT length(repeat(repeat('x', 1000000), 3000))"} {
+	for _, sql := range []string{"SELECT length(repeat('x', 3000000000))",
+		"SELECT length(repeat(repeat('x', 1000000), 3000))"} {
 		began := time.Now()
 		_, err := rows(t.Context(), s, sql)
 		t.Log(time.Since(began), err)
@@ -160,7 +162,8 @@ func BenchmarkSelectOne(b *testing.B) {
 func BenchmarkRows(b *testing.B) {
 	s := open(b, openPool(b, 1, 0), query.Options{})
 	for b.Loop() {
-		r, err := s.Query(b.Context(), "SELECT r, r::DOUBLE / 3 AS d, 'name-' || (r % 1000) AS t, md5(r::VARCHAR) AS m FROM (SELECT unnest(range(1000000)) AS r)")
+		r, err := s.Query(b.Context(), "SELECT r, r::DOUBLE / 3 AS d, 'name-' || (r % 1000) AS t, md5(r::VARCHAR) AS m "+
+			"FROM (SELECT unnest(range(1000000)) AS r)")
 		if err != nil {
 			b.Fatal(err)
 		}

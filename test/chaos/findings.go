@@ -128,7 +128,8 @@ func publishSignins(ctx context.Context, url string, hours int) (last uint64, er
 			for i := range n {
 				at := firstHour.Add(time.Duration(h)*time.Hour + time.Duration(i)*time.Minute)
 				data := fmt.Sprintf(`{"time":%q,"user":{"name":"user%d"},"status":"Failure"}`, at.Format(time.RFC3339), u)
-				ack, err := js.Publish(ctx, "events.chaos_signin", []byte(data), jetstream.WithMsgID(fmt.Sprintf("signin-%d-%d-%d", h, u, i)))
+				ack, err := js.Publish(ctx, "events.chaos_signin", []byte(data),
+					jetstream.WithMsgID(fmt.Sprintf("signin-%d-%d-%d", h, u, i)))
 				if err != nil {
 					return 0, fmt.Errorf("publish: %w", err)
 				}
@@ -181,7 +182,8 @@ func (p *promoter) run(ctx context.Context, name string, at time.Time) error {
 	for began := time.Now(); time.Since(began) < runWithin; {
 		p.tries++
 		try, cancel := context.WithTimeout(ctx, tryWithin)
-		rep, err := p.client.Do(try, serve.Command{Noun: "pipeline", Verb: "run", Name: name, Args: map[string]string{"at": at.Format(time.RFC3339)}})
+		rep, err := p.client.Do(try, serve.Command{Noun: "pipeline", Verb: "run", Name: name,
+			Args: map[string]string{"at": at.Format(time.RFC3339)}})
 		cancel()
 		if err == nil && !rep.Failed {
 			p.runs++
@@ -214,7 +216,8 @@ func (t *trial) compare(ctx context.Context, p *promoter, r *result) error {
 		of := func(kind string) string {
 			return "SELECT " + res.columns + " FROM " + fmt.Sprintf(res.table, kind)
 		}
-		n, err := t.daemon.Tally(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM (%[1]s EXCEPT ALL %[2]s)) AS lost, (SELECT count(*) FROM (%[2]s EXCEPT ALL %[1]s)) AS more",
+		n, err := t.daemon.Tally(ctx, fmt.Sprintf("SELECT (SELECT count(*) FROM (%[1]s EXCEPT ALL %[2]s)) AS lost, "+
+			"(SELECT count(*) FROM (%[2]s EXCEPT ALL %[1]s)) AS more",
 			of(clean), of(underChaos)))
 		if err != nil {
 			return err
@@ -225,7 +228,8 @@ func (t *trial) compare(ctx context.Context, p *promoter, r *result) error {
 			return err
 		}
 		if all.Rows < p.hours-quietHours || all.Distinct != usersOfAll {
-			return fmt.Errorf("%s has %d rows of %d users: nothing is shown by them", fmt.Sprintf(res.table, clean), all.Rows, all.Distinct)
+			return fmt.Errorf("%s has %d rows of %d users: nothing is shown by them", fmt.Sprintf(res.table, clean), all.Rows,
+				all.Distinct)
 		}
 	}
 	return nil

@@ -54,7 +54,8 @@ func main() {
 }
 
 func parse() (options, error) {
-	o := options{kills: 100, rate: 2000, seed: uint64(time.Now().UnixNano()), keep: os.Getenv("KEEP") != "", steps: os.Getenv("STEPS") != "off"}
+	o := options{kills: 100, rate: 2000, seed: uint64(time.Now().UnixNano()), keep: os.Getenv("KEEP") != "",
+		steps: os.Getenv("STEPS") != "off"}
 	for name, p := range map[string]*int{"KILLS": &o.kills, "RATE": &o.rate} {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.Atoi(text)
@@ -95,13 +96,15 @@ func run(ctx context.Context) (err error) {
 			kills = o.kills - kills
 		}
 		name := map[bool]string{false: "embedded", true: "external"}[external]
-		t := &trial{name: name, dir: filepath.Join(dir, name), bin: bin, kills: kills, rate: o.rate, external: external, steps: o.steps,
-			rand: rand.New(rand.NewPCG(o.seed, uint64(i)))}
+		t := &trial{name: name, dir: filepath.Join(dir, name), bin: bin, kills: kills, rate: o.rate, external: external,
+			steps: o.steps,
+			rand:  rand.New(rand.NewPCG(o.seed, uint64(i)))}
 		r, err := t.run(ctx)
 		if err != nil {
 			return fmt.Errorf("%s NATS: %w (see %s)", name, err, t.dir)
 		}
-		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills, r.events, r.bad, r.lost, r.repeated)
+		fmt.Printf("%s NATS: %d kills, %d events published (%d of them malformed), %d lost, %d repeated\n", name, r.kills,
+			r.events, r.bad, r.lost, r.repeated)
 		total.add(r)
 	}
 	printSteps("the daemon", total.steps)
@@ -110,9 +113,12 @@ func run(ctx context.Context) (err error) {
 		fmt.Println("NOT RUN: no kill met a step")
 	}
 	fmt.Printf("figure: chaos_steps %d count\nfigure: chaos_step_kills %d count\n", len(total.steps), sum(total.steps))
-	fmt.Printf("figure: chaos_worker_kills %d count\nfigure: chaos_promotion_kills %d count\n", total.workers, sum(total.promotions))
-	fmt.Printf("figure: chaos_findings_lost %d rows\nfigure: chaos_findings_repeated %d rows\n", total.findingsLost, total.findingsRepeated)
-	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
+	fmt.Printf("figure: chaos_worker_kills %d count\nfigure: chaos_promotion_kills %d count\n", total.workers,
+		sum(total.promotions))
+	fmt.Printf("figure: chaos_findings_lost %d rows\nfigure: chaos_findings_repeated %d rows\n", total.findingsLost,
+		total.findingsRepeated)
+	fmt.Printf("figure: chaos_kills %d count\nfigure: chaos_lost %d events\nfigure: chaos_repeated %d events\nfigure: "+
+		"chaos_ready_seconds_max %.1f s\n", total.kills, total.lost, total.repeated, total.ready.Seconds())
 	if total.lost+total.findingsLost != 0 || total.repeated+total.findingsRepeated != 0 {
 		return fmt.Errorf("events or findings were lost or repeated (see %s)", dir)
 	}
@@ -243,7 +249,8 @@ func (t *trial) count(ctx context.Context, d *daemonproc.Process, r result, pub 
 	if err := t.drained(ctx, pub.last); err != nil {
 		return r, err
 	}
-	good, err := t.daemon.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a UNION ALL SELECT id FROM lake.chaos_b)")
+	good, err := t.daemon.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.chaos_a "+
+		"UNION ALL SELECT id FROM lake.chaos_b)")
 	if err != nil {
 		return r, err
 	}

@@ -35,7 +35,8 @@ const (
 )
 
 func startPublisher(ctx context.Context, url string, rate int) (*publisher, error) {
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.RetryOnFailedConnect(true),
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
+		nats.RetryOnFailedConnect(true),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // that connections break is the point
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -91,7 +92,8 @@ func (p *publisher) work(ctx context.Context) {
 func (p *publisher) publish(ctx context.Context, n int) bool {
 	id := fmt.Sprintf("event-%d", n)
 	bad := n%badEvery == badEvery-1
-	data := fmt.Sprintf(`{"id":%d,"time":"2026-11-%02dT10:00:00Z","user":{"name":"user%d"},"text":"event number %d"}`, n, 1+n%3, n%100, n)
+	data := fmt.Sprintf(`{"id":%d,"time":"2026-11-%02dT10:00:00Z","user":{"name":"user%d"},"text":"event number %d"}`, n,
+		1+n%3, n%100, n)
 	if bad {
 		data = fmt.Sprintf(`{"id":%d,`, n)
 	}

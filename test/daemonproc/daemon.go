@@ -190,7 +190,8 @@ func (d *Daemon) Drained(ctx context.Context, last uint64, still time.Duration) 
 		case s.Committed > committed:
 			committed, deadline = s.Committed, time.Now().Add(still)
 		case time.Now().After(deadline):
-			return s, fmt.Errorf("the daemon committed nothing for %s: it is at sequence %d of %d, %s %s (see %s)", still, s.Committed, last, s.State, s.Reason, d.LogFile())
+			return s, fmt.Errorf("the daemon committed nothing for %s: it is at sequence %d of %d, %s %s (see %s)", still,
+				s.Committed, last, s.State, s.Reason, d.LogFile())
 		}
 		if err := Pause(ctx, 100*time.Millisecond); err != nil {
 			return s, err

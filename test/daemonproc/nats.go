@@ -73,7 +73,8 @@ func serveNATS(arg string) error {
 	if err != nil {
 		return fmt.Errorf("port %q: %w", portText, err)
 	}
-	s, err := jetstream.StartServer(context.Background(), jetstream.ServerOptions{Host: "127.0.0.1", Port: port, StoreDir: dir, SyncInterval: time.Second}, nil)
+	s, err := jetstream.StartServer(context.Background(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: port, StoreDir: dir, SyncInterval: time.Second}, nil)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,8 @@ func createStream(ctx context.Context, url string, duplicates time.Duration) err
 			if err != nil {
 				return err
 			}
-			_, err = c.Stream(ctx, Subjects, jetstream.StreamOptions{Name: Stream, Subjects: []string{Subjects}, Create: true, Duplicates: duplicates})
+			_, err = c.Stream(ctx, Subjects, jetstream.StreamOptions{Name: Stream, Subjects: []string{Subjects}, Create: true,
+				Duplicates: duplicates})
 			return errors.Join(err, c.Close())
 		}()
 		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {

@@ -73,7 +73,8 @@ func (d *daemon) number(ctx context.Context, sql string) (n int64, err error) {
 }
 
 // until looks again and again, for as long as the daemon lives.
-func (d *daemon) until(ctx context.Context, what string, within time.Duration, look func() (bool, error)) (time.Duration, error) {
+func (d *daemon) until(ctx context.Context, what string, within time.Duration,
+	look func() (bool, error)) (time.Duration, error) {
 	began := time.Now()
 	var last error
 	for time.Since(began) < within {

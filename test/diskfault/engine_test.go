@@ -57,7 +57,8 @@ func TestEachFailedWriteOfAnEngineIsFollowedByOneThatWorks(t *testing.T) {
 func failEngine(t *testing.T, d *brokenDisk, f fault) (hit, broken bool) {
 	t.Helper()
 	ctx := t.Context()
-	e, err := duckdb.Open(ctx, duckdb.Options{AnalyticsPath: filepath.Join(d.at, "analytics.duckdb"), StatePath: filepath.Join(d.at, "state.duckdb"), Threads: 1})
+	e, err := duckdb.Open(ctx, duckdb.Options{AnalyticsPath: filepath.Join(d.at, "analytics.duckdb"),
+		StatePath: filepath.Join(d.at, "state.duckdb"), Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,8 @@ func failEngine(t *testing.T, d *brokenDisk, f fault) (hit, broken bool) {
 			t.Error(err)
 		}
 	}()
-	if err := inSessions(ctx, e, "CREATE TABLE analytics.main.t AS SELECT range AS a, 'first' AS b FROM range(1000)", "CHECKPOINT analytics"); err != nil {
+	if err := inSessions(ctx, e, "CREATE TABLE analytics.main.t AS SELECT range AS a, 'first' AS b FROM range(1000)",
+		"CHECKPOINT analytics"); err != nil {
 		t.Fatal(err)
 	}
 	d.fs.set(&f)
@@ -76,7 +78,8 @@ func failEngine(t *testing.T, d *brokenDisk, f fault) (hit, broken bool) {
 	hit = len(d.fs.hit()) > 0
 	d.fs.set(nil)
 	broken = err != nil && strings.Contains(err.Error(), "invalidated")
-	if err := inSessions(ctx, e, "INSERT INTO analytics.main.t VALUES (1, 'third')", "CREATE OR REPLACE TABLE state.main.u AS SELECT 1 AS a"); err != nil {
+	if err := inSessions(ctx, e, "INSERT INTO analytics.main.t VALUES (1, 'third')",
+		"CREATE OR REPLACE TABLE state.main.u AS SELECT 1 AS a"); err != nil {
 		t.Errorf("%s %d failed (%v), and afterwards: %v", f.op, f.after, err, err)
 	}
 	counts := map[string]int64{"first": 1000, "third": 1}
@@ -84,7 +87,8 @@ func failEngine(t *testing.T, d *brokenDisk, f fault) (hit, broken bool) {
 		counts["second"] = 1000 // it was said to be there
 	}
 	for b, want := range counts {
-		if err := inSessions(ctx, e, fmt.Sprintf("SELECT CASE WHEN count(*) = %d THEN 1 ELSE error('there are ' || count(*)) END FROM analytics.main.t WHERE b = '%s'", want, b)); err != nil {
+		if err := inSessions(ctx, e, fmt.Sprintf("SELECT CASE WHEN count(*) = %d THEN 1 ELSE error('there are ' || "+
+			"count(*)) END FROM analytics.main.t WHERE b = '%s'", want, b)); err != nil {
 			t.Errorf("%s %d failed, and of %s rows: %v", f.op, f.after, b, err)
 		}
 	}

@@ -145,7 +145,8 @@ func (n *faultNode) WrapChild(context.Context, fs.InodeEmbedder) fs.InodeEmbedde
 
 func (n *faultNode) in(name string) string { return filepath.Join(n.Path(n.Root()), name) }
 
-func (n *faultNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+func (n *faultNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode,
+	fs.FileHandle, uint32, syscall.Errno) {
 	if errno := n.f.change("create", n.in(name)); errno != 0 {
 		return nil, nil, 0, errno
 	}
@@ -169,7 +170,8 @@ func (n *faultNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 	return wrapFile(fh, n.f, n.in("")), 0, 0
 }
 
-func (n *faultNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+func (n *faultNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode,
+	syscall.Errno) {
 	if errno := n.f.change("mkdir", n.in(name)); errno != 0 {
 		return nil, errno
 	}
@@ -190,14 +192,16 @@ func (n *faultNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	return n.LoopbackNode.Rmdir(ctx, name)
 }
 
-func (n *faultNode) Rename(ctx context.Context, name string, to fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+func (n *faultNode) Rename(ctx context.Context, name string, to fs.InodeEmbedder, newName string,
+	flags uint32) syscall.Errno {
 	if errno := n.f.change("rename", n.in(name)); errno != 0 {
 		return errno
 	}
 	return n.LoopbackNode.Rename(ctx, name, to, newName, flags)
 }
 
-func (n *faultNode) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (n *faultNode) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	if _, ok := in.GetSize(); ok {
 		if errno := n.f.change("truncate", n.in("")); errno != 0 {
 			return errno

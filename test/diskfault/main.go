@@ -102,7 +102,8 @@ func run(ctx context.Context) (err error) {
 			total.print()
 			return fmt.Errorf("%s: %w (see %s)", t.name, err, t.dir)
 		}
-		fmt.Printf("%s: %d events, %d lost, %d repeated, resumed within %s\n", t.name, r.events, r.lost, r.repeated, r.resume.Round(10*time.Millisecond))
+		fmt.Printf("%s: %d events, %d lost, %d repeated, resumed within %s\n", t.name, r.events, r.lost, r.repeated,
+			r.resume.Round(10*time.Millisecond))
 	}
 	total.print()
 	if total.lost != 0 || total.repeated != 0 || total.early != 0 {
@@ -131,8 +132,10 @@ func (r *result) add(o result) {
 }
 
 func (r *result) print() {
-	fmt.Printf("figure: diskfault_faults %d count\nfigure: diskfault_crashes %d count\nfigure: diskfault_lost %d events\nfigure: diskfault_repeated %d events\n"+
-		"figure: diskfault_acknowledged_early %d count\nfigure: diskfault_resume_seconds_max %.1f s\nfigure: diskfault_pipeline_seconds_max %.1f s\n",
+	fmt.Printf("figure: diskfault_faults %d count\nfigure: diskfault_crashes %d count\nfigure: diskfault_lost %d "+
+		"events\nfigure: diskfault_repeated %d events\n"+
+		"figure: diskfault_acknowledged_early %d count\nfigure: diskfault_resume_seconds_max %.1f s\nfigure: "+
+		"diskfault_pipeline_seconds_max %.1f s\n",
 		r.faults, r.crashes, r.lost, r.repeated, r.early, r.resume.Seconds(), r.findings.Seconds())
 }
 
@@ -145,20 +148,24 @@ func trials(dir, bin string, rounds int, every bool) []*trial {
 	all := failure{name: "EIO everywhere", fault: &fault{errno: syscall.EIO}}
 	readOnly := failure{name: "read-only", fault: &fault{errno: syscall.EROFS}}
 	var io []failure
-	for _, c := range []class{classData, classMetadata, classCatalog, classAnalytics, classState, classAudit, classSpill, classOrphans} {
+	for _, c := range []class{classData, classMetadata, classCatalog, classAnalytics, classState, classAudit, classSpill,
+		classOrphans} {
 		io = append(io, eio(c))
 	}
 	for _, c := range []class{classAnalytics, classState} {
-		io = append(io, failure{name: "EIO at each sync of " + string(c), fault: &fault{errno: syscall.EIO, only: c, op: "fsync"}})
+		io = append(io, failure{name: "EIO at each sync of " + string(c),
+			fault: &fault{errno: syscall.EIO, only: c, op: "fsync"}})
 	}
 	var ts []*trial
 	for round := range rounds {
 		add := func(name string, embedded bool, mk func(context.Context, string) (disk, error), fs ...failure) {
-			ts = append(ts, &trial{name: name, dir: filepath.Join(dir, fmt.Sprintf("%s-%d", name, round)), bin: bin, embedded: embedded, newDisk: mk, failures: fs})
+			ts = append(ts, &trial{name: name, dir: filepath.Join(dir, fmt.Sprintf("%s-%d", name, round)), bin: bin,
+				embedded: embedded, newDisk: mk, failures: fs})
 		}
 		add("full-embedded", true, full, failure{name: "full", full: true})
 		if !every {
-			add("broken", false, broken, readOnly, failure{name: "EIO at each sync of state.duckdb", fault: &fault{errno: syscall.EIO, only: classState, op: "fsync"}})
+			add("broken", false, broken, readOnly,
+				failure{name: "EIO at each sync of state.duckdb", fault: &fault{errno: syscall.EIO, only: classState, op: "fsync"}})
 			continue
 		}
 		add("full", false, full, failure{name: "full", full: true})

@@ -18,7 +18,8 @@ import (
 func TestAnEmbeddedServerWhoseStoreFailedTakesEventsAfterARestart(t *testing.T) {
 	d := needDisk(t)
 	ctx := t.Context()
-	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(d.at, "data", "nats")}, nil)
+	s, err := jetstream.StartServer(ctx, jetstream.ServerOptions{Host: "127.0.0.1", Port: -1,
+		StoreDir: filepath.Join(d.at, "data", "nats")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,8 @@ func TestAnEmbeddedServerWhoseStoreFailedTakesEventsAfterARestart(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.CreateStream(ctx, js.StreamConfig{Name: daemonproc.Stream, Subjects: []string{daemonproc.Subjects}}); err != nil {
+	if _, err := stream.CreateStream(ctx, js.StreamConfig{Name: daemonproc.Stream,
+		Subjects: []string{daemonproc.Subjects}}); err != nil {
 		t.Fatal(err)
 	}
 	publish := func() error {

@@ -56,13 +56,15 @@ func startPublisher(ctx context.Context, url string) (*publisher, error) {
 // for.
 func (p *publisher) publish(ctx context.Context, n int64) {
 	bad := n%badEvery == 0
-	data := fmt.Sprintf(`{"id":%d,"time":"2026-11-%02dT10:00:00Z","status":"Failure","user":{"name":"user%d"}}`, n, 1+n%3, n%50)
+	data := fmt.Sprintf(`{"id":%d,"time":"2026-11-%02dT10:00:00Z","status":"Failure","user":{"name":"user%d"}}`, n, 1+n%3,
+		n%50)
 	if bad {
 		data = fmt.Sprintf(`{"id":%d,`, n)
 	}
 	for ctx.Err() == nil {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
-		ack, err := p.js.Publish(try, [...]string{"events.disk_a", "events.disk_b"}[n%2], []byte(data), jetstream.WithMsgID(fmt.Sprintf("event-%d", n)), jetstream.WithRetryAttempts(0))
+		ack, err := p.js.Publish(try, [...]string{"events.disk_a", "events.disk_b"}[n%2], []byte(data),
+			jetstream.WithMsgID(fmt.Sprintf("event-%d", n)), jetstream.WithRetryAttempts(0))
 		cancel()
 		if err == nil {
 			for last := p.last.Load(); last < ack.Sequence && !p.last.CompareAndSwap(last, ack.Sequence); last = p.last.Load() {

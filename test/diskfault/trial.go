@@ -91,10 +91,12 @@ func (t *trial) run(ctx context.Context) (_ result, err error) {
 
 // start starts the stream, the daemon and the publishing.
 func (t *trial) start(ctx context.Context) (func(), error) {
-	options := daemonproc.Options{Bin: t.bin, Dir: t.dir, Data: filepath.Join(t.disk.path(), "data"), External: !t.embedded, Env: []string{
-		"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms",
-		"LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
-		"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m", "LAKEWARD_MEMORY_BUDGET=400MiB"}}
+	options := daemonproc.Options{Bin: t.bin, Dir: t.dir, Data: filepath.Join(t.disk.path(), "data"),
+		External: !t.embedded, Env: []string{
+			"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_NATS_EMBEDDED_KEEP=0", "LAKEWARD_LAKE_MAINTENANCE_EVERY=500ms",
+			"LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s",
+			"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=3", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
+			"LAKEWARD_MEMORY_BUDGET=400MiB"}}
 	if t.embedded {
 		options.Env = append(options.Env, "LAKEWARD_NATS_EMBEDDED_SYNC_INTERVAL=100ms")
 	}
@@ -162,11 +164,13 @@ func (t *trial) pipelineRuns(ctx context.Context) func() (bool, error) {
 
 // succeeded is the last attempt of the run that did, by the history.
 func (t *trial) succeeded(ctx context.Context) (int64, error) {
-	return t.d.number(ctx, "SELECT coalesce(max(attempt), 0)::BIGINT AS n FROM analytics.pipeline_runs WHERE status = 'succeeded'")
+	return t.d.number(ctx, "SELECT coalesce(max(attempt), 0)::BIGINT AS n FROM analytics.pipeline_runs WHERE status = "+
+		"'succeeded'")
 }
 
 func (t *trial) runPipeline(ctx context.Context) error {
-	return t.d.do(ctx, serve.Command{Noun: "pipeline", Verb: "run", Name: "disk-check", Args: map[string]string{"at": "2026-11-03T12:00:00Z"}})
+	return t.d.do(ctx, serve.Command{Noun: "pipeline", Verb: "run", Name: "disk-check",
+		Args: map[string]string{"at": "2026-11-03T12:00:00Z"}})
 }
 
 // one lets the disk fail in one way, and be well again.
@@ -175,7 +179,8 @@ func (t *trial) one(ctx context.Context, f failure) error {
 		return err
 	}
 	began := time.Now()
-	blocks := f.full || f.fault.only == "" || f.fault.only == classData || f.fault.only == classMetadata || f.fault.only == classCatalog || f.fault.only == classStream
+	blocks := f.full || f.fault.only == "" || f.fault.only == classData || f.fault.only == classMetadata ||
+		f.fault.only == classCatalog || f.fault.only == classStream
 	spills := f.fault != nil && (f.fault.only == classSpill || f.fault.only == "" && f.fault.errno == syscall.EIO)
 	said := ""
 	if blocks {
@@ -262,7 +267,8 @@ func (t *trial) resume(ctx context.Context, f failure) error {
 	began, target := time.Now(), t.pub.last.Load()
 	if _, err := t.d.until(ctx, "it commits again", patience, func() (bool, error) {
 		at, err := t.d.committed(ctx)
-		return err == nil && at >= target && t.pub.last.Load() > target, errors.Join(err, fmt.Errorf("committed %d of %d", at, target))
+		return err == nil && at >= target && t.pub.last.Load() > target,
+			errors.Join(err, fmt.Errorf("committed %d of %d", at, target))
 	}); err != nil {
 		return err
 	}
@@ -278,7 +284,8 @@ func (t *trial) resume(ctx context.Context, f failure) error {
 	if _, err := t.d.number(ctx, "SELECT count(*) FROM analytics.findings"); err != nil {
 		return err
 	}
-	fmt.Printf("    commits and is ready after %s, pipelines run after %s\n", resumed.Round(10*time.Millisecond), time.Since(began).Round(10*time.Millisecond))
+	fmt.Printf("    commits and is ready after %s, pipelines run after %s\n", resumed.Round(10*time.Millisecond),
+		time.Since(began).Round(10*time.Millisecond))
 	if resumed > resumeWithin {
 		return fmt.Errorf("it resumed after %s only", resumed)
 	}
@@ -299,7 +306,8 @@ func (t *trial) count(ctx context.Context) error {
 	if err := t.d.proc.Terminate(ctx); err != nil {
 		return fmt.Errorf("end the daemon: %w", err)
 	}
-	good, err := t.d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.disk_a UNION ALL SELECT id FROM lake.disk_b)")
+	good, err := t.d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM (SELECT id FROM lake.disk_a UNION "+
+		"ALL SELECT id FROM lake.disk_b)")
 	if err != nil {
 		return err
 	}

@@ -109,9 +109,10 @@ type result struct {
 	runs, runsFailed             int
 	ends                         []string // the statements or runs under way when the daemon ended
 	late                         []string
-	over                         map[string]int64 // what was under way when memory was beyond the budget, and how much that was
-	peak, budget                 int64
-	published, lost              int64
+	// what was under way when memory was beyond the budget, and how much that was
+	over            map[string]int64
+	peak, budget    int64
+	published, lost int64
 }
 
 func (r *result) print() {
@@ -123,7 +124,8 @@ func (r *result) print() {
 	for during, most := range r.over {
 		fmt.Printf("beyond the budget: %d MiB during %.500s\n", most>>20, during)
 	}
-	fmt.Printf("%d statements gave rows, %d an error; %d runs of pipelines ended well, %d failed; %d events published\n", r.answered, r.failed, r.runs-r.runsFailed, r.runsFailed, r.published)
+	fmt.Printf("%d statements gave rows, %d an error; %d runs of pipelines ended well, %d failed; %d events published\n",
+		r.answered, r.failed, r.runs-r.runsFailed, r.runsFailed, r.published)
 	fmt.Printf("figure: hostile_statements %d statements\n", r.statements+r.runs)
 	fmt.Printf("figure: hostile_daemon_ends %d times\n", len(r.ends))
 	fmt.Printf("figure: hostile_lost %d events\n", r.lost)

@@ -88,9 +88,12 @@ func (t *trial) prepare() (names []string, err error) {
 		}
 		names = append(names, name)
 	}
-	t.daemon, err = daemonproc.New(daemonproc.Options{Bin: t.bin, Dir: t.dir, Pipelines: dir, External: true, Env: []string{
-		fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.budget>>20), "LAKEWARD_PIPELINES_BUDGET_TIME=" + runTime.String(), "LAKEWARD_QUERY_MAX_SPILL=1GiB", "LAKEWARD_QUERY_MAX_BYTES=256MiB",
-		fmt.Sprintf("LAKEWARD_HTTP_TOKENS=[{name: reader, role: read, token: %s}, {name: admin, role: admin, token: %s}]", readToken, adminToken)}})
+	t.daemon, err = daemonproc.New(daemonproc.Options{Bin: t.bin, Dir: t.dir, Pipelines: dir, External: true,
+		Env: []string{
+			fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.budget>>20), "LAKEWARD_PIPELINES_BUDGET_TIME=" + runTime.String(),
+			"LAKEWARD_QUERY_MAX_SPILL=1GiB", "LAKEWARD_QUERY_MAX_BYTES=256MiB",
+			fmt.Sprintf("LAKEWARD_HTTP_TOKENS=[{name: reader, role: read, token: %s}, {name: admin, role: admin, token: %s}]",
+				readToken, adminToken)}})
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +122,13 @@ write:
 
 // attacks are what pipelines compute of a published text.
 var attacks = []string{
-	"json_structure(text)", "json_pretty(text)", "json_merge_patch(text, text)", "json_keys(text)", "json_transform(text, '[\"JSON\"]')", "text::JSON", "text::INT[][]", "text::VARCHAR[]",
-	"levenshtein(text, reverse(text))", "damerau_levenshtein(text, reverse(text))", "trim(text, reverse(text))", "strip_accents(text)", "translate(text, text, text)", "repeat(text, 1000000)",
-	"lpad(text, 2000000000, text)", "regexp_replace(text, '', text, 'g')", "range(length(text) * 1000000)", "string_split(repeat(text, 1000), '')", "replace(text, '[', text)", "list_transform(range(length(text)), lambda x: text)",
+	"json_structure(text)", "json_pretty(text)", "json_merge_patch(text, text)", "json_keys(text)",
+	"json_transform(text, '[\"JSON\"]')", "text::JSON", "text::INT[][]", "text::VARCHAR[]",
+	"levenshtein(text, reverse(text))", "damerau_levenshtein(text, reverse(text))", "trim(text, reverse(text))",
+	"strip_accents(text)", "translate(text, text, text)", "repeat(text, 1000000)",
+	"lpad(text, 2000000000, text)", "regexp_replace(text, '', text, 'g')", "range(length(text) * 1000000)",
+	"string_split(repeat(text, 1000), '')", "replace(text, '[', text)",
+	"list_transform(range(length(text)), lambda x: text)",
 }
 
 // start starts a daemon, the first or the next.
@@ -330,7 +337,8 @@ func (t *trial) count(ctx context.Context) error {
 			return err
 		}
 	}
-	rows, err := t.admin.Query(ctx, serve.Query{SQL: "SELECT (SELECT count(DISTINCT event_id) FROM lake.quiet) + (SELECT count(DISTINCT event_id) FROM lake.hostile) AS n"})
+	rows, err := t.admin.Query(ctx, serve.Query{SQL: "SELECT (SELECT count(DISTINCT event_id) FROM lake.quiet) + " +
+		"(SELECT count(DISTINCT event_id) FROM lake.hostile) AS n"})
 	if err != nil {
 		return fmt.Errorf("count events: %w", err)
 	}
@@ -366,14 +374,19 @@ func (t *trial) publish(ctx context.Context) (*publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts := []string{strings.Repeat("[", 200_000), strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000), strings.Repeat("ab", 100_000), strings.Repeat(`{\"a\":`, 60_000) + "1" + strings.Repeat("}", 60_000), strings.Repeat("é", 100_000)}
+	texts := []string{strings.Repeat("[", 200_000), strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000),
+		strings.Repeat("ab", 100_000), strings.Repeat(`{\"a\":`, 60_000) + "1" + strings.Repeat("}", 60_000),
+		strings.Repeat("é", 100_000)}
 	for i, text := range texts {
-		if err := p.Publish(ctx, "events.hostile", fmt.Sprint("text-", i), fmt.Appendf(nil, `{"time":%q,"text":"%s"}`, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano), text)); err != nil {
+		if err := p.Publish(ctx, "events.hostile", fmt.Sprint("text-", i),
+			fmt.Appendf(nil, `{"time":%q,"text":"%s"}`, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano),
+				text)); err != nil {
 			return nil, err
 		}
 	}
 	quiet := func(ctx context.Context, n int) error {
-		return p.Publish(ctx, "events.quiet", fmt.Sprint("quiet-", n), fmt.Appendf(nil, `{"time":%q,"n":%d}`, time.Now().UTC().Format(time.RFC3339Nano), n))
+		return p.Publish(ctx, "events.quiet", fmt.Sprint("quiet-", n),
+			fmt.Appendf(nil, `{"time":%q,"n":%d}`, time.Now().UTC().Format(time.RFC3339Nano), n))
 	}
 	if err := quiet(ctx, 0); err != nil {
 		return nil, err

@@ -11,7 +11,8 @@ type folder struct {
 func folders() []folder {
 	return []folder{
 		{"", []string{"cli", "query/worker"}},
-		{"cli", []string{"daemon", "ingest", "pipeline", "serve", "demo", "pipelines.d", "config", "query", "tiers", "internal"}},
+		{"cli", []string{"daemon", "ingest", "pipeline", "serve", "demo", "pipelines.d", "config", "query", "tiers",
+			"internal"}},
 		{"daemon", []string{"backup", "ingest", "compact", "pipeline", "serve", "config", "query", "tiers", "internal"}},
 		{"backup", []string{"ingest/jetstream", "tiers", "internal"}},
 		{"ingest", []string{"tiers", "internal"}},
@@ -26,7 +27,8 @@ func folders() []folder {
 		{"tiers", []string{"query", "internal"}},
 		{"internal", []string{"tiers"}},
 		{"internal/docgen", []string{"cli", "config", "pipeline", "tiers"}},
-		{"test", []string{"cli", "compact", "config", "demo", "ingest", "pipeline", "pipelines.d", "query", "serve", "tiers"}},
+		{"test", []string{"cli", "compact", "config", "demo", "ingest", "pipeline", "pipelines.d", "query", "serve",
+			"tiers"}},
 	}
 }
 
@@ -45,11 +47,14 @@ func libraries() []library {
 		{"github.com/fsnotify/fsnotify", []string{"pipeline"}, "watches the pipelines' folder"},
 		{"github.com/google/flatbuffers", []string{"query/worker"}, "checks the frames of a worker before Arrow reads them"},
 		{"github.com/hanwen/go-fuse", []string{"test"}, "disks that fail"},
-		{"github.com/jackc/pgx", []string{"tiers/lake", "tiers/postgres", "internal/pgtest"}, "PostgreSQL as a catalog, and as the analytics tier"},
-		{"github.com/klauspost/compress", []string{"ingest/format", "serve", "tiers/lake", "tiers/parquetfile"}, "gzip, zstd and snappy"},
+		{"github.com/jackc/pgx", []string{"tiers/lake", "tiers/postgres", "internal/pgtest"},
+			"PostgreSQL as a catalog, and as the analytics tier"},
+		{"github.com/klauspost/compress", []string{"ingest/format", "serve", "tiers/lake", "tiers/parquetfile"},
+			"gzip, zstd and snappy"},
 		{"github.com/minio/highwayhash", []string{"ingest/jetstream"}, "the checksum beside a stream's metadata"},
 		{"github.com/nats-io/", []string{"ingest/jetstream", "test"}, "streams behind `ingest.Stream`"},
-		{"github.com/parquet-go/parquet-go", []string{"ingest", "tiers/parquetfile"}, "writes files, and reads their footers"},
+		{"github.com/parquet-go/parquet-go", []string{"ingest", "tiers/parquetfile"},
+			"writes files, and reads their footers"},
 		{"github.com/prometheus/", []string{"daemon", "serve"}, "metrics"},
 		{"github.com/robfig/cron", []string{"pipeline/schedule", "pipeline/spec"}, "reads schedules"},
 		{"github.com/spf13/", []string{"cli", "internal/docgen"}, "the command line"},

@@ -21,7 +21,9 @@ func TestClusteredDays(t *testing.T) {
 		}
 	}
 	text := tiers.Type{Kind: tiers.KindString}
-	tab, err := s.lake.Create(t.Context(), "logons", tiers.Schema{Fields: append(tiers.BaseFields(), structure("user", tiers.Field{Name: "name", Type: text}), structure("src", tiers.Field{Name: "ip", Type: text}))}, tiers.Options{})
+	tab, err := s.lake.Create(t.Context(), "logons",
+		tiers.Schema{Fields: append(tiers.BaseFields(), structure("user", tiers.Field{Name: "name", Type: text}),
+			structure("src", tiers.Field{Name: "ip", Type: text}))}, tiers.Options{})
 	must(err)
 	const files, perFile = 2, 9000
 	for n := range files {
@@ -41,15 +43,18 @@ func TestClusteredDays(t *testing.T) {
 			rows.Column("src").Member("ip").SetString(i, fmt.Sprint("192.0.2.", seq*31%90))
 			rows.N++
 		}
-		f, err := parquetfile.NewWriter().Write(rows, nil, parquetfile.Options{Schema: tab.Schema(), Sorted: []string{tiers.ColTime}})
+		f, err := parquetfile.NewWriter().Write(rows, nil,
+			parquetfile.Options{Schema: tab.Schema(), Sorted: []string{tiers.ColTime}})
 		must(err)
 		f.Info.Path = tiers.ChecksumPath(tab.NewFilePath(f.Info.Day), f.Info.CRC32C)
 		must(s.lake.WriteFile(t.Context(), f.Info.Path, f.Data))
 		_, err = tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("f", n), Add: []tiers.DataFile{f.Info}})
 		must(err)
 	}
-	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake, Now: func() time.Time { return day0.AddDate(0, 0, 9) }, Rewrite: compact.Options{
-		Engine: s.eng, Policy: compact.DefaultPolicy(), Bloom: func(string) []string { return nil }, Lookup: func(string) []string { return []string{"user.name", "src.ip"} }}})
+	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake,
+		Now: func() time.Time { return day0.AddDate(0, 0, 9) }, Rewrite: compact.Options{
+			Engine: s.eng, Policy: compact.DefaultPolicy(), Bloom: func(string) []string { return nil },
+			Lookup: func(string) []string { return []string{"user.name", "src.ip"} }}})
 	_, err = keeper.Compact(t.Context(), nil, false)
 	must(err)
 	must(tab.Refresh(t.Context()))
@@ -59,8 +64,12 @@ func TestClusteredDays(t *testing.T) {
 		t.Fatalf("the day is not clustered: %+v", now)
 	}
 	s.agree([]check{
-		{Table: "logons", rows: files * perFile, Since: "2026-11-02T01:00:00+00:00", SQL: "SELECT count(*)::VARCHAR, count(DISTINCT event_id)::VARCHAR, sum(stream_seq)::VARCHAR, count(\"user\".name)::VARCHAR, min(time)::VARCHAR FROM t"},
-		{Table: "logons", rows: files * perFile, SQL: "SELECT count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t WHERE src.ip = '192.0.2.7'"},
-		{Table: "logons", rows: files * perFile, SQL: "SELECT count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t WHERE \"user\".name = 'user77'"},
+		{Table: "logons", rows: files * perFile, Since: "2026-11-02T01:00:00+00:00",
+			SQL: "SELECT count(*)::VARCHAR, count(DISTINCT event_id)::VARCHAR, sum(stream_seq)::VARCHAR, " +
+				"count(\"user\".name)::VARCHAR, min(time)::VARCHAR FROM t"},
+		{Table: "logons", rows: files * perFile, SQL: "SELECT count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t WHERE " +
+			"src.ip = '192.0.2.7'"},
+		{Table: "logons", rows: files * perFile, SQL: "SELECT count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t WHERE " +
+			"\"user\".name = 'user77'"},
 	})
 }

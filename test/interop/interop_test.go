@@ -86,7 +86,8 @@ func openSite(t *testing.T, dir, catalog, forPython string) *site {
 	t.Helper()
 	s := &site{T: t, dir: dir, catalog: forPython}
 	var err error
-	if s.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: catalog}); err != nil {
+	if s.lake, err = lake.Open(t.Context(),
+		lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: catalog}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -94,7 +95,8 @@ func openSite(t *testing.T, dir, catalog, forPython string) *site {
 			t.Error(err)
 		}
 	})
-	s.eng, err = duckdb.Open(t.Context(), duckdb.Options{TempDir: filepath.Join(s.dir, "spill"), AllowedDirs: []string{filepath.Join(s.dir, "lake")}})
+	s.eng, err = duckdb.Open(t.Context(), duckdb.Options{TempDir: filepath.Join(s.dir, "spill"),
+		AllowedDirs: []string{filepath.Join(s.dir, "lake")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,8 @@ func (s *site) ours(c check) [][]*string {
 	if err != nil {
 		s.Fatal(err)
 	}
-	sess, err := s.eng.Open(s.Context(), query.View{Tables: []query.TableView{{Name: c.Table, Schema: tab.Schema(), Files: files}}}, query.Options{})
+	sess, err := s.eng.Open(s.Context(), query.View{Tables: []query.TableView{{Name: c.Table, Schema: tab.Schema(),
+		Files: files}}}, query.Options{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -199,7 +202,9 @@ func (s *site) agree(checks []check) {
 		if c.Since == "" {
 			continue
 		}
-		if own := s.ours(check{Table: c.Table, SQL: fmt.Sprintf("SELECT count(*)::VARCHAR FROM t WHERE time >= '%s'", c.Since)}); *own[0][0] != fmt.Sprint(a.Since) {
+		if own := s.ours(check{Table: c.Table,
+			SQL: fmt.Sprintf("SELECT count(*)::VARCHAR FROM t WHERE time >= '%s'",
+				c.Since)}); *own[0][0] != fmt.Sprint(a.Since) {
 			s.Errorf("%s: PyIceberg counts %d rows since %s, Lakeward %s", c.Table, a.Since, c.Since, *own[0][0])
 		}
 		if c.files != 0 && a.FilesSince != c.files {
@@ -238,15 +243,21 @@ func TestEventsAfterEvolutionOnPostgres(t *testing.T) {
 
 func eventsAfterEvolution(s *site) {
 	rows := s.writeEvents()
-	base := "SELECT count(*)::VARCHAR, count(DISTINCT event_id)::VARCHAR, sum(stream_seq)::VARCHAR, min(time)::VARCHAR, max(time)::VARCHAR FROM t"
+	base := "SELECT count(*)::VARCHAR, count(DISTINCT event_id)::VARCHAR, sum(stream_seq)::VARCHAR, " +
+		"min(time)::VARCHAR, max(time)::VARCHAR FROM t"
 	s.agree([]check{
 		{Table: "signin", SQL: base, rows: rows, Since: "2026-11-04T00:00:00+00:00", files: 2},
-		{Table: "signin", rows: rows, SQL: "SELECT sum(bytes)::VARCHAR, count(bytes)::VARCHAR, round(sum(score), 6)::VARCHAR, count(ok)::VARCHAR, sum(ok::INT)::VARCHAR FROM t"},
-		{Table: "signin", rows: rows, SQL: "SELECT count(src.ip)::VARCHAR, sum(src.port)::VARCHAR, string_agg(DISTINCT src.geo.city ORDER BY src.geo.city) FROM t"},
+		{Table: "signin", rows: rows, SQL: "SELECT sum(bytes)::VARCHAR, count(bytes)::VARCHAR, round(sum(score), " +
+			"6)::VARCHAR, count(ok)::VARCHAR, sum(ok::INT)::VARCHAR FROM t"},
+		{Table: "signin", rows: rows, SQL: "SELECT count(src.ip)::VARCHAR, sum(src.port)::VARCHAR, string_agg(DISTINCT " +
+			"src.geo.city ORDER BY src.geo.city) FROM t"},
 		// Not count(hops): PyIceberg 0.10 reads a null list of structs as an empty one.
-		{Table: "signin", rows: rows, SQL: "SELECT sum(len(tags))::VARCHAR, count(tags)::VARCHAR, count(*) FILTER (len(hops) > 0)::VARCHAR, sum(len(hops))::VARCHAR FROM t"},
-		{Table: "signin", rows: rows, SQL: "SELECT count(h.ip)::VARCHAR, sum(h.port)::VARCHAR FROM (SELECT unnest(hops) AS h FROM t)"},
-		{Table: "signin", rows: rows, SQL: "SELECT status, count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t GROUP BY status ORDER BY status"},
+		{Table: "signin", rows: rows, SQL: "SELECT sum(len(tags))::VARCHAR, count(tags)::VARCHAR, count(*) FILTER " +
+			"(len(hops) > 0)::VARCHAR, sum(len(hops))::VARCHAR FROM t"},
+		{Table: "signin", rows: rows, SQL: "SELECT count(h.ip)::VARCHAR, sum(h.port)::VARCHAR FROM (SELECT unnest(hops) " +
+			"AS h FROM t)"},
+		{Table: "signin", rows: rows, SQL: "SELECT status, count(*)::VARCHAR, sum(stream_seq)::VARCHAR FROM t GROUP BY " +
+			"status ORDER BY status"},
 	})
 }
 
@@ -254,7 +265,8 @@ func TestRowsOfPipelines(t *testing.T) {
 	s := newSite(t)
 	rows := s.writeFindings()
 	s.agree([]check{
-		{Table: "scores", rows: rows, SQL: "SELECT count(*)::VARCHAR, sum(score)::VARCHAR, count(city)::VARCHAR, max(_window_end)::VARCHAR FROM t", Since: "2026-11-02T00:00:00+00:00"},
+		{Table: "scores", rows: rows, SQL: "SELECT count(*)::VARCHAR, sum(score)::VARCHAR, count(city)::VARCHAR, " +
+			"max(_window_end)::VARCHAR FROM t", Since: "2026-11-02T00:00:00+00:00"},
 		{Table: "scores", rows: rows, SQL: "SELECT entity, score::VARCHAR, city, _run_id FROM t ORDER BY entity, score"},
 	})
 }

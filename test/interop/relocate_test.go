@@ -41,7 +41,8 @@ func TestARelocatedLakeIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	file, forPython := catalog(now)
-	if _, err := lake.Relocate(t.Context(), lake.Options{Warehouse: filepath.Join(now, "lake"), Catalog: file}, lake.RelocateOptions{}); err != nil {
+	if _, err := lake.Relocate(t.Context(), lake.Options{Warehouse: filepath.Join(now, "lake"), Catalog: file},
+		lake.RelocateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	s := openSite(t, now, file, forPython)
@@ -53,7 +54,8 @@ func TestARelocatedLakeIsRead(t *testing.T) {
 	for i, a := range s.others(checks) {
 		t.Logf("snapshot %d: %s", snapshots[i], want[i])
 		if show(a.PyIceberg) != want[i] || show(a.DuckDB) != want[i] {
-			t.Errorf("snapshot %d: PyIceberg answers %s, DuckDB %s by %s, it was %s", snapshots[i], show(a.PyIceberg), show(a.DuckDB), a.How, want[i])
+			t.Errorf("snapshot %d: PyIceberg answers %s, DuckDB %s by %s, it was %s", snapshots[i], show(a.PyIceberg),
+				show(a.DuckDB), a.How, want[i])
 		}
 	}
 }

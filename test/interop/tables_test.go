@@ -80,7 +80,8 @@ func event(seq, gen int) string {
 func (s *site) writeEvents() int64 {
 	s.Helper()
 	gens := generations()
-	tab, err := s.lake.Create(s.Context(), "signin", tiers.Schema{Fields: append(tiers.BaseFields(), gens[0]...)}, tiers.Options{})
+	tab, err := s.lake.Create(s.Context(), "signin", tiers.Schema{Fields: append(tiers.BaseFields(), gens[0]...)},
+		tiers.Options{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -98,7 +99,8 @@ func (s *site) writeEvents() int64 {
 		}
 		file := s.writeFile(tab, schema, docs, start, seq-1)
 		to := &tiers.Mark{Stream: "EVENTS", Created: day0, Filter: "events.>", Seq: uint64(seq)}
-		if _, err := tab.Commit(s.Context(), tiers.Commit{ID: fmt.Sprint("gen-", gen), Add: []tiers.DataFile{file}, From: from, To: to}); err != nil {
+		if _, err := tab.Commit(s.Context(), tiers.Commit{ID: fmt.Sprint("gen-", gen), Add: []tiers.DataFile{file},
+			From: from, To: to}); err != nil {
 			s.Fatal(err)
 		}
 		from = to
@@ -117,7 +119,8 @@ func (s *site) writeFile(tab tiers.Table, schema tiers.Schema, docs []string, fi
 	}
 	defer rec.Release()
 	var buf bytes.Buffer
-	w, err := pqarrow.NewFileWriter(as, &buf, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd)), pqarrow.DefaultWriterProps())
+	w, err := pqarrow.NewFileWriter(as, &buf, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd)),
+		pqarrow.DefaultWriterProps())
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -130,9 +133,11 @@ func (s *site) writeFile(tab tiers.Table, schema tiers.Schema, docs []string, fi
 	at := func(seq int) time.Time { return day0.Add(time.Duration(seq) * 10 * time.Minute) }
 	day := int32(at(first).Unix() / 86400)
 	sum := tiers.AddCRC32C(0, buf.Bytes())
-	f := tiers.DataFile{Path: tiers.ChecksumPath(tab.NewFilePath(day), sum), CRC32C: sum, Day: day, Size: int64(buf.Len()), Rows: rec.NumRows(), TimeMin: at(first), TimeMax: at(last), SplitOffsets: []int64{4}}
+	f := tiers.DataFile{Path: tiers.ChecksumPath(tab.NewFilePath(day), sum), CRC32C: sum, Day: day, Size: int64(buf.Len()),
+		Rows: rec.NumRows(), TimeMin: at(first), TimeMax: at(last), SplitOffsets: []int64{4}}
 	tf, _ := schema.Lookup(tiers.ColTime)
-	f.Columns = []tiers.ColumnStats{{FieldID: tf.ID, Values: f.Rows, Size: 1, Lower: tierstest.Micros(at(first)), Upper: tierstest.Micros(at(last))}}
+	f.Columns = []tiers.ColumnStats{{FieldID: tf.ID, Values: f.Rows, Size: 1, Lower: tierstest.Micros(at(first)),
+		Upper: tierstest.Micros(at(last))}}
 	if err := s.lake.WriteFile(s.Context(), f.Path, buf.Bytes()); err != nil {
 		s.Fatal(err)
 	}
@@ -205,7 +210,8 @@ func scores(rows ...row) array.RecordReader {
 
 func promotion(table string, mode tiers.WriteMode, hour int, r array.RecordReader) tiers.Write {
 	start := day0.Add(time.Duration(hour) * time.Hour)
-	return tiers.Write{Table: table, Mode: mode, Key: []string{"entity"}, Pipeline: "p", RunID: fmt.Sprint("run-", hour), Start: start, End: start.Add(time.Hour), Rows: r}
+	return tiers.Write{Table: table, Mode: mode, Key: []string{"entity"}, Pipeline: "p", RunID: fmt.Sprint("run-", hour),
+		Start: start, End: start.Add(time.Hour), Rows: r}
 }
 
 // writeFindings makes table scores by appends, a merge that rewrites a file of

@@ -88,7 +88,8 @@ func publishNumbers(ctx context.Context, url string, rate int, sent []time.Time)
 		return behind, fmt.Errorf("publish: %w", err)
 	}
 	if got.Published != int64(len(sent)) || got.Duplicates != 0 {
-		return behind, fmt.Errorf("of %d events NATS stored %d and dropped %d as duplicates", len(sent), got.Published, got.Duplicates)
+		return behind, fmt.Errorf("of %d events NATS stored %d and dropped %d as duplicates", len(sent), got.Published,
+			got.Duplicates)
 	}
 	return behind, nil
 }
@@ -133,7 +134,8 @@ func newest(ctx context.Context, d *started, below int) (int, error) {
 			return 0, err
 		}
 	}
-	rows, err := d.Client().Query(ctx, serve.Query{SQL: fmt.Sprintf("SELECT max(id) + 1 AS n FROM %s WHERE id >= %d", numbersTable, below)})
+	rows, err := d.Client().Query(ctx, serve.Query{SQL: fmt.Sprintf("SELECT max(id) + 1 AS n FROM %s WHERE id >= %d",
+		numbersTable, below)})
 	if err != nil {
 		return 0, fmt.Errorf("ask for the newest number: %w", err)
 	}

@@ -33,7 +33,8 @@ type toxin struct {
 func toxins() []toxin {
 	event := func(n int) string { return string(number(nil, n, time.Now())) }
 	return []toxin{
-		{"no JSON", "not JSON: unexpected character", func(n int) []byte { return fmt.Appendf(nil, "Nov 26 10:00:00 host sshd[%d]: Failed password", n) }},
+		{"no JSON", "not JSON: unexpected character",
+			func(n int) []byte { return fmt.Appendf(nil, "Nov 26 10:00:00 host sshd[%d]: Failed password", n) }},
 		{"cut short", "not JSON: a string has no end", func(n int) []byte { e := event(n); return []byte(e[:len(e)-8]) }},
 		{"too deep", "nested deeper than 1,000 levels", func(n int) []byte {
 			return fmt.Appendf(nil, `{"id":%d,"deep":%s%s}`, n, strings.Repeat("[", 1100), strings.Repeat("]", 1100))
@@ -41,8 +42,11 @@ func toxins() []toxin {
 		{"too large", fmt.Sprintf("larger than %d bytes", mostBytes), func(n int) []byte {
 			return fmt.Appendf(nil, `{"id":%d,"text":"%s"}`, n, strings.Repeat("x", mostBytes))
 		}},
-		{"impossible time", "impossible time " + strconv.Quote(poisonAt), func(n int) []byte { return fmt.Appendf(nil, `{"id":%d,"time":"%s"}`, n, poisonAt) }},
-		{"invalid UTF-8", "invalid UTF-8", func(n int) []byte { return fmt.Appendf(nil, "{\"id\":%d,\"text\":\"caf\xe9\"}", n) }},
+		{"impossible time", "impossible time " + strconv.Quote(poisonAt),
+			func(n int) []byte { return fmt.Appendf(nil, `{"id":%d,"time":"%s"}`, n, poisonAt) }},
+		{"invalid UTF-8", "invalid UTF-8", func(n int) []byte {
+			return fmt.Appendf(nil, "{\"id\":%d,\"text\":\"caf\xe9\"}", n)
+		}},
 	}
 }
 
@@ -91,7 +95,8 @@ func poison(ctx context.Context, dir, bin string) error {
 	figure("poison_throughput_loss_percent", 100*(1-median(poisoned)/median(clean)), "%")
 	figure("poison_cpu_more_percent", 100*(median(poisonedCPU)/median(cleanCPU)-1), "%")
 	if found.kept != found.sent || found.wrong != 0 {
-		return fmt.Errorf("of %d poison messages %d are in quarantine, %d of them with another reason", found.sent, found.kept, found.wrong)
+		return fmt.Errorf("of %d poison messages %d are in quarantine, %d of them with another reason", found.sent,
+			found.kept, found.wrong)
 	}
 	return nil
 }
@@ -185,7 +190,8 @@ func (b *backlog) fill(ctx context.Context, url string) (map[string]dose, error)
 	}
 	got, err := pub.close(ctx)
 	if err == nil && (got.Published != int64(b.events) || got.Duplicates != 0) {
-		err = fmt.Errorf("of %d messages NATS stored %d and dropped %d as duplicates", b.events, got.Published, got.Duplicates)
+		err = fmt.Errorf("of %d messages NATS stored %d and dropped %d as duplicates", b.events, got.Published,
+			got.Duplicates)
 	}
 	return doses, err
 }

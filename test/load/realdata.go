@@ -113,7 +113,8 @@ func publishAll(ctx context.Context, dir, bin, from string, seed uint64) (tables
 	}
 	var found lakeFound
 	warehouse := filepath.Join(d.DataDir(), "lake")
-	if err := others(ctx, nil, &found, "lake", "sqlite:///"+filepath.Join(warehouse, "catalog.db"), warehouse); err != nil {
+	if err := others(ctx, nil, &found, "lake", "sqlite:///"+filepath.Join(warehouse, "catalog.db"),
+		warehouse); err != nil {
 		return nil, err
 	}
 	for _, t := range tables {
@@ -123,7 +124,8 @@ func publishAll(ctx context.Context, dir, bin, from string, seed uint64) (tables
 }
 
 // prepare reads a group's files, and says what is to be published.
-func (g *fileGroup) prepare(ctx context.Context, dir string, rnd *rand.Rand) (as, mixed *tableOfFiles, jobs []publishJob, err error) {
+func (g *fileGroup) prepare(ctx context.Context, dir string, rnd *rand.Rand) (as, mixed *tableOfFiles,
+	jobs []publishJob, err error) {
 	as, mixed = &tableOfFiles{name: g.name, want: wanted{}}, &tableOfFiles{name: g.shuffled(), want: wanted{}}
 	counted := map[string]*int{}
 	if err := others(ctx, g.files, &counted, "count"); err != nil {
@@ -259,15 +261,18 @@ func printRealdata(groups []*fileGroup, tables []*tableOfFiles) error {
 			fmt.Printf("not published: %s\n", text)
 		}
 	}
-	fmt.Printf("%-40s %9s %9s %10s %8s %8s %8s %8s\n", "table", "published", "in lake", "quarantine", "lost", "repeated", "no time", "misfits")
+	fmt.Printf("%-40s %9s %9s %10s %8s %8s %8s %8s\n", "table", "published", "in lake", "quarantine", "lost", "repeated",
+		"no time", "misfits")
 	var sent, in, broken, lost, again, without int
 	for _, t := range tables {
 		var misfits int64
 		for _, n := range t.misfit {
 			misfits += n
 		}
-		fmt.Printf("%-40s %9d %9d %10d %8d %8d %8d %8d\n", t.name, len(t.want), t.found.Rows, t.broken, t.lost, t.again, t.withoutTime(), misfits)
-		sent, in, broken, lost, again, without = sent+len(t.want), in+t.found.Rows, broken+t.broken, lost+t.lost, again+t.again, without+t.withoutTime()
+		fmt.Printf("%-40s %9d %9d %10d %8d %8d %8d %8d\n", t.name, len(t.want), t.found.Rows, t.broken, t.lost, t.again,
+			t.withoutTime(), misfits)
+		sent, in, broken, lost, again, without = sent+len(t.want), in+t.found.Rows, broken+t.broken, lost+t.lost,
+			again+t.again, without+t.withoutTime()
 	}
 	for _, t := range tables {
 		if len(t.want) == 0 || strings.HasSuffix(t.name, "_shuffled") && t.withoutTime()+t.broken == 0 {

@@ -128,7 +128,8 @@ func others(ctx context.Context, in, out any, args ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, ".cache/interop/bin/python"), append([]string{filepath.Join(dir, "test/load/realdata.py")}, args...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, ".cache/interop/bin/python"),
+		append([]string{filepath.Join(dir, "test/load/realdata.py")}, args...)...)
 	cmd.Stdin = bytes.NewReader(text)
 	var said bytes.Buffer
 	cmd.Stderr = &said

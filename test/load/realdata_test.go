@@ -67,8 +67,9 @@ func TestRealFilesAreThereOnce(t *testing.T) {
 func TestLostAndRepeatedEventsAreTold(t *testing.T) {
 	table := tableOfFiles{name: "t", want: wanted{"a": true, "b": true, "c": true, "d": true}}
 	table.compare(lakeFound{
-		Tables:     map[string]tableFound{"t": {Rows: 5, IDs: []string{"a", "a", "b", "b#1", "x"}}},
-		Quarantine: []quarantined{{Subject: "events.t", MessageID: "c", EventID: "c", Reason: "r"}, {Subject: "events.u", MessageID: "d", EventID: "d"}},
+		Tables: map[string]tableFound{"t": {Rows: 5, IDs: []string{"a", "a", "b", "b#1", "x"}}},
+		Quarantine: []quarantined{{Subject: "events.t", MessageID: "c", EventID: "c", Reason: "r"},
+			{Subject: "events.u", MessageID: "d", EventID: "d"}},
 	})
 	if table.lost != 1 || table.again != 2 || table.broken != 1 {
 		t.Errorf("%d lost, %d repeated, %d broken, want 1 (d), 2 (a, x), 1 (c)", table.lost, table.again, table.broken)

@@ -104,7 +104,8 @@ func oneStream(ctx context.Context, o daemonproc.Options, events, restarts int) 
 		return err
 	}
 	arrived := sent.Published - sent.Duplicates
-	fmt.Printf("%d events published %d times in all, shuffled; NATS dropped %d and delivered %d; %d kills, %d stops, its consumer taken away %d times\n",
+	fmt.Printf("%d events published %d times in all, shuffled; NATS dropped %d and delivered %d; %d kills, %d stops, "+
+		"its consumer taken away %d times\n",
 		events, sent.Published, sent.Duplicates, arrived, did.kills, did.stops, did.consumers)
 	if _, err := d.Drained(ctx, uint64(arrived), catchesUp); err != nil {
 		return err
@@ -138,7 +139,8 @@ func publishDisturbed(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.P
 
 // disturb does the next thing to a daemon that is at work: a kill, the loss of
 // its consumer, a stop.
-func disturb(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, did *disturbed) (*daemonproc.Process, error) {
+func disturb(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, did *disturbed) (*daemonproc.Process,
+	error) {
 	if err := d.Ready(ctx, p); err != nil {
 		return p, err
 	}
@@ -210,7 +212,8 @@ func countOnce(ctx context.Context, d *daemonproc.Daemon, events int, arrived, s
 	case lost != 0 || repeated != 0:
 		return fmt.Errorf("%d events were lost, %d were stored again", lost, repeated)
 	case v.Messages != uint64(arrived) || v.Skipped != uint64(arrived)-uint64(events):
-		return fmt.Errorf("of %d messages, %d of them repeats, lakeward verify accounts for %d and %d", arrived, arrived-int64(events), v.Messages, v.Skipped)
+		return fmt.Errorf("of %d messages, %d of them repeats, lakeward verify accounts for %d and %d", arrived,
+			arrived-int64(events), v.Messages, v.Skipped)
 	}
 	return nil
 }

@@ -171,7 +171,8 @@ func (s *soaking) affordable(rate float64) (int, error) {
 	}
 	perEvent := float64(lake) / float64(s.sent)
 	room, need := mostDisk*float64(st.Bavail)*float64(st.Bsize), 2*perEvent*rate*s.long.Seconds()
-	fmt.Printf("%.0f bytes an event in the lake, so %.1f GiB for all; the disk has %.1f GiB to use\n", perEvent, need/(1<<30), room/(1<<30))
+	fmt.Printf("%.0f bytes an event in the lake, so %.1f GiB for all; the disk has %.1f GiB to use\n", perEvent,
+		need/(1<<30), room/(1<<30))
 	if need > room {
 		fmt.Printf("the rate is lowered to %.0f%% of half the top rate, for the disk's sake\n", 100*room/need)
 		rate *= room / need
@@ -243,7 +244,8 @@ func until(ctx context.Context, every time.Duration, do func(context.Context) er
 // questions are what people ask of the newest events, and of all.
 var questions = []string{
 	"SELECT status, count(*) AS n FROM lake.signin WHERE time > now() - INTERVAL 1 MINUTE GROUP BY ALL",
-	"SELECT user.name, count(*) AS n FROM lake.signin WHERE time > now() - INTERVAL 1 MINUTE AND status = 'Failure' GROUP BY ALL ORDER BY n DESC LIMIT 10",
+	"SELECT user.name, count(*) AS n FROM lake.signin WHERE time > now() - INTERVAL 1 MINUTE AND status = 'Failure' " +
+		"GROUP BY ALL ORDER BY n DESC LIMIT 10",
 	"SELECT count(*) AS n FROM lake.signin",
 	"SELECT * FROM lake.signin WHERE time > now() - INTERVAL 10 SECOND LIMIT 100",
 	"SELECT pipeline, count(*) AS n FROM analytics.pipeline_runs GROUP BY ALL",
@@ -320,9 +322,11 @@ func (s *soaking) judge(ctx context.Context) error {
 	fdFrom, fdTo := growth(series(kept, func(s sample) float64 { return float64(s.files) }))
 	top := slices.MaxFunc(s.samples, func(a, b sample) int { return int(a.rss - b.rss) })
 	drift := 100 * (rssTo - rssFrom) / max(rssFrom, 1)
-	fmt.Printf("%d samples, the last %d count: resident memory from %.0f to %.0f MiB (at most %.0f), goroutines from %.0f to %.0f, files from %.0f to %.0f\n",
+	fmt.Printf("%d samples, the last %d count: resident memory from %.0f to %.0f MiB (at most %.0f), goroutines from "+
+		"%.0f to %.0f, files from %.0f to %.0f\n",
 		len(s.samples), len(kept), rssFrom, rssTo, float64(top.rss)/(1<<20), goFrom, goTo, fdFrom, fdTo)
-	fmt.Printf("%d events in %d files of %d MiB, publishing was late by up to %s\n", t.Rows, t.Files, t.Bytes>>20, s.behind.Round(time.Millisecond))
+	fmt.Printf("%d events in %d files of %d MiB, publishing was late by up to %s\n", t.Rows, t.Files, t.Bytes>>20,
+		s.behind.Round(time.Millisecond))
 	figure("soak_minutes", s.loaded.Minutes(), "minutes")
 	figure("soak_published_per_second", s.rate, "events/s")
 	figure("soak_events", s.sent, "events")

@@ -72,7 +72,8 @@ func twoStreams(ctx context.Context, o daemonproc.Options, name, window string, 
 		return err
 	}
 	arrived := sent.Published - sent.Duplicates
-	fmt.Printf("window %s: %d messages to each of two streams, %d in all, shuffled; NATS delivered %d; %d kills, %d stops, "+
+	fmt.Printf("window %s: %d messages to each of two streams, %d in all, shuffled; NATS delivered %d; %d kills, %d "+
+		"stops, "+
 		"consumers taken away %d times\n", window, messages, sent.Published, arrived, did.kills, did.stops, did.consumers)
 	if err := allDrained(ctx, d, uint64(arrived)); err != nil {
 		return err
@@ -149,7 +150,8 @@ func allDrained(ctx context.Context, d *daemonproc.Daemon, messages uint64) erro
 		case now > committed:
 			committed, deadline = now, time.Now().Add(catchesUp)
 		case time.Now().After(deadline):
-			return fmt.Errorf("the daemon committed nothing for %s: %d of %d messages (see %s)", catchesUp, now, messages, d.LogFile())
+			return fmt.Errorf("the daemon committed nothing for %s: %d of %d messages (see %s)", catchesUp, now, messages,
+				d.LogFile())
 		}
 		if err := daemonproc.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -168,7 +170,8 @@ func countSplit(ctx context.Context, d *daemonproc.Daemon, name string, messages
 	if err != nil {
 		return err
 	}
-	rejected, err := d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT (source, message_id, message_index)) AS d FROM lake.quarantine")
+	rejected, err := d.Tally(ctx, "SELECT count(*) AS n, count(DISTINCT (source, message_id, message_index)) AS d FROM "+
+		"lake.quarantine")
 	if err != nil {
 		return err
 	}
@@ -187,7 +190,8 @@ func countSplit(ctx context.Context, d *daemonproc.Daemon, name string, messages
 	figure(name+"_broken", rejected.Rows, "events")
 	switch want := arrived - uint64(2*messages); {
 	case lost != 0 || repeated != 0 || rows.Distinct != good:
-		return fmt.Errorf("%d events were lost, %d were stored again; %d good ones are there, want %d", lost, repeated, rows.Distinct, good)
+		return fmt.Errorf("%d events were lost, %d were stored again; %d good ones are there, want %d", lost, repeated,
+			rows.Distinct, good)
 	case accounted != arrived || skipped != want || found != want:
 		return fmt.Errorf("of %d messages, %d of them repeats, lakeward verify --deep accounts for %d and %d, and proves %d",
 			arrived, want, accounted, skipped, found)

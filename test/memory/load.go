@@ -97,7 +97,8 @@ func shapes(tables int) []shape {
 	large := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
 	return []shape{
 		{"narrow", 1, func(n int, b []byte) (string, []byte) {
-			return "events.narrow", fmt.Appendf(b, `{"time":%q,"user":"user%d","n":%d,"text":"%016x%016x","padding":%q}`, when(), n%5000, n, rand.Uint64(), rand.Uint64(), large[:200])
+			return "events.narrow", fmt.Appendf(b, `{"time":%q,"user":"user%d","n":%d,"text":"%016x%016x","padding":%q}`, when(),
+				n%5000, n, rand.Uint64(), rand.Uint64(), large[:200])
 		}},
 		{"wide", 1, func(n int, b []byte) (string, []byte) {
 			b = fmt.Appendf(b, `{"time":%q`, when())
@@ -110,10 +111,12 @@ func shapes(tables int) []shape {
 			return "events.sparse", fmt.Appendf(b, `{"time":%q,"column_%d":%d}`, when(), n*7%900, n)
 		}},
 		{"many", 1, func(n int, b []byte) (string, []byte) {
-			return fmt.Sprintf("events.many_%03d", n%tables), fmt.Appendf(b, `{"time":%q,"host":"host%d","n":%d}`, when(), n%97, n)
+			return fmt.Sprintf("events.many_%03d", n%tables),
+				fmt.Appendf(b, `{"time":%q,"host":"host%d","n":%d}`, when(), n%97, n)
 		}},
 		{"large", 1, func(n int, b []byte) (string, []byte) {
-			return "events.large", fmt.Appendf(b, `{"time":%q,"n":%d,"body":"%x%s"}`, when(), n, rand.Uint64(), large[:1<<20-200])
+			return "events.large", fmt.Appendf(b, `{"time":%q,"n":%d,"body":"%x%s"}`, when(), n, rand.Uint64(),
+				large[:1<<20-200])
 		}},
 		{"lines", linesEvents, func(n int, b []byte) (string, []byte) {
 			for i := range linesEvents {
@@ -178,7 +181,8 @@ var questions = []string{
 }
 
 // named are what an error of a limit says, one of them each.
-var named = []string{"query.max_running", "query.max_spill", "memory.budget", "query.max_bytes", "query.max_rows", "query.timeout"}
+var named = []string{"query.max_running", "query.max_spill", "memory.budget", "query.max_bytes", "query.max_rows",
+	"query.timeout"}
 
 func (l *load) ask(ctx context.Context, i int) {
 	for ctx.Err() == nil {
@@ -218,7 +222,8 @@ func (l *load) note(ctx context.Context, what string, err error) {
 			return
 		}
 	}
-	for _, gone := range []string{"the daemon stops", "connection re", "closed idle connection", "EOF", "there is no table", "does not exist"} {
+	for _, gone := range []string{"the daemon stops", "connection re", "closed idle connection", "EOF",
+		"there is no table", "does not exist"} {
 		if strings.Contains(err.Error(), gone) {
 			return
 		}

@@ -118,7 +118,8 @@ type result struct {
 }
 
 func (r *result) print(o options) {
-	fmt.Printf("%d queries answered, %d pipeline runs, %d snapshots of merges; %d events acknowledged, %d in quarantine\n", r.answered, r.runs, r.merges, r.published, r.quarantined)
+	fmt.Printf("%d queries answered, %d pipeline runs, %d snapshots of merges; %d events acknowledged, %d in "+
+		"quarantine\n", r.answered, r.runs, r.merges, r.published, r.quarantined)
 	fmt.Printf("figure: memory_budget_mib %d MiB\n", o.budget>>20)
 	fmt.Printf("figure: memory_peak_rss_mib %.0f MiB\n", float64(r.peak)/(1<<20))
 	fmt.Printf("figure: memory_peak_anonymous_mib %.0f MiB\n", float64(r.anonymous)/(1<<20))

@@ -67,7 +67,8 @@ func (t *trial) underLoad(ctx context.Context, l *load, r *result) error {
 	r.drain = time.Since(began)
 	stop()
 	l.report(r)
-	fmt.Printf("under load: at most %d MiB resident, of which %d MiB of no file, %.0f events/s into tables, ended after %s\n", r.peak>>20, r.anonymous>>20, r.rate, r.drain.Round(100*time.Millisecond))
+	fmt.Printf("under load: at most %d MiB resident, of which %d MiB of no file, %.0f events/s into tables, ended "+
+		"after %s\n", r.peak>>20, r.anonymous>>20, r.rate, r.drain.Round(100*time.Millisecond))
 	return l.failed()
 }
 
@@ -210,7 +211,8 @@ func (t *trial) tally(ctx context.Context, l *load, r *result) error {
 		// test shows to be refused.
 		const parts = 4
 		for part := range parts {
-			n, d, err := t.two(ctx, fmt.Sprintf("SELECT count(*) AS n, count(DISTINCT event_id) AS d FROM lake.%q WHERE hash(event_id) %% %d = %d", name, parts, part))
+			n, d, err := t.two(ctx, fmt.Sprintf("SELECT count(*) AS n, count(DISTINCT event_id) AS d FROM lake.%q WHERE "+
+				"hash(event_id) %% %d = %d", name, parts, part))
 			if err != nil {
 				return fmt.Errorf("count lake.%s: %w", name, err)
 			}
@@ -229,7 +231,8 @@ func (t *trial) tally(ctx context.Context, l *load, r *result) error {
 // again counts the events that the stream took twice, because the answer to the
 // first time came too late for who published.
 func (t *trial) again(ctx context.Context) (int64, error) {
-	_, events, err := t.two(ctx, fmt.Sprintf("SELECT count(*) AS n, CAST(coalesce(sum(CASE WHEN message_id LIKE 'lines-%%' THEN %d ELSE 1 END), 0) AS BIGINT) AS d FROM lake.ingest_skipped WHERE message_id <> ''", linesEvents))
+	_, events, err := t.two(ctx, fmt.Sprintf("SELECT count(*) AS n, CAST(coalesce(sum(CASE WHEN message_id LIKE "+
+		"'lines-%%' THEN %d ELSE 1 END), 0) AS BIGINT) AS d FROM lake.ingest_skipped WHERE message_id <> ''", linesEvents))
 	if err != nil {
 		return 0, fmt.Errorf("count lake.ingest_skipped: %w", err)
 	}
@@ -264,7 +267,8 @@ func (t *trial) prepare() (err error) {
 	t.daemon, err = daemonproc.New(daemonproc.Options{Bin: t.bin, Dir: t.dir, Pipelines: pipelines, Env: []string{
 		fmt.Sprintf("LAKEWARD_MEMORY_BUDGET=%dMiB", t.o.budget>>20), "LAKEWARD_SHUTDOWN_GRACE=" + grace.String(),
 		"LAKEWARD_NATS_EMBEDDED_MAX_BYTES=" + natsStore, "LAKEWARD_LAKE_MAINTENANCE_EVERY=2s",
-		"LAKEWARD_QUERY_TIMEOUT=5s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB", "LAKEWARD_QUERY_MAX_WAITING=2"}})
+		"LAKEWARD_QUERY_TIMEOUT=5s", "LAKEWARD_QUERY_MAX_BYTES=64MiB", "LAKEWARD_QUERY_MAX_SPILL=512MiB",
+		"LAKEWARD_QUERY_MAX_WAITING=2"}})
 	return err
 }
 

@@ -59,7 +59,8 @@ func open(ctx context.Context, dir string, seed uint64) (_ *site, err error) {
 	if s.lake, err = openLake(ctx, dir); err != nil {
 		return nil, err
 	}
-	s.engine, err = duckdb.Open(ctx, duckdb.Options{AllowedDirs: []string{filepath.Join(dir, "lake")}, Threads: 1, MemoryLimit: 256 << 20, Checker: s.lake})
+	s.engine, err = duckdb.Open(ctx, duckdb.Options{AllowedDirs: []string{filepath.Join(dir, "lake")}, Threads: 1,
+		MemoryLimit: 256 << 20, Checker: s.lake})
 	if err != nil {
 		return nil, err
 	}
@@ -237,12 +238,14 @@ func (s *site) notice(ctx context.Context, f file, ask bool) (string, error) {
 func (s *site) ask(ctx context.Context, f file) (what string, err error) {
 	var warned []tiers.Damage
 	view := query.View{Tables: []query.TableView{{Name: tableName, Schema: s.schema, Files: s.listed()}}}
-	session, err := s.engine.Open(ctx, view, query.Options{OnDamage: func(d []tiers.Damage) { warned = append(warned, d...) }})
+	session, err := s.engine.Open(ctx, view,
+		query.Options{OnDamage: func(d []tiers.Damage) { warned = append(warned, d...) }})
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	rows, err := session.Query(ctx, "SELECT count(*)::BIGINT AS n, count(DISTINCT hash(events))::BIGINT AS d FROM lake.events")
+	rows, err := session.Query(ctx, "SELECT count(*)::BIGINT AS n, count(DISTINCT hash(events))::BIGINT AS d FROM "+
+		"lake.events")
 	if err != nil {
 		return "the query failed: " + err.Error(), nil
 	}

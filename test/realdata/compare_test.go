@@ -70,7 +70,8 @@ func rejoin(event, row any) {
 		e, _ := event.(map[string]any)
 		for k, v := range r {
 			i := strings.LastIndexByte(k, '_')
-			if _, there := e[k]; there || i < 0 || !slices.Contains([]string{"bool", "long", "double", "text", "object", "list"}, k[i+1:]) {
+			if _, there := e[k]; there || i < 0 ||
+				!slices.Contains([]string{"bool", "long", "double", "text", "object", "list"}, k[i+1:]) {
 				continue
 			}
 			if _, there := e[k[:i]]; there && r[k[:i]] == nil {
@@ -254,7 +255,8 @@ func sameTime(a, b string) bool {
 }
 
 func parseTime(s string) (time.Time, bool) {
-	layouts := []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"}
+	layouts := []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999",
+		"2006-01-02T15:04:05.999999999"}
 	i := slices.IndexFunc(layouts, func(l string) bool { _, err := time.Parse(l, s); return err == nil })
 	if i < 0 {
 		return time.Time{}, false

@@ -58,7 +58,8 @@ func newLakeward(t *testing.T, kinds []kind) *lakeward {
 	}
 	l := &lakeward{data: filepath.Join(dir, "data")}
 	l.env = append(os.Environ(), roleVariable+"=lakeward", "LAKEWARD_CONFIG="+config, "LAKEWARD_DATA_DIR="+l.data,
-		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0", "LAKEWARD_INGEST_FLUSH_AGE=500ms")
+		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0",
+		"LAKEWARD_INGEST_FLUSH_AGE=500ms")
 	return l
 }
 

@@ -87,7 +87,8 @@ func TestRealFilesLandOnceAsTheyWere(t *testing.T) {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 	l.stop(t)
-	if out, err := l.run("query", "-f", "csv", "SELECT count(*) AS n FROM lake.windows"); err != nil || !strings.Contains(out, strconv.Itoa(len(want["windows"]))) {
+	if out, err := l.run("query", "-f", "csv", "SELECT count(*) AS n FROM lake.windows"); err != nil ||
+		!strings.Contains(out, strconv.Itoa(len(want["windows"]))) {
 		t.Errorf("without a daemon: %v\n%s", err, out)
 	}
 }
@@ -143,7 +144,8 @@ func read(t *testing.T, path, subject string, into map[string][]byte) {
 
 // check compares the rows of a table with what was published.
 func check(t *testing.T, l *lakeward, k kind, want map[string][]byte) {
-	if n := l.csv(t, "SELECT count(*) AS n FROM lake."+k.table+` WHERE (abs(epoch_us("time") - epoch_us(`+k.time+`)) <= 1) IS NOT TRUE`); n != "0" {
+	if n := l.csv(t, "SELECT count(*) AS n FROM lake."+k.table+` WHERE (abs(epoch_us("time") - epoch_us(`+k.time+
+		`)) <= 1) IS NOT TRUE`); n != "0" {
 		t.Errorf("%s rows whose time is not %s", n, k.time)
 	}
 	out := filepath.Join(t.TempDir(), "rows.ndjson")

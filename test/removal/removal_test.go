@@ -37,25 +37,31 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{T: t, now: day0}
-	server, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats")}, nil)
+	server, err := jetstream.StartServer(t.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: filepath.Join(dir, "nats")}, nil)
 	w.must(err)
 	t.Cleanup(func() { w.must(server.Close()) })
 	w.conn, err = jetstream.Connect(t.Context(), jetstream.Options{URL: server.ClientURL()}, nil)
 	w.must(err)
 	t.Cleanup(func() { w.must(w.conn.Close()) })
-	w.stream, err = w.conn.Stream(t.Context(), subject, jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{subject}, Create: true,
-		Prune: true, Keep: 1000, Duplicates: 100 * time.Millisecond})
+	w.stream, err = w.conn.Stream(t.Context(), subject,
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{subject}, Create: true,
+			Prune: true, Keep: 1000, Duplicates: 100 * time.Millisecond})
 	w.must(err)
-	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "lake", "catalog.db")})
+	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(dir, "lake"),
+		Catalog: filepath.Join(dir, "lake", "catalog.db")})
 	w.must(err)
 	t.Cleanup(func() { w.must(w.lake.Close()) })
 	engine, err := duckdb.Open(t.Context(), duckdb.Options{Threads: 2, AllowedDirs: []string{dir}})
 	w.must(err)
 	t.Cleanup(func() { w.must(engine.Close()) })
-	w.keeper = compact.NewMaintainer(compact.MaintainerOptions{Lake: w.lake, Confiner: engine, Own: []string{ingest.Skipped},
+	w.keeper = compact.NewMaintainer(compact.MaintainerOptions{Lake: w.lake, Confiner: engine,
+		Own:       []string{ingest.Skipped},
 		Retention: func(table string) time.Duration { return map[string]time.Duration{"a": 24 * time.Hour}[table] },
-		Rewrite:   compact.Options{Engine: engine, Bloom: func(string) []string { return nil }, Policy: compact.DefaultPolicy()},
-		Expiry:    compact.DefaultExpiry(), Grace: time.Hour, Seen: filepath.Join(dir, "orphans.json"), Now: func() time.Time { return w.now }})
+		Rewrite: compact.Options{Engine: engine, Bloom: func(string) []string { return nil },
+			Policy: compact.DefaultPolicy()},
+		Expiry: compact.DefaultExpiry(), Grace: time.Hour, Seen: filepath.Join(dir, "orphans.json"),
+		Now: func() time.Time { return w.now }})
 	return w
 }
 
@@ -67,8 +73,9 @@ func (w *world) must(err error) {
 }
 
 func (w *world) source() *ingest.Source {
-	return ingest.New(ingest.Options{Name: "events", Filter: subject, Stream: w.stream, Lake: w.lake, Limits: ingest.Limits{MaxEventBytes: 1000},
-		Flush: ingest.Flush{Rows: 50, Age: 20 * time.Millisecond}, Grace: 20 * time.Second})
+	return ingest.New(ingest.Options{Name: "events", Filter: subject, Stream: w.stream, Lake: w.lake,
+		Limits: ingest.Limits{MaxEventBytes: 1000},
+		Flush:  ingest.Flush{Rows: 50, Age: 20 * time.Millisecond}, Grace: 20 * time.Second})
 }
 
 // publish sends messages from first on: to the tables a and b in turn; every
@@ -81,13 +88,15 @@ func (w *world) publish(first, n int) {
 		var events []string
 		for d := range days {
 			if d == i%days || i%5 == 0 {
-				events = append(events, fmt.Sprintf(`{"time":%q,"n":%d,"who":"u%d"}`, day0.AddDate(0, 0, d).Add(time.Duration(i)*time.Second).Format(time.RFC3339), i, i%4))
+				events = append(events, fmt.Sprintf(`{"time":%q,"n":%d,"who":"u%d"}`,
+					day0.AddDate(0, 0, d).Add(time.Duration(i)*time.Second).Format(time.RFC3339), i, i%4))
 			}
 		}
 		if i%7 == 0 {
 			events = []string{`{"long":"` + strings.Repeat("x", 2000) + `"}`}
 		}
-		w.must(p.Publish(w.Context(), fmt.Sprint("events.", string(rune('a'+i%2))), fmt.Sprint("id", i), []byte(strings.Join(events, "\n"))))
+		w.must(p.Publish(w.Context(), fmt.Sprint("events.", string(rune('a'+i%2))), fmt.Sprint("id", i),
+			[]byte(strings.Join(events, "\n"))))
 	}
 	_, err = p.Close(w.Context())
 	w.must(err)
@@ -115,7 +124,8 @@ func (w *world) drain(s *ingest.Source) {
 
 func (w *world) verify(ok bool) ingest.VerifyReport {
 	w.Helper()
-	r, err := ingest.Verify(w.Context(), ingest.VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: subject})
+	r, err := ingest.Verify(w.Context(), ingest.VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS",
+		Filter: subject})
 	if err != nil || r.OK() != ok {
 		w.Fatalf("%v\n%s", err, r)
 	}
@@ -223,7 +233,8 @@ func TestResetReplayAndRepeatsAfterARemoval(t *testing.T) {
 	}
 	w.drain(s)
 	r := w.verify(true)
-	if len(r.Earlier) != 1 || r.Earlier[0].Removed != first.Removed || r.Earlier[0].Messages != 105 || r.Removed != 0 || r.Messages != 105 {
+	if len(r.Earlier) != 1 || r.Earlier[0].Removed != first.Removed || r.Earlier[0].Messages != 105 || r.Removed != 0 ||
+		r.Messages != 105 {
 		t.Errorf("%s", r)
 	}
 	w.retain()

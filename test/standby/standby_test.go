@@ -87,7 +87,8 @@ func TestStandby(t *testing.T) {
 		t.Logf("longest until the other committed, %s: %.2fs", how, took[how].Seconds())
 	}
 	t.Logf("%d events published", n)
-	fmt.Printf("figure: standby_rounds %d count\nfigure: standby_takeover_seconds_max %.2f s\nfigure: standby_lost %d events\nfigure: standby_repeated %d events\nfigure: standby_fenced %d count\n",
+	fmt.Printf("figure: standby_rounds %d count\nfigure: standby_takeover_seconds_max %.2f s\nfigure: standby_lost %d "+
+		"events\nfigure: standby_repeated %d events\nfigure: standby_fenced %d count\n",
 		rounds, longest.Seconds(), n-lake.Distinct, lake.Rows-lake.Distinct, w.daemons[0].fenced+w.daemons[1].fenced)
 	if lake.Distinct != n || lake.Rows != n {
 		t.Errorf("%d events were published, %d are in the lake, in %d rows", n, lake.Distinct, lake.Rows)
@@ -119,7 +120,9 @@ func newWorld(t *testing.T, sqlite bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := jetstream.StartServer(t.Context(), jetstream.ServerOptions{Host: "127.0.0.1", Port: port, StoreDir: filepath.Join(dir, "nats"), SyncInterval: time.Second}, nil)
+	server, err := jetstream.StartServer(t.Context(),
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: port, StoreDir: filepath.Join(dir, "nats"),
+			SyncInterval: time.Second}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,15 +135,19 @@ func newWorld(t *testing.T, sqlite bool) *world {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	w.publisher = newPublisher(t, "nats://"+addr)
 	for _, name := range []string{"a", "b"} {
-		d := &daemon{T: t, name: name, nats: newProxy(t, addr), catalog: newProxy(t, catalog.Host)} // the last is not used with SQLite
+		// the last is not used with SQLite
+		d := &daemon{T: t, name: name, nats: newProxy(t, addr), catalog: newProxy(t, catalog.Host)}
 		at := *catalog
 		if !sqlite {
 			at.Host = d.catalog.addr()
 		}
-		d.Daemon, err = daemonproc.New(daemonproc.Options{Bin: bin, Dir: filepath.Join(dir, name), External: true, Env: []string{
-			"LAKEWARD_NATS_URL=nats://" + d.nats.addr(), "LAKEWARD_LAKE_WAREHOUSE=" + w.warehouse, "LAKEWARD_LAKE_CATALOG=" + at.String(),
-			"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_LAKE_MAINTENANCE_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
-			"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=10"}})
+		d.Daemon, err = daemonproc.New(daemonproc.Options{Bin: bin, Dir: filepath.Join(dir, name), External: true,
+			Env: []string{
+				"LAKEWARD_NATS_URL=nats://" + d.nats.addr(), "LAKEWARD_LAKE_WAREHOUSE=" + w.warehouse,
+				"LAKEWARD_LAKE_CATALOG=" + at.String(),
+				"LAKEWARD_INGEST_FLUSH_AGE=150ms", "LAKEWARD_LAKE_MAINTENANCE_EVERY=1s",
+				"LAKEWARD_LAKE_MAINTENANCE_ORPHANS_EVERY=1s", "LAKEWARD_LAKE_MAINTENANCE_ORPHAN_GRACE=1m",
+				"LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_AGE=0s", "LAKEWARD_LAKE_MAINTENANCE_SNAPSHOTS_LEAST=10"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +269,8 @@ func newPublisher(t *testing.T, url string) *publisher {
 	if p.js, err = natsjs.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}}); err != nil {
+	if _, err := p.js.CreateStream(t.Context(),
+		natsjs.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -281,7 +289,8 @@ func (p *publisher) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		data := fmt.Sprintf(`{"id":%d,"time":"2026-11-%02dT10:00:00Z","text":"event number %d"}`, p.n, 1+p.n%3, p.n)
-		ack, err := p.js.Publish(context.WithoutCancel(ctx), "events.standby", []byte(data), natsjs.WithMsgID(strconv.Itoa(p.n)))
+		ack, err := p.js.Publish(context.WithoutCancel(ctx), "events.standby", []byte(data),
+			natsjs.WithMsgID(strconv.Itoa(p.n)))
 		if err != nil {
 			p.err = err
 			return

@@ -19,7 +19,8 @@ const incoming = ".incoming"
 // provenance is what the sink adds to each row.
 var provenance = []column{
 	{tiers.ColPipeline, tiers.Type{Kind: tiers.KindString}}, {tiers.ColRunID, tiers.Type{Kind: tiers.KindString}},
-	{tiers.ColWindowStart, tiers.Type{Kind: tiers.KindTimestamp}}, {tiers.ColWindowEnd, tiers.Type{Kind: tiers.KindTimestamp}},
+	{tiers.ColWindowStart, tiers.Type{Kind: tiers.KindTimestamp}},
+	{tiers.ColWindowEnd, tiers.Type{Kind: tiers.KindTimestamp}},
 }
 
 // promotion is one checked write on its way into a table.
@@ -97,7 +98,8 @@ func (p *promotion) evolve(ctx context.Context, c tiers.Statements, held *table)
 		}
 		grown, adds, ok := widen(held.columns[at].typ, col.typ, ident(held.columns[at].name))
 		if !ok {
-			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline to %s, write to another table, or drop this one",
+			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline to %s, write to "+
+				"another table, or drop this one",
 				col.name, held.columns[at].typ, col.typ, sqlType(held.columns[at].typ))
 		}
 		held.columns[at].typ = grown
@@ -119,7 +121,8 @@ func (p *promotion) clear(ctx context.Context, c tiers.Statements) (int64, error
 	case tiers.Overwrite:
 		return c.Exec(ctx, "DELETE FROM "+t)
 	case tiers.Append:
-		return c.Exec(ctx, "DELETE FROM "+t+window+"(_run_id = ? OR (_window_start = ? AND _window_end = ?))", w.Pipeline, w.RunID, w.Start, w.End)
+		return c.Exec(ctx, "DELETE FROM "+t+window+"(_run_id = ? OR (_window_start = ? AND _window_end = ?))", w.Pipeline,
+			w.RunID, w.Start, w.End)
 	}
 	n, err := c.Exec(ctx, "DELETE FROM "+t+window+"_window_start >= ? AND _window_end <= ?", w.Pipeline, w.Start, w.End)
 	if err != nil || w.Mode != tiers.Merge {
@@ -147,7 +150,8 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 		names = append(names, ident(col.name))
 		values = append(values, "?")
 	}
-	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + p.from
+	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " +
+		strings.Join(values, ", ") + " FROM " + p.from
 	if w.Mode == tiers.Merge {
 		keys := make([]string, len(w.Key))
 		for i, k := range w.Key {

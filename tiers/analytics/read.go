@@ -48,7 +48,8 @@ func (s *Sink) Read(ctx context.Context, wants []query.Want, each func(string, a
 	return nil
 }
 
-func (s *Sink) readTable(ctx context.Context, c query.Conn, name string, w query.Want, left *int64, each func(string, array.RecordReader) error) error {
+func (s *Sink) readTable(ctx context.Context, c query.Conn, name string, w query.Want, left *int64,
+	each func(string, array.RecordReader) error) error {
 	t, err := columnsOf(ctx, c, name)
 	if err != nil {
 		return err
@@ -62,7 +63,8 @@ func (s *Sink) readTable(ctx context.Context, c query.Conn, name string, w query
 	m := &measured{RecordReader: r, left: left, unlimited: s.readLimit <= 0}
 	err = each(t.name, m)
 	if m.over {
-		return fmt.Errorf("%w: analytics.%s and the other analytics tables of the statement are over %d MiB. Name the columns that it needs instead of *, compare time with a constant, or raise analytics.read_limit",
+		return fmt.Errorf("%w: analytics.%s and the other analytics tables of the statement are over %d MiB. Name the "+
+			"columns that it needs instead of *, compare time with a constant, or raise analytics.read_limit",
 			query.ErrTooMuch, t.name, max(1, s.readLimit>>20))
 	}
 	return err

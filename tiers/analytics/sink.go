@@ -100,7 +100,8 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 }
 
 // WriteFrom implements tiers.LocalSink: the rows never leave the engine.
-func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation string, w tiers.Write) (res tiers.WriteResult, err error) {
+func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation string,
+	w tiers.Write) (res tiers.WriteResult, err error) {
 	defer func() {
 		if err != nil {
 			res, err = tiers.WriteResult{}, fmt.Errorf("write rows of %s to analytics.%s: %w", w.Pipeline, w.Table, err)

@@ -40,9 +40,10 @@ func openAt(t *testing.T, path string) (*duckdb.Engine, *Sink) {
 func TestSinkConformance(t *testing.T) {
 	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
 		e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-		return tierstest.SinkUnderTest{Sink: s, Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
-			return read(ctx, e, table, columns)
-		}}
+		return tierstest.SinkUnderTest{Sink: s,
+			Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
+				return read(ctx, e, table, columns)
+			}}
 	})
 }
 
@@ -74,9 +75,10 @@ func TestLocalSinkConformance(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
 				e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-				return tierstest.SinkUnderTest{Sink: localSink{s, e, kind}, Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
-					return read(ctx, e, table, columns)
-				}}
+				return tierstest.SinkUnderTest{Sink: localSink{s, e, kind},
+					Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
+						return read(ctx, e, table, columns)
+					}}
 			})
 		})
 	}
@@ -136,7 +138,8 @@ func TestNestedColumnsGrow(t *testing.T) {
 		json string
 	}{
 		{arrow.StructOf(tierstest.Nullable("name", str)), `[{"user": {"name": "ada"}, "l": [{"a": 1}]}]`},
-		{arrow.StructOf(tierstest.Nullable("uid", long), tierstest.Nullable("name", str)), `[{"user": {"name": "bob", "uid": 7}, "l": []}]`},
+		{arrow.StructOf(tierstest.Nullable("uid", long), tierstest.Nullable("name", str)),
+			`[{"user": {"name": "bob", "uid": 7}, "l": []}]`},
 		{arrow.StructOf(tierstest.Nullable("name", str)), `[{"user": {"name": "cy"}, "l": null}]`},
 	} {
 		l := arrow.ListOf(arrow.StructOf(tierstest.Nullable([]string{"a", "b", "a"}[i], long)))
@@ -154,10 +157,13 @@ func TestNestedColumnsGrow(t *testing.T) {
 
 func TestATypeThatDoesNotFitNamesTheRemedy(t *testing.T) {
 	_, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Float64)}, `[{"score": 1.5}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Float64)},
+			`[{"score": 1.5}]`))); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("Score", arrow.BinaryTypes.String)}, `[{"Score": "high"}]`)))
+	_, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("Score", arrow.BinaryTypes.String)}, `[{"Score": "high"}]`)))
 	if err == nil {
 		t.Fatal("text was written to a column of numbers")
 	}
@@ -166,7 +172,9 @@ func TestATypeThatDoesNotFitNamesTheRemedy(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Int32)}, `[{"score": 2}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("score", arrow.PrimitiveTypes.Int32)},
+			`[{"score": 2}]`))); err != nil {
 		t.Errorf("a whole number fits a double: %v", err)
 	}
 }
@@ -181,7 +189,9 @@ func TestWritersOfOneTableTakeTurns(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		s := []*Sink{first, second}[i%2]
-		r := tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable(fmt.Sprint("c", i%4), arrow.PrimitiveTypes.Int64)}, fmt.Sprintf(`[{"k": "same", "c%d": %d}]`, i%4, i))
+		r := tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String),
+			tierstest.Nullable(fmt.Sprint("c", i%4), arrow.PrimitiveTypes.Int64)},
+			fmt.Sprintf(`[{"k": "same", "c%d": %d}]`, i%4, i))
 		wg.Go(func() {
 			if _, err := s.Write(t.Context(), tierstest.WriteOf(i, tiers.Merge, r)); err != nil {
 				t.Error(err)
@@ -198,12 +208,14 @@ func TestWritersOfOneTableTakeTurns(t *testing.T) {
 func TestACancelledWriteChangesNothing(t *testing.T) {
 	e, s := openAt(t, filepath.Join(t.TempDir(), "a.duckdb"))
 	fields := []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, fields, `[{"k": "a"}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append,
+		tierstest.RowsOf(t, fields, `[{"k": "a"}]`))); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Write(ctx, tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, fields, `[{"k": "b"}]`))); !errors.Is(err, context.Canceled) {
+	if _, err := s.Write(ctx, tierstest.WriteOf(0, tiers.Append,
+		tierstest.RowsOf(t, fields, `[{"k": "b"}]`))); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	got, err := read(t.Context(), e, "t", []string{"k"})
@@ -222,13 +234,15 @@ func TestTheFileKeepsWhatWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[{"k": "a"}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[{"k": "a"}]`))); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(s.Close(), e.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[]`))); err == nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String)}, `[]`))); err == nil {
 		t.Error("a closed sink writes")
 	}
 	_, again := openAt(t, path)

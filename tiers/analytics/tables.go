@@ -14,7 +14,8 @@ import (
 // block is DuckDB's unit of storage, in bytes.
 const block = 256 << 10
 
-const listTables = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'analytics' AND schema_name = 'main' ORDER BY 1"
+const listTables = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'analytics' AND schema_name = " +
+	"'main' ORDER BY 1"
 
 // table is what the catalog says of one table.
 type table struct {
@@ -107,7 +108,8 @@ func sizes(ctx context.Context, c tiers.Statements, names []string) (map[string]
 	var parts []string
 	for i, n := range names {
 		q := strings.ReplaceAll(qualified(n), "'", "''")
-		parts = append(parts, fmt.Sprintf("SELECT %d AS t, block_id, additional_block_ids, persistent, count FROM pragma_storage_info('%s')", i, q))
+		parts = append(parts, fmt.Sprintf("SELECT %d AS t, block_id, additional_block_ids, persistent, count FROM "+
+			"pragma_storage_info('%s')", i, q))
 	}
 	sql := fmt.Sprintf(`WITH s AS (%s),
 	b AS (SELECT t, block_id AS id FROM s WHERE block_id >= 0

@@ -51,9 +51,11 @@ func (l *Lake) PlanAdopt(ctx context.Context, incomplete bool) ([]Adoption, erro
 		p := Adoption{Table: a.Table, From: a.Catalog, Reason: a.Reason}
 		switch loc, err := l.pointers.get(ctx, a.Table); {
 		case claims[a.Table] > 1:
-			p.Problem = fmt.Sprintf("several folders are of a table of this name; move those that are not wanted out of the warehouse: %s", a.folder.dir)
+			p.Problem = fmt.Sprintf("several folders are of a table of this name; move those that are not wanted out of the "+
+				"warehouse: %s", a.folder.dir)
 		case err == nil && a.Catalog == "":
-			p.Problem = fmt.Sprintf("the catalog has another table of this name (%s); move the folder %s out of the warehouse, or drop that table", loc, a.folder.dir)
+			p.Problem = fmt.Sprintf("the catalog has another table of this name (%s); move the folder %s out of the "+
+				"warehouse, or drop that table", loc, a.folder.dir)
 		case err != nil && !errors.Is(err, tiers.ErrNoTable):
 			return nil, err
 		case !validName.MatchString(a.Table):
@@ -155,7 +157,8 @@ func (p *Adoption) describe(name, loc string, meta table.Metadata) error {
 // of predecessors is short, so behind its end the table's identity decides.
 func unrelated(meta, was table.Metadata, catalog, dir string) string {
 	if p, err := localPath(meta.Location()); err != nil || p != dir {
-		return fmt.Sprintf("its table was made at %s: give the warehouse the path under which its tables were made", meta.Location())
+		return fmt.Sprintf("its table was made at %s: give the warehouse the path under which its tables were made",
+			meta.Location())
 	}
 	if was != nil {
 		switch {
@@ -179,7 +182,8 @@ func unrelated(meta, was table.Metadata, catalog, dir string) string {
 		}
 	}
 	if oldest >= 0 && oldest <= n {
-		return fmt.Sprintf("its predecessors do not include what the catalog names (%s): the table has two histories", filepath.Base(catalog))
+		return fmt.Sprintf("its predecessors do not include what the catalog names (%s): the table has two histories",
+			filepath.Base(catalog))
 	}
 	return ""
 }
@@ -299,7 +303,8 @@ func (l *Lake) lastMark(v *version, key string) LostMark {
 			return m
 		}
 	}
-	m.Problem = fmt.Sprintf("no older metadata has the mark of %s; set the property %s by hand, or make the table anew", key, markPrefix+key)
+	m.Problem = fmt.Sprintf("no older metadata has the mark of %s; set the property %s by hand, or make the table anew",
+		key, markPrefix+key)
 	return m
 }
 
@@ -317,7 +322,8 @@ func (l *Lake) Remark(ctx context.Context, lost []LostMark) error {
 		if err != nil {
 			return fmt.Errorf("put back the mark of lake.%s: %w", m.Table, err)
 		}
-		l.log.Info("put back a mark", "table", "lake."+m.Table, "stream", m.Mark.Stream, "sequence", m.Mark.Seq, "from", m.From)
+		l.log.Info("put back a mark", "table", "lake."+m.Table, "stream", m.Mark.Stream, "sequence", m.Mark.Seq, "from",
+			m.From)
 	}
 	return nil
 }

@@ -64,7 +64,8 @@ func (h *history) commit() error {
 	if err := h.lake.WriteFile(h.Context(), path, []byte("a file")); err != nil {
 		return err
 	}
-	_, err := h.tab.Commit(h.Context(), tiers.Commit{ID: path, From: h.mark, To: to, Add: []tiers.DataFile{{Path: path, Size: 6, Rows: 1}}})
+	_, err := h.tab.Commit(h.Context(), tiers.Commit{ID: path, From: h.mark, To: to,
+		Add: []tiers.DataFile{{Path: path, Size: 6, Rows: 1}}})
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,8 @@ func TestAnOlderCatalogIsNotBelieved(t *testing.T) {
 			if found := h.survey(); len(found) != 1 || found[0].Table != "events" {
 				t.Fatalf("%d commits behind: %v", back, found)
 			}
-			if err := h.lake.CheckCatalog(t.Context()); !errors.Is(err, tiers.ErrHalt) || !strings.Contains(err.Error(), "lake adopt") {
+			if err := h.lake.CheckCatalog(t.Context()); !errors.Is(err, tiers.ErrHalt) ||
+				!strings.Contains(err.Error(), "lake adopt") {
 				t.Errorf("the check says %v", err)
 			}
 			if _, err := h.lake.Orphans(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, tiers.ErrHalt) {
@@ -183,7 +185,8 @@ func TestATableThatTheCatalogHasLostIsAdopted(t *testing.T) {
 		if found := h.survey(); len(found) != 1 || found[0].Table != "events" || found[0].Catalog != "" {
 			t.Fatalf("%v", found)
 		}
-		if _, err := h.lake.Create(t.Context(), "events", tiers.Schema{}, tiers.Options{Unpartitioned: true}); !errors.Is(err, tiers.ErrHalt) {
+		if _, err := h.lake.Create(t.Context(), "events", tiers.Schema{}, tiers.Options{Unpartitioned: true}); !errors.Is(err,
+			tiers.ErrHalt) {
 			t.Errorf("a table of the same name is made: %v", err)
 		}
 		h.adopt()
@@ -334,7 +337,8 @@ func BenchmarkSurvey(b *testing.B) {
 	defer l.Close()
 	for i := range 1000 {
 		name := "t" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + time.Duration(i).String()
-		t, err := l.Create(b.Context(), strings.ReplaceAll(name, ".", "_"), tiers.Schema{}, tiers.Options{Unpartitioned: true})
+		t, err := l.Create(b.Context(), strings.ReplaceAll(name, ".", "_"), tiers.Schema{},
+			tiers.Options{Unpartitioned: true})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -176,7 +176,8 @@ func (p pointers) move(ctx context.Context, tables map[string]move, r Record) er
 			return err
 		}
 		if n != 1 {
-			return fmt.Errorf("%w: somebody has committed to lake.%s: stop what writes to the lake, and try again", tiers.ErrConflict, name)
+			return fmt.Errorf("%w: somebody has committed to lake.%s: stop what writes to the lake, and try again",
+				tiers.ErrConflict, name)
 		}
 	}
 	if _, err := p.exec(ctx, tx, `DELETE FROM iceberg_namespace_properties WHERE catalog_name = ? AND namespace = ?
@@ -290,7 +291,8 @@ func (f fenced) LoadTable(context.Context, table.Identifier) (*table.Table, erro
 }
 
 // CommitTable writes the new metadata durably, then swaps the pointer to it.
-func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
+func (f fenced) CommitTable(ctx context.Context, _ table.Identifier, reqs []table.Requirement,
+	updates []table.Update) (table.Metadata, string, error) {
 	for _, r := range reqs {
 		if err := r.Validate(f.base.meta); err != nil {
 			return nil, "", fmt.Errorf("%w: %w", tiers.ErrConflict, err)

@@ -226,7 +226,8 @@ func (t *Table) live(base *version, remove []tiers.DataFile) ([]iceberg.DataFile
 		return nil, err
 	}
 	if len(found) != len(want) {
-		return nil, fmt.Errorf("%w: %d of the %d files to remove are gone", tiers.ErrConflict, len(want)-len(found), len(want))
+		return nil, fmt.Errorf("%w: %d of the %d files to remove are gone", tiers.ErrConflict, len(want)-len(found),
+			len(want))
 	}
 	return found, nil
 }
@@ -248,7 +249,8 @@ func dataFiles(meta table.Metadata, in []tiers.DataFile) ([]iceberg.DataFile, er
 
 func dataFile(spec iceberg.PartitionSpec, order int, f tiers.DataFile) (iceberg.DataFile, error) {
 	if sum, ok := tiers.PathChecksum(f.Path); f.CRC32C != 0 && (!ok || sum != f.CRC32C) {
-		return nil, fmt.Errorf("%w: its name does not hold its checksum %08x (tiers.ChecksumPath), which would be lost", tiers.ErrHalt, f.CRC32C)
+		return nil, fmt.Errorf("%w: its name does not hold its checksum %08x (tiers.ChecksumPath), which would be lost",
+			tiers.ErrHalt, f.CRC32C)
 	}
 	partition := map[int]any{}
 	for _, p := range spec.Fields() {

@@ -117,7 +117,8 @@ func TestDroppedAtCommit(t *testing.T) {
 		g.batch(cuts[i%len(cuts)])
 	}
 	lost, repeated := count(t, open(t, direct), int64(3*n))
-	fmt.Printf("figure: catalog_drops %d connections\nfigure: catalog_drops_unknown %d commits\nfigure: catalog_drops_took_effect %d commits\n", n, g.unknown, g.took)
+	fmt.Printf("figure: catalog_drops %d connections\nfigure: catalog_drops_unknown %d commits\nfigure: "+
+		"catalog_drops_took_effect %d commits\n", n, g.unknown, g.took)
 	fmt.Printf("figure: catalog_drops_lost %d rows\nfigure: catalog_drops_repeated %d rows\n", lost, repeated)
 	if lost != 0 || repeated != 0 || g.unknown != n {
 		t.Errorf("of %d dropped connections %d were unknown; %d rows are lost, %d repeated", n, g.unknown, lost, repeated)

@@ -35,7 +35,8 @@ func (t *Table) expire(ctx context.Context, ids []int64) (int, error) {
 	for _, ref := range base.meta.Refs() {
 		named[ref.SnapshotID] = true
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return named[id] || base.meta.SnapshotByID(id) == nil })
+	ids = slices.DeleteFunc(slices.Clone(ids),
+		func(id int64) bool { return named[id] || base.meta.SnapshotByID(id) == nil })
 	if len(ids) == 0 {
 		return 0, nil
 	}

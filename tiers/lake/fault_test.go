@@ -150,7 +150,8 @@ func (s *source) step(ctx context.Context, l *lake.Lake) error {
 		return nil
 	}
 	schema := tierstest.Schema()
-	schema.Fields = append(schema.Fields, tiers.Field{Name: fmt.Sprintf("c%d", m.Seq), Type: tiers.Type{Kind: tiers.KindLong}})
+	schema.Fields = append(schema.Fields, tiers.Field{Name: fmt.Sprintf("c%d", m.Seq),
+		Type: tiers.Type{Kind: tiers.KindLong}})
 	if _, err := tab.Evolve(ctx, schema); err != nil {
 		return err
 	}
@@ -263,7 +264,8 @@ func lostReply(t *testing.T, o lake.Options) {
 	}
 	for step, want := range map[lake.Step]bool{lake.StepCommit: false, lake.StepCommitted: true} {
 		lose = step
-		_, err = tab.Commit(t.Context(), tiers.Commit{ID: string(step), Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
+		_, err = tab.Commit(t.Context(), tiers.Commit{ID: string(step),
+			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
 		if !errors.Is(err, tiers.ErrUnknown) {
 			t.Fatalf("%s: error is %v, want unknown", step, err)
 		}
@@ -273,7 +275,8 @@ func lostReply(t *testing.T, o lake.Options) {
 		}
 	}
 	lose = lake.StepUpdate
-	_, err = tab.Commit(t.Context(), tiers.Commit{ID: "refused", Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
+	_, err = tab.Commit(t.Context(), tiers.Commit{ID: "refused",
+		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
 	for _, class := range []error{tiers.ErrUnknown, tiers.ErrConflict, tiers.ErrHalt} {
 		if err == nil || errors.Is(err, class) {
 			t.Fatalf("error is %v, want one of no class", err)

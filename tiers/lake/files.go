@@ -182,7 +182,8 @@ func (v *version) boundIDs() boundIDs {
 		}
 		return 0
 	}
-	return boundIDs{id(tiers.ColTime, tiers.KindTimestamp), id(tiers.ColStreamSeq, tiers.KindLong), id(tiers.ColIngestTime, tiers.KindTimestamp)}
+	return boundIDs{id(tiers.ColTime, tiers.KindTimestamp), id(tiers.ColStreamSeq, tiers.KindLong),
+		id(tiers.ColIngestTime, tiers.KindTimestamp)}
 }
 
 // manifests lists the manifests of a snapshot.
@@ -201,7 +202,8 @@ func (l *Lake) manifests(s *table.Snapshot) ([]iceberg.ManifestFile, error) {
 	}
 	for _, m := range ms {
 		if m.ManifestContent() != iceberg.ManifestContentData {
-			return nil, fmt.Errorf("%w: snapshot %d has delete files, which the lake does not write", tiers.ErrHalt, s.SnapshotID)
+			return nil, fmt.Errorf("%w: snapshot %d has delete files, which the lake does not write", tiers.ErrHalt,
+				s.SnapshotID)
 		}
 	}
 	return ms, nil

@@ -86,8 +86,9 @@ func (l *Lake) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 		return r, fmt.Errorf("compare the catalog with the warehouse: %w", err)
 	}
 	for _, a := range ahead {
-		r.Problems = append(r.Problems, FsckProblem{Table: a.Table, Kind: KindCatalog, Path: a.Newest, Problem: "is newer than the catalog: " + a.Reason,
-			Remedy: wayOut, Current: true, Damage: true})
+		r.Problems = append(r.Problems, FsckProblem{Table: a.Table, Kind: KindCatalog, Path: a.Newest,
+			Problem: "is newer than the catalog: " + a.Reason,
+			Remedy:  wayOut, Current: true, Damage: true})
 	}
 	for i, name := range names {
 		if slices.ContainsFunc(ahead, func(a Ahead) bool { return a.Table == name && a.Catalog != "" }) {
@@ -194,7 +195,8 @@ func (c *fsckTable) snapshot(ctx context.Context, s *table.Snapshot, current boo
 		return err
 	})
 	if reason != "" {
-		c.add(FsckProblem{Kind: "manifest list", Path: s.ManifestList, Problem: reason, Current: current, Remedy: snapshotRemedy(s, current)})
+		c.add(FsckProblem{Kind: "manifest list", Path: s.ManifestList, Problem: reason, Current: current,
+			Remedy: snapshotRemedy(s, current)})
 		return nil
 	}
 	for _, m := range ms {
@@ -212,7 +214,8 @@ func snapshotRemedy(s *table.Snapshot, current bool) string {
 	if current {
 		return "restore this file from a copy of the warehouse: the table cannot be read without it"
 	}
-	return fmt.Sprintf("restore this file from a copy if you need snapshot %d of the past; the table as it is now does not need it", s.SnapshotID)
+	return fmt.Sprintf("restore this file from a copy if you need snapshot %d of the past; the table as it is now does "+
+		"not need it", s.SnapshotID)
 }
 
 func (c *fsckTable) manifest(ctx context.Context, m iceberg.ManifestFile, current bool, remedy string) error {
@@ -282,7 +285,8 @@ func (c *fsckTable) files(ctx context.Context, files []tiers.DataFile, current b
 			reason = c.footer(f)
 		}
 		if reason != "" {
-			c.add(FsckProblem{Kind: kindDataFile, Path: f.Path, Problem: reason, Rows: f.Rows, Current: current, Remedy: fileRemedy(current)})
+			c.add(FsckProblem{Kind: kindDataFile, Path: f.Path, Problem: reason, Rows: f.Rows, Current: current,
+				Remedy: fileRemedy(current)})
 		}
 	}
 	return nil
@@ -292,7 +296,8 @@ func fileRemedy(current bool) string {
 	if current {
 		return "restore this file from a copy; until then queries go on without its rows, and pipelines that need them fail"
 	}
-	return "restore this file from a copy if you need the snapshots of the past that hold it; the table as it is now does not"
+	return "restore this file from a copy if you need the snapshots of the past that hold it; the table as it is now " +
+		"does not"
 }
 
 // footer compares the file's own count of rows with the manifest's.
@@ -353,7 +358,8 @@ func (l *Lake) fsckTemporary(ctx context.Context, o FsckOptions, r *FsckReport) 
 			return nil // gone, or being written
 		}
 		p := FsckProblem{Kind: "temporary file", Path: path, Remedy: "lakeward fsck --repair removes it",
-			Problem: fmt.Sprintf("was left by a write that ended at %s and names no data", info.ModTime().UTC().Format(time.RFC3339))}
+			Problem: fmt.Sprintf("was left by a write that ended at %s and names no data",
+				info.ModTime().UTC().Format(time.RFC3339))}
 		if o.Repair {
 			if err := l.files.fs.Remove(path); err != nil {
 				return fmt.Errorf("remove %s: %w", path, err)

@@ -28,12 +28,15 @@ func pipelineTable(t *testing.T) (dir string, tab *Table) {
 			b.Append(int64(r))
 		}
 		col := b.NewArray()
-		rec := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil), []arrow.Array{col}, int64(n))
+		rec := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil),
+			[]arrow.Array{col}, int64(n))
 		rows, err := array.NewRecordReader(rec.Schema(), []arrow.RecordBatch{rec})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = NewSink(l).Write(t.Context(), tiers.Write{Table: "t", Mode: tiers.Append, Pipeline: "p", RunID: at.String(), Start: at, End: at.Add(time.Hour), Rows: rows})
+		_, err = NewSink(l).Write(t.Context(),
+			tiers.Write{Table: "t", Mode: tiers.Append, Pipeline: "p", RunID: at.String(), Start: at, End: at.Add(time.Hour),
+				Rows: rows})
 		rows.Release()
 		rec.Release()
 		col.Release()
@@ -61,7 +64,8 @@ func TestFsckOfWholeLake(t *testing.T) {
 	dir, _ := pipelineTable(t)
 	for _, deep := range []bool{false, true} {
 		r := fsck(t, dir, FsckOptions{Deep: deep})
-		if r.Damaged() || len(r.Problems) > 0 || r.Tables != 1 || r.Snapshots != 2 || r.Manifests != 2 || r.DataFiles != 2 || r.Unverified != 0 || r.Bytes == 0 {
+		if r.Damaged() || len(r.Problems) > 0 || r.Tables != 1 || r.Snapshots != 2 || r.Manifests != 2 || r.DataFiles != 2 ||
+			r.Unverified != 0 || r.Bytes == 0 {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -110,7 +114,8 @@ func TestFsckFindsDamageOfEachKind(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := fsck(t, dir, FsckOptions{Deep: true})
-			if !r.Damaged() || len(r.Problems) != 1 || r.Problems[0].Kind != kind || !r.Problems[0].Current || local(t, r.Problems[0].Path) != p || r.Problems[0].Remedy == "" {
+			if !r.Damaged() || len(r.Problems) != 1 || r.Problems[0].Kind != kind || !r.Problems[0].Current ||
+				local(t, r.Problems[0].Path) != p || r.Problems[0].Remedy == "" {
 				t.Errorf("%s %s: found %+v", kind, how, r.Problems)
 			}
 			if err := os.WriteFile(p, whole, 0o600); err != nil {
@@ -149,7 +154,8 @@ func TestFsckComparesRowCounts(t *testing.T) {
 	if err := os.WriteFile(path(t, lie), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: "lie", Base: s.ID, Remove: []tiers.DataFile{f}, Add: []tiers.DataFile{lie}}); err != nil {
+	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: "lie", Base: s.ID, Remove: []tiers.DataFile{f},
+		Add: []tiers.DataFile{lie}}); err != nil {
 		t.Fatal(err)
 	}
 	if r := fsck(t, dir, FsckOptions{}); r.Damaged() {
@@ -165,7 +171,8 @@ func TestFsckRepairsOnlyWhatIsLeftOver(t *testing.T) {
 	dir, tab := pipelineTable(t)
 	data := filepath.Dir(path(t, filesOf(t, tab.lake)[0]))
 	long, orphan := time.Now().Add(-2*oldTemporary), filepath.Join(data, "orphan.parquet")
-	names := map[string]bool{".old.parquet.tmp": true, ".young.parquet.tmp": false, "old.tmp": false, ".old.txt": false, "orphan.parquet": false}
+	names := map[string]bool{".old.parquet.tmp": true, ".young.parquet.tmp": false, "old.tmp": false, ".old.txt": false,
+		"orphan.parquet": false}
 	for name := range names {
 		p := filepath.Join(data, name)
 		if err := os.WriteFile(p, bytes.Repeat([]byte("x"), 10), 0o600); err != nil {
@@ -195,7 +202,8 @@ func TestFsckRepairsOnlyWhatIsLeftOver(t *testing.T) {
 
 func TestFsckNeedsWritingToRepair(t *testing.T) {
 	dir, _ := pipelineTable(t)
-	l, err := Open(t.Context(), Options{Warehouse: filepath.Join(dir, "w"), Catalog: filepath.Join(dir, "catalog.db"), ReadOnly: true})
+	l, err := Open(t.Context(), Options{Warehouse: filepath.Join(dir, "w"), Catalog: filepath.Join(dir, "catalog.db"),
+		ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

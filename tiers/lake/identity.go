@@ -102,15 +102,18 @@ func (s site) refusal(here string) error {
 	case s.unfinished():
 		return fmt.Errorf("%w: a relocation to %s was cut short: run `lakeward relocate` again", ErrElsewhere, here)
 	case s.cat.ID != "" && s.ware.ID != "" && s.cat.ID != s.ware.ID && s.here:
-		return fmt.Errorf("%w: the catalog is of lake %s (in %s) and the warehouse %s is of lake %s: correct lake.catalog or lake.warehouse",
+		return fmt.Errorf("%w: the catalog is of lake %s (in %s) and the warehouse %s is of lake %s: correct lake.catalog "+
+			"or lake.warehouse",
 			ErrElsewhere, s.cat.ID, s.cat.Place, here, s.ware.ID)
 	case s.here:
 		return nil
 	case s.empty:
-		return fmt.Errorf("%w: the catalog is of the lake in %s, and %s has nothing of it: set lake.warehouse to that place (or mount it there), "+
+		return fmt.Errorf("%w: the catalog is of the lake in %s, and %s has nothing of it: set lake.warehouse to that "+
+			"place (or mount it there), "+
 			"or give a new lake a catalog of its own by lake.catalog", ErrElsewhere, s.place, here)
 	case s.original:
-		return fmt.Errorf("%w: %s is a copy of the lake in %s, which is still there, and its tables name the original's files: "+
+		return fmt.Errorf("%w: %s is a copy of the lake in %s, which is still there, and its tables name the original's "+
+			"files: "+
 			"run `lakeward relocate`, which makes the copy a lake of its own", ErrElsewhere, here, s.place)
 	default:
 		return fmt.Errorf("%w: %s was moved from %s, and its tables name files there: "+
@@ -199,8 +202,10 @@ func (l *Lake) warehouseRecord(dir string) (r Record, err error) {
 		return r, fmt.Errorf("read which lake the warehouse is of: %w", err)
 	}
 	if err := json.Unmarshal(b, &r); err != nil || r.ID == "" || r.Place == "" {
-		return r, fmt.Errorf("read which lake the warehouse is of: %s is damaged (%w): put it back from a copy, or remove it "+
-			"if the warehouse was neither moved nor copied", path, errors.Join(err, errors.New("it must have an id and a place")))
+		return r, fmt.Errorf("read which lake the warehouse is of: %s is damaged (%w): put it back from a copy, or remove "+
+			"it "+
+			"if the warehouse was neither moved nor copied", path,
+			errors.Join(err, errors.New("it must have an id and a place")))
 	}
 	return r, nil
 }
@@ -252,7 +257,8 @@ func (l *Lake) recordInCatalog(ctx context.Context, r Record) (Record, error) {
 		return r, err
 	}
 	if now.Place != r.Place {
-		return r, fmt.Errorf("%w: another daemon has recorded %s as the catalog's warehouse: give all daemons of a lake the same lake.warehouse",
+		return r, fmt.Errorf("%w: another daemon has recorded %s as the catalog's warehouse: give all daemons of a lake "+
+			"the same lake.warehouse",
 			ErrElsewhere, now.Place)
 	}
 	r.ID = now.ID
@@ -264,7 +270,9 @@ type mover struct{ from, to string }
 
 // location is where a file is after the move; what is not below from stays.
 func (m mover) location(loc string) string {
-	for _, form := range []func(string) string{location, func(p string) string { return p }, func(p string) string { return "file:" + p }} {
+	for _, form := range []func(string) string{location, func(p string) string {
+		return p
+	}, func(p string) string { return "file:" + p }} {
 		if rest, ok := strings.CutPrefix(loc, form(m.from)+"/"); ok {
 			return form(m.to) + "/" + rest
 		}

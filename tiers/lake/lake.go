@@ -130,7 +130,8 @@ func (l *Lake) prepare(f FS, catalog string) error {
 		_, err := f.Stat(catalog)
 		if errors.Is(err, fs.ErrNotExist) {
 			if _, werr := f.Stat(filepath.Join(l.warehouse, Namespace)); werr == nil {
-				return fmt.Errorf("find catalog: %w; the warehouse %s has tables: put the catalog back from a copy, or make it anew of what the warehouse has: `lakeward lake adopt`", err, l.warehouse)
+				return fmt.Errorf("find catalog: %w; the warehouse %s has tables: put the catalog back from a copy, or make it "+
+					"anew of what the warehouse has: `lakeward lake adopt`", err, l.warehouse)
 			}
 		}
 		if err != nil {

@@ -22,7 +22,8 @@ func leases(t *testing.T, o lake.Options) {
 	for _, name := range []string{"source EVENTS|events.>", strings.Repeat("long ", 100)} {
 		var all []*lease.Lease
 		for _, id := range []string{"a", "b"} {
-			all = append(all, lease.New(lease.Options{Store: open(t, o), Name: name, Holder: lease.Holder{ID: id, Name: "host " + id}, Patience: time.Hour}))
+			all = append(all, lease.New(lease.Options{Store: open(t, o), Name: name,
+				Holder: lease.Holder{ID: id, Name: "host " + id}, Patience: time.Hour}))
 		}
 		a, b := all[0], all[1]
 		try := func(who string, l *lease.Lease, mine bool, holder string) {

@@ -26,7 +26,8 @@ func (r *relocation) document(b []byte, at string) (metadataDoc, error) {
 		}
 	}
 	move(doc, "location")
-	for _, list := range [][2]string{{"metadata-log", "metadata-file"}, {"statistics", "statistics-path"}, {"partition-statistics", "statistics-path"}} {
+	for _, list := range [][2]string{{"metadata-log", "metadata-file"}, {"statistics", "statistics-path"},
+		{"partition-statistics", "statistics-path"}} {
 		for _, e := range doc.objects(list[0]) {
 			move(e, list[1])
 		}
@@ -60,7 +61,8 @@ func (d metadataDoc) snapshots() ([]map[string]any, error) {
 	all := d.objects("snapshots")
 	for _, s := range all {
 		if _, ok := s["manifest-list"].(string); !ok {
-			return nil, errors.New("a snapshot has no manifest list: it is of Iceberg's first format, which the lake does not write")
+			return nil, errors.New("a snapshot has no manifest list: it is of Iceberg's first format, which the lake does " +
+				"not write")
 		}
 	}
 	return all, nil

@@ -25,15 +25,17 @@ func TestATableIsReadByNameOnlyIfNoNameEverChanged(t *testing.T) {
 		then *iceberg.Schema
 		want bool
 	}{
-		"unchanged":         {first, true},
-		"a column more":     {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text), field(5, "a", text))), field(4, "b", text)), true},
+		"unchanged": {first, true},
+		"a column more": {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text), field(5, "a", text))),
+			field(4, "b", text)), true},
 		"in another order":  {schema(field(2, "s", record(field(3, "m", text))), field(1, "a", text)), true},
 		"a column less":     {schema(field(1, "a", text)), true},
 		"renamed":           {schema(field(1, "b", text), field(2, "s", record(field(3, "m", text)))), false},
 		"member renamed":    {schema(field(1, "a", text), field(2, "s", record(field(3, "n", text)))), false},
 		"dropped, made new": {schema(field(4, "a", text), field(2, "s", record(field(3, "m", text)))), false},
 		"two swapped":       {schema(field(2, "a", record(field(3, "m", text))), field(1, "s", text)), false},
-		"in another case":   {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text))), field(4, "A", text)), false},
+		"in another case": {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text))), field(4, "A", text)),
+			false},
 		"within a list": {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text))),
 			field(4, "l", &iceberg.ListType{ElementID: 5, Element: record(field(6, "m", text), field(7, "m", text))})), false},
 	} {
@@ -53,7 +55,9 @@ func TestTheFieldsOfLargeFilesAreKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := tiers.Type{Kind: tiers.KindString}
-	tab, err := l.Create(t.Context(), "events", tiers.Schema{Fields: []tiers.Field{{Name: "a", Type: text}, {Name: "b", Type: text}, {Name: "c", Type: text}}}, tiers.Options{Unpartitioned: true})
+	tab, err := l.Create(t.Context(), "events",
+		tiers.Schema{Fields: []tiers.Field{{Name: "a", Type: text}, {Name: "b", Type: text}, {Name: "c", Type: text}}},
+		tiers.Options{Unpartitioned: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +69,8 @@ func TestTheFieldsOfLargeFilesAreKnown(t *testing.T) {
 	}
 	var want []string
 	for _, f := range []tiers.DataFile{
-		{Path: path(true), CRC32C: 7, Size: largeFile}, {Path: path(true), CRC32C: 7, Size: largeFile - 1}, {Path: path(false), Size: largeFile},
+		{Path: path(true), CRC32C: 7, Size: largeFile}, {Path: path(true), CRC32C: 7, Size: largeFile - 1},
+		{Path: path(false), Size: largeFile},
 	} {
 		f.Rows, f.SplitOffsets = 3, []int64{4}
 		f.Columns = []tiers.ColumnStats{{FieldID: 3, Values: 3, Size: 8}, {FieldID: 1, Values: 3, Size: 8}}

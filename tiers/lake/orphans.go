@@ -101,7 +101,8 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 		// Under another name, by a link or after a move, none would be recognised
 		// and all would look orphaned.
 		if !strings.HasPrefix(p, l.warehouse+string(filepath.Separator)) {
-			return fmt.Errorf("%s is not below the warehouse %s: give the warehouse the path under which its tables were made", p, l.warehouse)
+			return fmt.Errorf("%s is not below the warehouse %s: give the warehouse the path under which its tables were made",
+				p, l.warehouse)
 		}
 		to[p] = struct{}{}
 		return nil

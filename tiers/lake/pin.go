@@ -158,7 +158,8 @@ func (l *Lake) PinnedFiles(ctx context.Context, p PinnedTable) ([]PinnedFile, er
 	return out, err
 }
 
-func (l *Lake) pinnedFiles(ctx context.Context, p PinnedTable, add func(loc string, size int64, data []byte, optional bool) error) error {
+func (l *Lake) pinnedFiles(ctx context.Context, p PinnedTable,
+	add func(loc string, size int64, data []byte, optional bool) error) error {
 	if err := add(p.Metadata, int64(len(p.data)), p.data, false); err != nil {
 		return err
 	}
@@ -228,7 +229,8 @@ func RestoreCatalog(ctx context.Context, o Options, c CatalogCopy) (err error) {
 		return err
 	}
 	if was.ID != "" && was.ID != c.Record.ID {
-		return fmt.Errorf("%w: the warehouse %s is of lake %s, and the copy is of %s: restore into an empty directory", ErrElsewhere, l.warehouse, was.ID, c.Record.ID)
+		return fmt.Errorf("%w: the warehouse %s is of lake %s, and the copy is of %s: restore into an empty directory",
+			ErrElsewhere, l.warehouse, was.ID, c.Record.ID)
 	}
 	if was.ID == "" {
 		if err := l.recordInWarehouse(c.Record); err != nil {
@@ -245,7 +247,8 @@ func (l *Lake) sameTables(have map[string]string, c CatalogCopy) error {
 	}
 	for _, r := range c.Tables {
 		if _, ok := have[r.Table]; !ok {
-			return fmt.Errorf("the catalog %s has tables already, and not lake.%s: restore into one that has none", l.catalog, r.Table)
+			return fmt.Errorf("the catalog %s has tables already, and not lake.%s: restore into one that has none", l.catalog,
+				r.Table)
 		}
 	}
 	return nil

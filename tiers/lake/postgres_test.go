@@ -40,7 +40,8 @@ func TestTwoProcessesOnPostgres(t *testing.T) {
 	for _, level := range []string{"read committed", "repeatable read", "serializable"} {
 		t.Run(level, func(t *testing.T) {
 			o := onPostgres(t, t.TempDir())
-			exec(t, o.Catalog, fmt.Sprintf("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET default_transaction_isolation = %%L', current_database(), '%s'); END $$", level))
+			exec(t, o.Catalog, fmt.Sprintf("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET default_transaction_isolation "+
+				"= %%L', current_database(), '%s'); END $$", level))
 			twoProcesses(t, o)
 		})
 	}
@@ -95,7 +96,8 @@ func TestCatalogOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: "one", Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: "one",
+		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 }

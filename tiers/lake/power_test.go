@@ -42,7 +42,8 @@ type crashFile struct {
 }
 
 func newCrashFS(seed uint64, ops int) *crashFS {
-	return &crashFS{left: ops, rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*crashFile{}, names: map[string]bool{}}
+	return &crashFS{left: ops, rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*crashFile{},
+		names: map[string]bool{}}
 }
 
 func (c *crashFS) step() error {
@@ -254,7 +255,8 @@ func live(t *testing.T, o lake.Options, c *crashFS) (sums map[string]uint32, ack
 		for i := range data {
 			data[i] = byte(c.rand.Uint32())
 		}
-		f := tiers.DataFile{Path: tab.NewFilePath(20_000), Size: int64(len(data)), Rows: 1, Day: 20_000, SplitOffsets: []int64{4}}
+		f := tiers.DataFile{Path: tab.NewFilePath(20_000), Size: int64(len(data)), Rows: 1, Day: 20_000,
+			SplitOffsets: []int64{4}}
 		sums[f.Path] = crc32.ChecksumIEEE(data)
 		return f, l.WriteFile(t.Context(), f.Path, data)
 	}
@@ -296,7 +298,8 @@ func mergeAll(t *testing.T, tab tiers.Table, write func() (tiers.DataFile, error
 	}
 	cur, _ := tab.Current()
 	id := fmt.Sprint("m", n)
-	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: id, Add: []tiers.DataFile{f}, Remove: files, Base: cur.ID, SameRows: true}); err != nil {
+	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: id, Add: []tiers.DataFile{f}, Remove: files, Base: cur.ID,
+		SameRows: true}); err != nil {
 		return "", err
 	}
 	var ids []int64

@@ -36,7 +36,8 @@ func readOnlyBeside(t *testing.T, o lake.Options) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint(i), Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint(i),
+			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := seen.Refresh(t.Context()); err != nil {
@@ -83,7 +84,8 @@ func twoProcesses(t *testing.T, o lake.Options) {
 			})
 		}
 		wg.Wait()
-		if (errs[0] == nil) == (errs[1] == nil) || (!errors.Is(errs[0], tiers.ErrConflict) && !errors.Is(errs[1], tiers.ErrConflict)) {
+		if (errs[0] == nil) == (errs[1] == nil) ||
+			(!errors.Is(errs[0], tiers.ErrConflict) && !errors.Is(errs[1], tiers.ErrConflict)) {
 			t.Fatalf("round %d: %v, %v", round, errs[0], errs[1])
 		}
 		from = to
@@ -102,7 +104,8 @@ func TestMetadataStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 120 {
-		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("c", i), Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("c", i),
+			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,13 +150,16 @@ func BenchmarkCommit(b *testing.B) {
 	var first, last time.Duration
 	now := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
 	for i := range b.N {
-		f := tiers.DataFile{Path: tab.NewFilePath(int32(20000 + i/50)), Day: int32(20000 + i/50), Rows: 1000, Size: 60000, SplitOffsets: []int64{4}}
+		f := tiers.DataFile{Path: tab.NewFilePath(int32(20000 + i/50)), Day: int32(20000 + i/50), Rows: 1000, Size: 60000,
+			SplitOffsets: []int64{4}}
 		for c := 1; c <= 25; c++ {
-			f.Columns = append(f.Columns, tiers.ColumnStats{FieldID: c, Values: 1000, Size: 2000, Lower: tierstest.Micros(now), Upper: tierstest.Micros(now)})
+			f.Columns = append(f.Columns, tiers.ColumnStats{FieldID: c, Values: 1000, Size: 2000, Lower: tierstest.Micros(now),
+				Upper: tierstest.Micros(now)})
 		}
 		to := &tiers.Mark{Stream: "S", Filter: ">", Created: now, Seq: uint64(i + 1)}
 		start := time.Now()
-		if _, err := tab.Commit(b.Context(), tiers.Commit{ID: fmt.Sprint(i), Add: []tiers.DataFile{f}, From: from, To: to}); err != nil {
+		if _, err := tab.Commit(b.Context(), tiers.Commit{ID: fmt.Sprint(i), Add: []tiers.DataFile{f}, From: from,
+			To: to}); err != nil {
 			b.Fatal(err)
 		}
 		took := time.Since(start)

@@ -46,10 +46,12 @@ func (r Relocation) String() string {
 	if r.Nothing() {
 		return fmt.Sprintf("the lake is in %s, where it was made: nothing to do\n", r.To)
 	}
-	text := fmt.Sprintf("rewrote %d tables with %d snapshots and %d data files from %s to %s; every file is there with its size\n",
+	text := fmt.Sprintf("rewrote %d tables with %d snapshots and %d data files from %s to %s; every file is there with "+
+		"its size\n",
 		r.Tables, r.Snapshots, r.DataFiles, r.From, r.To)
 	if len(r.Missing) > 0 {
-		text = fmt.Sprintf("rewrote %d tables from %s to %s, of which %d files are missing or damaged: `lakeward fsck` names them\n",
+		text = fmt.Sprintf("rewrote %d tables from %s to %s, of which %d files are missing or damaged: `lakeward fsck` "+
+			"names them\n",
 			r.Tables, r.From, r.To, len(r.Missing))
 	}
 	if r.Copy {
@@ -151,7 +153,8 @@ func (l *Lake) ownCatalog(s site) error {
 	if s.here { // an id of its own in the same place is all that is asked for
 		return nil
 	}
-	return fmt.Errorf("%w: the copy in %s still uses the original's catalog (%s): give it one of its own by lake.catalog, "+
+	return fmt.Errorf("%w: the copy in %s still uses the original's catalog (%s): give it one of its own by "+
+		"lake.catalog, "+
 		"with a copy of the tables iceberg_tables and iceberg_namespace_properties", ErrElsewhere, l.warehouse, l.catalog)
 }
 
@@ -196,7 +199,8 @@ func (r *relocation) table(ctx context.Context, name, loc string) (string, error
 		return "", err
 	}
 	if n := metadataNumber(loc); f.accepted != "" && metadataNumber(f.accepted) > n {
-		return "", fmt.Errorf("%w: the catalog names version %d of its metadata, and the folder %s has version %d: it was copied while "+
+		return "", fmt.Errorf("%w: the catalog names version %d of its metadata, and the folder %s has version %d: it was "+
+			"copied while "+
 			"a daemon committed; copy it again without one, or use `lakeward backup`, which works beside a daemon",
 			tiers.ErrHalt, n, dir, metadataNumber(f.accepted))
 	}

@@ -243,7 +243,8 @@ func TestARelocationNeedsEveryFile(t *testing.T) {
 	if err := os.Remove(gone); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lake.Relocate(t.Context(), options(now), lake.RelocateOptions{}); err == nil || !strings.Contains(err.Error(), filepath.Base(gone)) {
+	if _, err := lake.Relocate(t.Context(), options(now), lake.RelocateOptions{}); err == nil ||
+		!strings.Contains(err.Error(), filepath.Base(gone)) {
 		t.Fatalf("without %s: %v", gone, err)
 	}
 	refuses(t, options(now))

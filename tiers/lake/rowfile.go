@@ -65,7 +65,8 @@ func fieldWithID(f arrow.Field, h tiers.Field) (arrow.Field, error) {
 		return f, err
 	}
 	if !h.Type.Takes(kind) {
-		return f, fmt.Errorf("column %s is %s in the table, %s in the rows: cast it, or name it otherwise", f.Name, h.Type, kind)
+		return f, fmt.Errorf("column %s is %s in the table, %s in the rows: cast it, or name it otherwise", f.Name, h.Type,
+			kind)
 	}
 	f.Metadata = arrow.NewMetadata([]string{fieldIDKey}, []string{strconv.Itoa(h.ID)})
 	switch t := f.Type.(type) {

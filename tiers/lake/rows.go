@@ -28,7 +28,8 @@ func lakeType(t arrow.DataType) (arrow.DataType, tiers.Type, error) {
 var arrowKinds = map[tiers.Kind]arrow.DataType{
 	tiers.KindBool: arrow.FixedWidthTypes.Boolean, tiers.KindLong: arrow.PrimitiveTypes.Int64,
 	tiers.KindDouble: arrow.PrimitiveTypes.Float64, tiers.KindString: arrow.BinaryTypes.String,
-	tiers.KindBinary: arrow.BinaryTypes.Binary, tiers.KindDate: arrow.FixedWidthTypes.Date32, tiers.KindTimestamp: timestampUTC,
+	tiers.KindBinary: arrow.BinaryTypes.Binary, tiers.KindDate: arrow.FixedWidthTypes.Date32,
+	tiers.KindTimestamp: timestampUTC,
 }
 
 // arrowOf is the Arrow form of a stored type, nil if it has none.
@@ -96,7 +97,8 @@ func release(recs []arrow.RecordBatch) {
 	}
 }
 
-func withProvenance(ctx context.Context, rec arrow.RecordBatch, w tiers.Write, stored *arrow.Schema) (arrow.RecordBatch, error) {
+func withProvenance(ctx context.Context, rec arrow.RecordBatch, w tiers.Write, stored *arrow.Schema) (arrow.RecordBatch,
+	error) {
 	cols := make([]arrow.Array, 0, stored.NumFields())
 	defer func() {
 		for _, c := range cols {
@@ -111,7 +113,8 @@ func withProvenance(ctx context.Context, rec arrow.RecordBatch, w tiers.Write, s
 		cols = append(cols, cast)
 	}
 	n := int(rec.NumRows())
-	cols = append(cols, repeatString(w.Pipeline, n), repeatString(w.RunID, n), repeatTime(w.Start, n), repeatTime(w.End, n))
+	cols = append(cols, repeatString(w.Pipeline, n), repeatString(w.RunID, n), repeatTime(w.Start, n),
+		repeatTime(w.End, n))
 	return array.NewRecordBatch(stored, cols, rec.NumRows()), nil
 }
 
@@ -186,7 +189,8 @@ func repeatTime(t time.Time, n int) arrow.Array {
 
 // keep returns the rows of the batches for which want is true, and how many
 // were left out. The caller releases the result.
-func keep(ctx context.Context, recs []arrow.RecordBatch, want func(rec arrow.RecordBatch, i int) bool) (out []arrow.RecordBatch, gone int64, err error) {
+func keep(ctx context.Context, recs []arrow.RecordBatch,
+	want func(rec arrow.RecordBatch, i int) bool) (out []arrow.RecordBatch, gone int64, err error) {
 	for _, rec := range recs {
 		b := array.NewBooleanBuilder(memory.DefaultAllocator)
 		var left int64

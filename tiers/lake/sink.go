@@ -236,7 +236,8 @@ func (t *Table) commitOnce(ctx context.Context, c tiers.Commit) error {
 // without plans the removal of rows: files that may hold some (by their
 // statistics) are read, and what is left of each becomes a new file. The
 // commit gets the files and the snapshot that the plan was made on.
-func (t *Table) without(ctx context.Context, c *tiers.Commit, touches func(fileStats) bool, gone func(arrow.RecordBatch, int) bool) (int64, error) {
+func (t *Table) without(ctx context.Context, c *tiers.Commit, touches func(fileStats) bool,
+	gone func(arrow.RecordBatch, int) bool) (int64, error) {
 	v := t.version()
 	s := v.meta.CurrentSnapshot()
 	if s == nil {
@@ -264,7 +265,8 @@ func (t *Table) without(ctx context.Context, c *tiers.Commit, touches func(fileS
 }
 
 // rewrite takes the rows that are gone out of one file.
-func (t *Table) rewrite(ctx context.Context, c *tiers.Commit, f iceberg.DataFile, gone func(arrow.RecordBatch, int) bool) (int64, error) {
+func (t *Table) rewrite(ctx context.Context, c *tiers.Commit, f iceberg.DataFile,
+	gone func(arrow.RecordBatch, int) bool) (int64, error) {
 	remove := func() { c.Remove = append(c.Remove, tiers.DataFile{Path: f.FilePath()}) }
 	if gone == nil { // every row
 		remove()

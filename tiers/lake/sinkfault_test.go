@@ -13,7 +13,8 @@ import (
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
-var scores = []arrow.Field{tierstest.Nullable("entity", arrow.BinaryTypes.String), tierstest.Nullable("score", arrow.PrimitiveTypes.Int64)}
+var scores = []arrow.Field{tierstest.Nullable("entity", arrow.BinaryTypes.String),
+	tierstest.Nullable("score", arrow.PrimitiveTypes.Int64)}
 
 // promote runs the pipeline for two windows, the second of which replaces a
 // key that the first wrote.

@@ -35,7 +35,8 @@ func TestAConnectionThatWasOpenedOnAReadOnlyDiskIsNotUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := l.Create(ctx, "events", tiers.Schema{Fields: []tiers.Field{{Name: tiers.ColTime, Type: tiers.Type{Kind: tiers.KindTimestamp}}}}, tiers.Options{}); err != nil {
+	if _, err := l.Create(ctx, "events", tiers.Schema{Fields: []tiers.Field{{Name: tiers.ColTime,
+		Type: tiers.Type{Kind: tiers.KindTimestamp}}}}, tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	db := sql.OpenDB(&recovering{driver: l.db.Driver(), path: path, readOnly: 1})

@@ -19,10 +19,11 @@ import (
 // Ahead is a table of which the warehouse knows more than the catalog: the
 // catalog was put back from an older copy, or is gone.
 type Ahead struct {
-	Table   string `json:"table"`
-	Catalog string `json:"catalog,omitempty"` // location of the metadata that the catalog names; empty: it has no such table
-	Newest  string `json:"newest"`            // local path of the newest metadata in the warehouse
-	Reason  string `json:"reason"`            // in words
+	Table string `json:"table"`
+	// location of the metadata that the catalog names; empty: it has no such table
+	Catalog string `json:"catalog,omitempty"`
+	Newest  string `json:"newest"` // local path of the newest metadata in the warehouse
+	Reason  string `json:"reason"` // in words
 
 	folder folder
 }
@@ -31,7 +32,8 @@ type Ahead struct {
 func (a Ahead) String() string { return "lake." + a.Table + ": " + a.Reason }
 
 // wayOut ends every message about a catalog that is behind.
-const wayOut = "`lakeward lake adopt --dry-run` says what is newer, and `lakeward lake adopt` registers it; or put back a newer copy of the catalog"
+const wayOut = "`lakeward lake adopt --dry-run` says what is newer, and `lakeward lake adopt` registers it; or put " +
+	"back a newer copy of the catalog"
 
 // Survey compares the catalog with the metadata files in the warehouse and
 // returns the tables of which the warehouse knows more, in order. It lists one
@@ -95,7 +97,8 @@ func behind(catalog string, found []Ahead) error {
 		}
 		parts = append(parts, a.String())
 	}
-	return fmt.Errorf("%w: the catalog (%s) is older than the lake: %s; nothing is read or committed, since that would repeat or lose events; %s",
+	return fmt.Errorf("%w: the catalog (%s) is older than the lake: %s; nothing is read or committed, since that would "+
+		"repeat or lose events; %s",
 		tiers.ErrHalt, catalog, strings.Join(parts, "; "), wayOut)
 }
 
@@ -157,7 +160,8 @@ func (l *Lake) ahead(name, loc string, f folder) (Ahead, bool) {
 		return Ahead{}, false
 	}
 	a.Newest = f.at(newest)
-	a.Reason = fmt.Sprintf("the catalog names version %d of its metadata, and the warehouse has version %d (%s)", n, metadataNumber(newest), newest)
+	a.Reason = fmt.Sprintf("the catalog names version %d of its metadata, and the warehouse has version %d (%s)", n,
+		metadataNumber(newest), newest)
 	return a, true
 }
 
@@ -176,9 +180,11 @@ func (l *Lake) unnamed(f folder, rows map[string]string) (Ahead, bool) {
 		newest = later[0]
 	}
 	a := Ahead{Table: l.nameOf(f, newest), Newest: f.at(newest), folder: f}
-	a.Reason = fmt.Sprintf("the catalog has no such table, and the warehouse has its folder %s with version %d of its metadata", f.dir, metadataNumber(newest))
+	a.Reason = fmt.Sprintf("the catalog has no such table, and the warehouse has its folder %s with version %d of its "+
+		"metadata", f.dir, metadataNumber(newest))
 	if loc, taken := rows[a.Table]; taken {
-		a.Reason = fmt.Sprintf("the catalog has another table of this name (%s), and the warehouse has the folder %s with version %d of its metadata; "+
+		a.Reason = fmt.Sprintf("the catalog has another table of this name (%s), and the warehouse has the folder %s with "+
+			"version %d of its metadata; "+
 			"if it was dropped on purpose, move the folder out of the warehouse", loc, f.dir, metadataNumber(newest))
 	}
 	return a, true

@@ -61,7 +61,8 @@ func (l *Lake) version(ctx context.Context, name string, prev *version) (*versio
 
 // newVersion reads a table's metadata; prev is an earlier version, or nil.
 func newVersion(name, loc string, meta table.Metadata, prev *version) (*version, error) {
-	v := &version{name: name, location: loc, meta: meta, schema: fromIceberg(meta.CurrentSchema()), marks: map[string]tiers.Mark{}}
+	v := &version{name: name, location: loc, meta: meta, schema: fromIceberg(meta.CurrentSchema()),
+		marks: map[string]tiers.Mark{}}
 	if prev != nil && prev.schema.ID == v.schema.ID && len(prev.meta.Schemas()) == len(meta.Schemas()) {
 		v.schema.Named = prev.schema.Named
 	} else {

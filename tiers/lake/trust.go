@@ -53,7 +53,8 @@ type badFile struct {
 }
 
 func newTrust(f FS) *trust {
-	return &trust{fs: f, slots: make(chan struct{}, readers), bufs: sync.Pool{New: func() any { return new([readSize]byte) }},
+	return &trust{fs: f, slots: make(chan struct{}, readers),
+		bufs: sync.Pool{New: func() any { return new([readSize]byte) }},
 		seed: maphash.MakeSeed(), good: map[uint64]stamp{}, bad: map[string]badFile{}, underway: map[string]chan struct{}{}}
 }
 

@@ -23,7 +23,8 @@ func store(t testing.TB, bodies ...string) (dir string, tab tiers.Table) {
 	t.Helper()
 	dir = t.TempDir()
 	l := reopen(t, dir, nil)
-	tab, err := l.Create(t.Context(), "t", tiers.Schema{Fields: []tiers.Field{{Name: "n", Type: tiers.Type{Kind: tiers.KindLong}}}}, tiers.Options{Unpartitioned: true})
+	tab, err := l.Create(t.Context(), "t", tiers.Schema{Fields: []tiers.Field{{Name: "n",
+		Type: tiers.Type{Kind: tiers.KindLong}}}}, tiers.Options{Unpartitioned: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,8 @@ func store(t testing.TB, bodies ...string) (dir string, tab tiers.Table) {
 // reopen is another process on the directory.
 func reopen(t testing.TB, dir string, f FS) *Lake {
 	t.Helper()
-	l, err := Open(t.Context(), Options{Warehouse: filepath.Join(dir, "w"), Catalog: filepath.Join(dir, "catalog.db"), FS: f})
+	l, err := Open(t.Context(), Options{Warehouse: filepath.Join(dir, "w"), Catalog: filepath.Join(dir, "catalog.db"),
+		FS: f})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +92,8 @@ func TestChecksumIsFoundByAnotherProcess(t *testing.T) {
 
 func TestCommitRefusesChecksumThatWouldBeLost(t *testing.T) {
 	_, tab := store(t, "one")
-	_, err := tab.Commit(t.Context(), tiers.Commit{ID: "2", Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1, Size: 1, CRC32C: 7}}})
+	_, err := tab.Commit(t.Context(), tiers.Commit{ID: "2",
+		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1, Size: 1, CRC32C: 7}}})
 	if !errors.Is(err, tiers.ErrHalt) || !strings.Contains(err.Error(), "ChecksumPath") {
 		t.Fatal(err)
 	}
@@ -121,7 +124,8 @@ func TestCheckFindsDamage(t *testing.T) {
 			}
 			for range 2 {
 				bad, err := l.Check(t.Context(), "t", files)
-				if err != nil || len(bad) != 1 || bad[0].Path != victim.Path || bad[0].Rows != victim.Rows || !strings.Contains(bad[0].Reason, c.reason) {
+				if err != nil || len(bad) != 1 || bad[0].Path != victim.Path || bad[0].Rows != victim.Rows ||
+					!strings.Contains(bad[0].Reason, c.reason) {
 					t.Fatalf("found %+v, %v", bad, err)
 				}
 			}
@@ -222,7 +226,8 @@ func TestFilesAreReadOnce(t *testing.T) {
 func TestOwnFilesAreNotRead(t *testing.T) {
 	c := &countingFS{}
 	l := reopen(t, t.TempDir(), c)
-	f := tiers.DataFile{Path: tiers.ChecksumPath(filepath.Join(l.warehouse, "x.parquet"), tiers.AddCRC32C(0, []byte("x"))), Size: 1}
+	f := tiers.DataFile{Path: tiers.ChecksumPath(filepath.Join(l.warehouse, "x.parquet"), tiers.AddCRC32C(0, []byte("x"))),
+		Size: 1}
 	if err := l.WriteFile(t.Context(), f.Path, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +280,8 @@ func TestWhatCannotBeExaminedIsNotDamaged(t *testing.T) {
 		t.Fatal(bad, err)
 	}
 	c.open = func(context.Context) error { return &fs.PathError{Op: "read", Err: syscall.EIO} }
-	if bad, err := l.Check(t.Context(), "t", files); err != nil || len(bad) != 2 || !strings.Contains(bad[0].Reason, "cannot be read") {
+	if bad, err := l.Check(t.Context(), "t", files); err != nil || len(bad) != 2 ||
+		!strings.Contains(bad[0].Reason, "cannot be read") {
 		t.Fatal(bad, err)
 	}
 	c.open = nil // the disk has recovered

@@ -59,8 +59,9 @@ func (w *world) start(id string) {
 	if w.clocks[id].IsZero() {
 		w.clocks[id] = time.Unix(1_800_000_000, 0)
 	}
-	w.leases[id] = New(Options{Store: w.store, Name: "work", Holder: Holder{ID: id, Name: "host-" + id}, Patience: patience,
-		Now: func() time.Time { return w.clocks[id] }})
+	w.leases[id] = New(Options{Store: w.store, Name: "work", Holder: Holder{ID: id, Name: "host-" + id},
+		Patience: patience,
+		Now:      func() time.Time { return w.clocks[id] }})
 }
 
 // do plays a script, one step a word: a tries; a? looks; a- hands over; a! is a

@@ -78,7 +78,8 @@ func (w *encoder) laidOut(lay layout, data *values, lv levels) (chunk, error) {
 		if err != nil {
 			return chunk{}, err
 		}
-		pages = append(pages, format.PageLocation{Offset: int64(at), CompressedPageSize: int32(len(w.out) - at), FirstRowIndex: int64(row)})
+		pages = append(pages, format.PageLocation{Offset: int64(at), CompressedPageSize: int32(len(w.out) - at),
+			FirstRowIndex: int64(row)})
 		raw += n
 		e, v, row = toE, toV, row+rows
 	}

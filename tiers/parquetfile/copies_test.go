@@ -14,7 +14,8 @@ import (
 func TestACopyHasItsFieldsValuesAndAFilter(t *testing.T) {
 	tab := NewTable(allKinds())
 	fill(tab, 5000)
-	f, err := NewWriter().Write(tab, nil, Options{Schema: allKinds(), RowGroup: 700, Copies: []string{"src.ip", "src.none"}})
+	f, err := NewWriter().Write(tab, nil, Options{Schema: allKinds(), RowGroup: 700,
+		Copies: []string{"src.ip", "src.none"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,8 @@ func TestACopyHasItsFieldsValuesAndAFilter(t *testing.T) {
 			if v == "" {
 				continue
 			}
-			if found, err := rg.ColumnChunks()[copied.ColumnIndex].BloomFilter().Check(parquet.ValueOf(v)); err != nil || !found {
+			if found, err := rg.ColumnChunks()[copied.ColumnIndex].BloomFilter().Check(parquet.ValueOf(v)); err != nil ||
+				!found {
 				t.Fatalf("row group %d: the filter lacks %s: %v", g, v, err)
 			}
 		}
@@ -94,7 +96,8 @@ func FuzzFiltersHoldEveryValue(f *testing.F) {
 			tab.Column("day").SetInt(i, int64(int32(n))%100_000)
 			tab.N++
 		}
-		file, err := NewWriter().Write(tab, nil, Options{Schema: allKinds(), RowGroup: 1000, Bloom: []string{"name", "n", "x", "day"}})
+		file, err := NewWriter().Write(tab, nil,
+			Options{Schema: allKinds(), RowGroup: 1000, Bloom: []string{"name", "n", "x", "day"}})
 		if err != nil {
 			t.Fatal(err)
 		}

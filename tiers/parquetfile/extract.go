@@ -125,7 +125,8 @@ func (e *Extract) group(r io.ReaderAt, x *Index, g *groupIndex, texts []sought) 
 	// are very long, are all taken, and so are then all of the others.
 	aligned := true
 	for _, p := range pages[1:] {
-		aligned = aligned && slices.EqualFunc(p.PageLocations, pages[0].PageLocations, func(a, b format.PageLocation) bool { return a.FirstRowIndex == b.FirstRowIndex })
+		aligned = aligned && slices.EqualFunc(p.PageLocations, pages[0].PageLocations,
+			func(a, b format.PageLocation) bool { return a.FirstRowIndex == b.FirstRowIndex })
 	}
 	take := make([]bool, len(pages[0].PageLocations))
 	for i := range take {
@@ -161,7 +162,8 @@ func dictionary(g *groupIndex, pages []format.OffsetIndex, leaf int) span {
 }
 
 // find says of each page whether it has the text.
-func (e *Extract) find(r io.ReaderAt, dict span, pages []format.PageLocation, l leafType, value string) ([]bool, error) {
+func (e *Extract) find(r io.ReaderAt, dict span, pages []format.PageLocation, l leafType, value string) ([]bool,
+	error) {
 	out := make([]bool, len(pages))
 	entry := int32(-1)
 	if dict.size > 0 {
@@ -291,7 +293,8 @@ func pageOf(b []byte) (h format.PageHeader, body []byte, err error) {
 }
 
 // copy adds a row group of the pages to take, or of all if they are not aligned.
-func (e *Extract) copy(r io.ReaderAt, x *Index, g *groupIndex, pages []format.OffsetIndex, take []bool, aligned bool) error {
+func (e *Extract) copy(r io.ReaderAt, x *Index, g *groupIndex, pages []format.OffsetIndex, take []bool,
+	aligned bool) error {
 	out := format.RowGroup{NumRows: g.rows, FileOffset: e.at}
 	if aligned {
 		out.NumRows = rowsTaken(pages[0].PageLocations, take, g.rows)
@@ -369,7 +372,8 @@ func (e *Extract) Rows() int64 { return e.rows }
 // Close writes the footer. A file without rows is none, and must not be read.
 func (e *Extract) Close() error {
 	defer e.zstd.Close()
-	meta := format.FileMetaData{Version: 2, Schema: e.like.schema, NumRows: e.rows, RowGroups: e.groups, CreatedBy: version.CreatedBy()}
+	meta := format.FileMetaData{Version: 2, Schema: e.like.schema, NumRows: e.rows, RowGroups: e.groups,
+		CreatedBy: version.CreatedBy()}
 	for i := range meta.RowGroups {
 		meta.RowGroups[i].Ordinal = int16(min(i, 1<<15-1))
 	}

@@ -19,7 +19,8 @@ func paged(t testing.TB, from, to int) File {
 	for i := from; i < to; i++ {
 		rows = append(rows, uint32(i))
 	}
-	f, err := NewWriter().Write(tab, rows, Options{Schema: allKinds(), RowGroup: 700, PageRows: 100, Bloom: []string{"name", "id"}, Copies: []string{"src.ip"}})
+	f, err := NewWriter().Write(tab, rows, Options{Schema: allKinds(), RowGroup: 700, PageRows: 100,
+		Bloom: []string{"name", "id"}, Copies: []string{"src.ip"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,8 @@ func TestAFileOfAnOlderVersionIsIndexed(t *testing.T) {
 		t.Fatalf("the old file was written by %q, a new one by %q", footer.CreatedBy, now.CreatedBy)
 	}
 	salt := uint64(0x9E3779B97F4A7C15) // a variable: the product overflows
-	if _, rows, err := extractOf(t, 1<<30, []Equal{{6, fmt.Sprintf("%x", 5*salt)}}, f, paged(t, 1000, 2000)); err != nil || rows != 100 {
+	if _, rows, err := extractOf(t, 1<<30, []Equal{{6, fmt.Sprintf("%x", 5*salt)}}, f, paged(t, 1000, 2000)); err != nil ||
+		rows != 100 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 }

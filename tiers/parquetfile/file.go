@@ -30,10 +30,11 @@ func ours(createdBy string) bool {
 
 // Options say what goes into a file besides its rows.
 type Options struct {
-	Schema   tiers.Schema     // every id set; a table's column that it lacks is not written
-	Bloom    []string         // dotted paths of columns that get a bloom filter
-	RowGroup int              // rows; 0: RowGroup
-	PageRows int              // rows of a page, the same in all columns, and an index of the pages; 0: pages are large, without an index
+	Schema   tiers.Schema // every id set; a table's column that it lacks is not written
+	Bloom    []string     // dotted paths of columns that get a bloom filter
+	RowGroup int          // rows; 0: RowGroup
+	// rows of a page, the same in all columns, and an index of the pages; 0: pages are large, without an index
+	PageRows int
 	Stream   string           // identity of the stream of Seqs; empty: no stream is recorded
 	IDs      string           // how the event ids of its rows are made; recorded with a stream unless empty
 	Seqs     []tiers.SeqRange // ascending, disjoint

@@ -42,7 +42,8 @@ func allKinds() tiers.Schema {
 		field(8, "day", tiers.KindDate),
 		structure(9, "src", field(10, "ip", tiers.KindString), structure(11, "loc", field(12, "lat", tiers.KindDouble))),
 		list(13, "tags", field(14, "element", tiers.KindString)),
-		list(15, "hops", structure(16, "element", field(17, "ip", tiers.KindString), list(18, "ports", field(19, "element", tiers.KindLong)))),
+		list(15, "hops", structure(16, "element", field(17, "ip", tiers.KindString),
+			list(18, "ports", field(19, "element", tiers.KindLong)))),
 		field(20, "never", tiers.KindString),
 	}}
 }
@@ -261,7 +262,8 @@ func TestInfo(t *testing.T) {
 	fill(tab, 10_000)
 	seqs := []tiers.SeqRange{{First: 3, Last: 9}, {First: 12, Last: 10_004}}
 	f, err := NewWriter().Write(tab, nil, Options{
-		Schema: allKinds(), RowGroup: 3000, Bloom: []string{"id", "src.ip", "n"}, Sorted: []string{"time"}, Stream: "EVENTS@1", Seqs: seqs,
+		Schema: allKinds(), RowGroup: 3000, Bloom: []string{"id", "src.ip", "n"}, Sorted: []string{"time"},
+		Stream: "EVENTS@1", Seqs: seqs,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +349,8 @@ func TestBoundsOfText(t *testing.T) {
 		{"sixteen", "0123456789abcdef", "0123456789abcdef", "0123456789abcdef"},
 		{"long", "0123456789abcdefg", "0123456789abcdef", "0123456789abcdeg"},
 		{"characters", long, strings.Repeat("ä", 16), strings.Repeat("ä", 15) + "å"},
-		{"before the surrogates", strings.Repeat("\uD7FF", 17), strings.Repeat("\uD7FF", 16), strings.Repeat("\uD7FF", 15) + "\uE000"},
+		{"before the surrogates", strings.Repeat("\uD7FF", 17), strings.Repeat("\uD7FF", 16),
+			strings.Repeat("\uD7FF", 15) + "\uE000"},
 		{"carry", "ab" + top, "ab" + strings.Repeat("\U0010FFFF", 14), "ac"},
 		{"none above", top, strings.Repeat("\U0010FFFF", 16), ""},
 	}
@@ -374,7 +377,8 @@ func TestBoundsOfDoubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := f.Info.Columns[0]
-	lo, hi := math.Float64frombits(binary.LittleEndian.Uint64(c.Lower)), math.Float64frombits(binary.LittleEndian.Uint64(c.Upper))
+	lo, hi := math.Float64frombits(binary.LittleEndian.Uint64(c.Lower)),
+		math.Float64frombits(binary.LittleEndian.Uint64(c.Upper))
 	if c.NaNs != 2 || !math.Signbit(lo) || lo != 0 || hi != 2 {
 		t.Errorf("%+v", c)
 	}
@@ -382,7 +386,8 @@ func TestBoundsOfDoubles(t *testing.T) {
 
 // TestPages writes a column whose pages must be split.
 func TestPages(t *testing.T) {
-	s := tiers.Schema{Fields: []tiers.Field{list(1, "l", field(2, "element", tiers.KindString)), field(3, "b", tiers.KindBool)}}
+	s := tiers.Schema{Fields: []tiers.Field{list(1, "l", field(2, "element", tiers.KindString)),
+		field(3, "b", tiers.KindBool)}}
 	tab := NewTable(s)
 	const rows, each = 300, 3
 	for i := range rows {
@@ -400,7 +405,8 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, row := range rowsOf(t, f) {
-		if !strings.HasPrefix(row, fmt.Sprintf("0/0/3=%d 0 ", i)) || !strings.HasSuffix(row, fmt.Sprintf("1/0/1=%v ", i%3 == 0)) {
+		if !strings.HasPrefix(row, fmt.Sprintf("0/0/3=%d 0 ", i)) ||
+			!strings.HasSuffix(row, fmt.Sprintf("1/0/1=%v ", i%3 == 0)) {
 			t.Fatalf("row %d: %.60s", i, row)
 		}
 	}
@@ -433,7 +439,8 @@ func TestWriteRefuses(t *testing.T) {
 	if _, err := NewWriter().Write(tab, nil, Options{Schema: wrong}); err == nil {
 		t.Error("a long was written as string")
 	}
-	if _, err := NewWriter().Write(tab, nil, Options{Schema: tiers.Schema{Fields: []tiers.Field{field(0, "a", tiers.KindLong)}}}); err == nil {
+	if _, err := NewWriter().Write(tab, nil,
+		Options{Schema: tiers.Schema{Fields: []tiers.Field{field(0, "a", tiers.KindLong)}}}); err == nil {
 		t.Error("a column without id was written")
 	}
 }

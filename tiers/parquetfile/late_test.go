@@ -16,10 +16,14 @@ func TestAColumnMayBeginLate(t *testing.T) {
 		set  func(c *Column, slot int)
 		show func(c *Column, slot int) string
 	}{
-		"long":   {tiers.Type{Kind: tiers.KindLong}, func(c *Column, s int) { c.SetInt(s, int64(s)) }, func(c *Column, s int) string { return fmt.Sprint(c.Int(s)) }},
-		"double": {tiers.Type{Kind: tiers.KindDouble}, func(c *Column, s int) { c.SetDouble(s, float64(s)) }, func(c *Column, s int) string { return fmt.Sprint(c.Double(s)) }},
-		"text":   {tiers.Type{Kind: tiers.KindString}, func(c *Column, s int) { c.SetString(s, fmt.Sprint(s)) }, func(c *Column, s int) string { return string(c.Bytes(s)) }},
-		"plain text": {tiers.Type{Kind: tiers.KindString}, func(c *Column, s int) { c.text.plain = true; c.SetString(s, fmt.Sprint(s)) },
+		"long": {tiers.Type{Kind: tiers.KindLong}, func(c *Column, s int) { c.SetInt(s, int64(s)) },
+			func(c *Column, s int) string { return fmt.Sprint(c.Int(s)) }},
+		"double": {tiers.Type{Kind: tiers.KindDouble}, func(c *Column, s int) { c.SetDouble(s, float64(s)) },
+			func(c *Column, s int) string { return fmt.Sprint(c.Double(s)) }},
+		"text": {tiers.Type{Kind: tiers.KindString}, func(c *Column, s int) { c.SetString(s, fmt.Sprint(s)) },
+			func(c *Column, s int) string { return string(c.Bytes(s)) }},
+		"plain text": {tiers.Type{Kind: tiers.KindString},
+			func(c *Column, s int) { c.text.plain = true; c.SetString(s, fmt.Sprint(s)) },
 			func(c *Column, s int) string { return string(c.Bytes(s)) }},
 		"list": {tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{Name: "element", Type: elem}}, func(c *Column, s int) {
 			first := c.BeginList(s)

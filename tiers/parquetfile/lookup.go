@@ -156,7 +156,8 @@ func (x *Index) below(elements []format.SchemaElement, n int, in leafType) ([]fo
 		}
 		e := elements[0]
 		elements = elements[1:]
-		l := leafType{id: int(e.FieldID), path: append(slices.Clone(in.path), e.Name), repeated: in.repeated, optional: in.optional}
+		l := leafType{id: int(e.FieldID), path: append(slices.Clone(in.path), e.Name), repeated: in.repeated,
+			optional: in.optional}
 		switch e.RepetitionType.V {
 		case format.Optional:
 			l.optional++
@@ -191,7 +192,8 @@ func (x *Index) group(g leanGroup, size int64) error {
 	at := out.start
 	var blooms []int
 	for i, c := range g.Columns {
-		if c.Meta.Codec != format.Zstd || c.Meta.start() != at || c.Meta.Bytes < 0 || c.PagesAt != out.pages.end() || c.PagesBytes < 0 {
+		if c.Meta.Codec != format.Zstd || c.Meta.start() != at || c.Meta.Bytes < 0 || c.PagesAt != out.pages.end() ||
+			c.PagesBytes < 0 {
 			return ErrNoIndex
 		}
 		at += c.Meta.Bytes

@@ -141,7 +141,8 @@ func (p *plan) field(f tiers.Field, c *Column, parent []string, dotted string) (
 	case tiers.KindList:
 		err = p.list(n, f, path, dotted)
 	default:
-		n.leaf = &leaf{col: c, id: f.ID, name: f.Name, top: len(parent) == 0, path: path, bloom: slices.Contains(p.bloom, dotted)}
+		n.leaf = &leaf{col: c, id: f.ID, name: f.Name, top: len(parent) == 0, path: path,
+			bloom: slices.Contains(p.bloom, dotted)}
 		p.leaves = append(p.leaves, n.leaf)
 	}
 	return n, err
@@ -213,7 +214,8 @@ func element(f tiers.Field) format.SchemaElement {
 	case tiers.KindTimestamp:
 		physical(format.Int64)
 		e.ConvertedType.Set(deprecated.TimestampMicros)
-		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}
+		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true,
+			Unit: format.TimeUnit{Value: &format.MicroSeconds{}}}
 	case tiers.KindDecimal:
 		p, s := int32(f.Type.Precision), int32(f.Type.Scale)
 		physical(format.FixedLenByteArray)

@@ -20,7 +20,8 @@ func TestSeqs(t *testing.T) {
 			t.Errorf("%v became %q and %v, %v", want, text, got, err)
 		}
 	}
-	for _, bad := range []string{"!", "gA", "AQ", "AQEAAQ", EncodeSeqs([]tiers.SeqRange{{First: math.MaxUint64, Last: 0}})} {
+	for _, bad := range []string{"!", "gA", "AQ", "AQEAAQ",
+		EncodeSeqs([]tiers.SeqRange{{First: math.MaxUint64, Last: 0}})} {
 		if got, err := DecodeSeqs(bad); err == nil {
 			t.Errorf("%q was read as %v", bad, got)
 		}

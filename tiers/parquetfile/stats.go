@@ -106,11 +106,14 @@ func (b *bounds) serial(k tiers.Kind) (lo, hi []byte) {
 	case tiers.KindBool:
 		return []byte{byte(b.minInt)}, []byte{byte(b.maxInt)}
 	case tiers.KindDate:
-		return binary.LittleEndian.AppendUint32(nil, uint32(b.minInt)), binary.LittleEndian.AppendUint32(nil, uint32(b.maxInt))
+		return binary.LittleEndian.AppendUint32(nil, uint32(b.minInt)),
+			binary.LittleEndian.AppendUint32(nil, uint32(b.maxInt))
 	case tiers.KindLong, tiers.KindTimestamp:
-		return binary.LittleEndian.AppendUint64(nil, uint64(b.minInt)), binary.LittleEndian.AppendUint64(nil, uint64(b.maxInt))
+		return binary.LittleEndian.AppendUint64(nil, uint64(b.minInt)),
+			binary.LittleEndian.AppendUint64(nil, uint64(b.maxInt))
 	case tiers.KindDouble:
-		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(b.minNum)), binary.LittleEndian.AppendUint64(nil, math.Float64bits(b.maxNum))
+		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(b.minNum)),
+			binary.LittleEndian.AppendUint64(nil, math.Float64bits(b.maxNum))
 	default:
 		return b.minText, b.maxText
 	}

@@ -93,7 +93,8 @@ func decimal(t tiers.Type) encoder {
 			scale = int(d.GetScale())
 		}
 		if n = new(big.Int).Mul(n, pow(max(t.Scale-scale, 0))); n.CmpAbs(most) >= 0 {
-			return nil, fmt.Errorf("%s is beyond a numeric(%d,%d): cast it in the pipeline to DOUBLE or VARCHAR", a.ValueStr(i), t.Precision, t.Scale)
+			return nil, fmt.Errorf("%s is beyond a numeric(%d,%d): cast it in the pipeline to DOUBLE or VARCHAR", a.ValueStr(i),
+				t.Precision, t.Scale)
 		}
 		return pgtype.Numeric{Int: n, Exp: int32(-max(t.Scale, scale)), Valid: true}, nil
 	}

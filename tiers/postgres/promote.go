@@ -14,7 +14,8 @@ import (
 
 // provenance is what the sink adds to each row.
 var provenance = []column{
-	{tiers.ColPipeline, typeText}, {tiers.ColRunID, typeText}, {tiers.ColWindowStart, typeTime}, {tiers.ColWindowEnd, typeTime},
+	{tiers.ColPipeline, typeText}, {tiers.ColRunID, typeText}, {tiers.ColWindowStart, typeTime},
+	{tiers.ColWindowEnd, typeTime},
 }
 
 // The temporary table of a merge, which ends with the transaction, and the
@@ -48,7 +49,8 @@ func newPromotion(w tiers.Write) (*promotion, error) {
 		case err != nil:
 			return nil, fmt.Errorf("column %s: %w", f.Name, err)
 		case len(f.Name) > maxName:
-			return nil, fmt.Errorf("column %s: its name has more than the %d bytes that PostgreSQL keeps; give it another with AS", f.Name, maxName)
+			return nil, fmt.Errorf("column %s: its name has more than the %d bytes that PostgreSQL keeps; give it another "+
+				"with AS", f.Name, maxName)
 		case find(p.columns, f.Name) >= 0:
 			return nil, fmt.Errorf("column %s appears twice (names differ by more than case)", f.Name)
 		case find(provenance, f.Name) >= 0 || strings.EqualFold(f.Name, order):
@@ -101,9 +103,9 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 	if at := find(t.columns, "evidence"); at >= 0 && p.findings() && t.columns[at].typ == typeText {
 		t.columns[at].typ = typeJSON
 	}
-	defs := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		defs[i] = ident(c.name) + " " + c.typ
+	defs := make([]string, 0, len(t.columns)+1)
+	for _, c := range t.columns {
+		defs = append(defs, ident(c.name)+" "+c.typ)
 	}
 	if p.identified() {
 		defs = append(defs, "PRIMARY KEY ("+ident(p.columns[find(p.columns, findingID)].name)+")")
@@ -160,7 +162,8 @@ func (p *promotion) evolve(ctx context.Context, tx pgx.Tx, held *table) error {
 			continue
 		}
 		if has := held.columns[at]; !fits(has.typ, c.typ) {
-			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline, write to another table, or drop this one",
+			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline, write to another "+
+				"table, or drop this one",
 				has.name, has.typ, c.typ)
 		}
 	}
@@ -195,7 +198,8 @@ func (p *promotion) clear(ctx context.Context, tx pgx.Tx, name string) (int64, e
 }
 
 // copy is COPY of the rows, in their order, with further columns behind them.
-func (p *promotion) copy(ctx context.Context, tx pgx.Tx, into pgx.Identifier, held *table, more []column, tail func(int64) []any) (int64, error) {
+func (p *promotion) copy(ctx context.Context, tx pgx.Tx, into pgx.Identifier, held *table, more []column,
+	tail func(int64) []any) (int64, error) {
 	src := &copying{of: p.rows, tail: tail}
 	var names []string
 	for _, c := range p.columns {
@@ -219,10 +223,12 @@ func (p *promotion) merge(ctx context.Context, tx pgx.Tx, held *table) (res tier
 		defs = append(defs, ident(to.name)+" "+to.typ)
 		names = append(names, ident(to.name))
 	}
-	if _, err = tx.Exec(ctx, "CREATE TEMPORARY TABLE "+incoming+" ("+strings.Join(defs, ", ")+", "+order+" bigint) ON COMMIT DROP"); err != nil {
+	if _, err = tx.Exec(ctx, "CREATE TEMPORARY TABLE "+incoming+" ("+strings.Join(defs, ", ")+", "+order+
+		" bigint) ON COMMIT DROP"); err != nil {
 		return res, err
 	}
-	if _, err = p.copy(ctx, tx, pgx.Identifier{incoming}, held, []column{{order, typeLong}}, func(row int64) []any { return []any{row} }); err != nil {
+	if _, err = p.copy(ctx, tx, pgx.Identifier{incoming}, held, []column{{order, typeLong}},
+		func(row int64) []any { return []any{row} }); err != nil {
 		return res, err
 	}
 	if res.Deleted, err = p.clear(ctx, tx, held.name); err != nil {
@@ -240,8 +246,10 @@ func (p *promotion) merge(ctx context.Context, tx pgx.Tx, held *table) (res tier
 		res.Deleted += tag.RowsAffected()
 	}
 	w, list := p.write, strings.Join(names, ", ")
-	tag, err := tx.Exec(ctx, "INSERT INTO "+qualified(held.name)+" ("+list+", _pipeline, _run_id, _window_start, _window_end) SELECT "+list+
-		", $1, $2, $3::timestamptz, $4::timestamptz FROM "+incoming+" WHERE "+order+" IN (SELECT max("+order+") FROM "+incoming+" GROUP BY "+
+	tag, err := tx.Exec(ctx, "INSERT INTO "+qualified(held.name)+" ("+list+
+		", _pipeline, _run_id, _window_start, _window_end) SELECT "+list+
+		", $1, $2, $3::timestamptz, $4::timestamptz FROM "+incoming+" WHERE "+order+" IN (SELECT max("+order+") FROM "+
+		incoming+" GROUP BY "+
 		strings.Join(keys, ", ")+") ORDER BY "+order, w.Pipeline, w.RunID, w.Start, w.End)
 	res.Inserted = tag.RowsAffected()
 	return res, err
@@ -256,7 +264,8 @@ func sameKeys(keys []string) []string {
 		same = append(same, "held."+k+" IS NOT DISTINCT FROM fresh."+k)
 		null = append(null, "fresh."+k+" IS NULL")
 	}
-	return []string{strings.Join(equal, " AND "), "(" + strings.Join(null, " OR ") + ") AND " + strings.Join(same, " AND ")}
+	return []string{strings.Join(equal, " AND "),
+		"(" + strings.Join(null, " OR ") + ") AND " + strings.Join(same, " AND ")}
 }
 
 func tableComment(p *promotion) string {
@@ -273,7 +282,8 @@ func tableComment(p *promotion) string {
 // comments describe the columns whose meaning is known.
 func comments(name string, cols []column) []string {
 	docs := map[string]string{
-		tiers.ColPipeline: "which pipeline wrote the row", tiers.ColRunID: "which run wrote the row, see analytics.pipeline_runs",
+		tiers.ColPipeline:    "which pipeline wrote the row",
+		tiers.ColRunID:       "which run wrote the row, see analytics.pipeline_runs",
 		tiers.ColWindowStart: "start of the run's window", tiers.ColWindowEnd: "end of the run's window, exclusive",
 	}
 	if find(cols, findingID) >= 0 {

@@ -63,7 +63,8 @@ func (s *Sink) Read(ctx context.Context, wants []query.Want, each func(string, a
 	return nil
 }
 
-func (s *Sink) readTable(ctx context.Context, tx pgx.Tx, t *table, w query.Want, left *int64, each func(string, array.RecordReader) error) error {
+func (s *Sink) readTable(ctx context.Context, tx pgx.Tx, t *table, w query.Want, left *int64,
+	each func(string, array.RecordReader) error) error {
 	sql, args, cols := selectOf(t, w)
 	rows, err := tx.Query(ctx, sql, args...) //nolint:sqlclosecheck // the reader closes them
 	if err != nil {
@@ -73,7 +74,9 @@ func (s *Sink) readTable(ctx context.Context, tx pgx.Tx, t *table, w query.Want,
 	defer r.Release()
 	err = each(t.name, r)
 	if r.over {
-		return fmt.Errorf("%w: analytics.%s and the other analytics tables of the statement are over %d MiB. Name the columns that it needs instead of *, compare time with a constant, ask PostgreSQL itself (psql), or raise analytics.read_limit",
+		return fmt.Errorf("%w: analytics.%s and the other analytics tables of the statement are over %d MiB. Name the "+
+			"columns that it needs instead of *, compare time with a constant, ask PostgreSQL itself (psql), or raise "+
+			"analytics.read_limit",
 			query.ErrTooMuch, t.name, max(1, s.readLimit>>20))
 	}
 	return err

@@ -37,7 +37,8 @@ type reader struct {
 }
 
 func newReader(rows pgx.Rows, schema *arrow.Schema, left *int64, end func()) *reader {
-	r := &reader{rows: rows, schema: schema, builder: array.NewRecordBuilder(memory.DefaultAllocator, schema), left: left, end: end}
+	r := &reader{rows: rows, schema: schema, builder: array.NewRecordBuilder(memory.DefaultAllocator, schema), left: left,
+		end: end}
 	r.refs.Store(1)
 	return r
 }

@@ -53,7 +53,8 @@ func classOfCode(code string) class {
 	switch code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return conflict
-	case "57P01", "57P02", "57P03", "57P05", "25P03", "53300", "25006": // shut down, starting, idle too long, full, a standby
+	// shut down, starting, idle too long, full, a standby
+	case "57P01", "57P02", "57P03", "57P05", "25P03", "53300", "25006":
 		return away
 	}
 	if strings.HasPrefix(code, "08") { // connection exceptions
@@ -65,8 +66,10 @@ func classOfCode(code string) class {
 func isNetwork(err error) bool {
 	var op net.Error
 	var connect *pgconn.ConnectError
-	return errors.As(err, &connect) || errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errLost)
+	return errors.As(err, &connect) || errors.As(err, &op) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, errLost)
 }
 
 // errLost is a connection that the driver found closed.

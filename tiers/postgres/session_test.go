@@ -86,9 +86,12 @@ func ask(ctx context.Context, e *duckdb.Engine, sql string) (string, error) {
 }
 
 var findings = []arrow.Field{
-	tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("time", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}),
-	tierstest.Nullable("severity", arrow.BinaryTypes.String), tierstest.Nullable("score", arrow.PrimitiveTypes.Float64), tierstest.Nullable("n", arrow.PrimitiveTypes.Int64),
-	tierstest.Nullable("ok", arrow.FixedWidthTypes.Boolean), tierstest.Nullable("day", arrow.FixedWidthTypes.Date32), tierstest.Nullable("raw", arrow.BinaryTypes.Binary),
+	tierstest.Nullable("finding_id", arrow.BinaryTypes.String),
+	tierstest.Nullable("time", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}),
+	tierstest.Nullable("severity", arrow.BinaryTypes.String), tierstest.Nullable("score", arrow.PrimitiveTypes.Float64),
+	tierstest.Nullable("n", arrow.PrimitiveTypes.Int64),
+	tierstest.Nullable("ok", arrow.FixedWidthTypes.Boolean), tierstest.Nullable("day", arrow.FixedWidthTypes.Date32),
+	tierstest.Nullable("raw", arrow.BinaryTypes.Binary),
 }
 
 // TestSessionsReadBothTiersAlike: whatever is left out of what is copied, the
@@ -125,7 +128,8 @@ func TestSessionsReadBothTiersAlike(t *testing.T) {
 		{"SELECT count(*) AS c FROM analytics.findings", 4, 1},
 		{"SELECT entity.severity FROM analytics.findings AS entity WHERE entity.severity = 'high' ORDER BY n", 2, 2},
 		{"SELECT n FROM analytics.findings WHERE severity = 'high' AND time >= '2026-11-24T10:30:00Z'", 1, 3},
-		{"SELECT n FROM analytics.findings WHERE time >= TIMESTAMPTZ '2026-11-24 11:00:00' AND time < TIMESTAMP '2026-11-25' ORDER BY n", 1, 2},
+		{"SELECT n FROM analytics.findings WHERE time >= TIMESTAMPTZ '2026-11-24 11:00:00' AND time < TIMESTAMP " +
+			"'2026-11-25' ORDER BY n", 1, 2},
 		{"SELECT n FROM analytics.findings WHERE n = -9007199254740993 OR n > 2 ORDER BY n", 4, 1},
 		{"SELECT n FROM analytics.findings WHERE n >= 2 ORDER BY n", 2, 1},
 		{"SELECT n FROM analytics.findings WHERE severity > 'i' ORDER BY n", 4, 2},
@@ -136,10 +140,13 @@ func TestSessionsReadBothTiersAlike(t *testing.T) {
 		{"SELECT COLUMNS('s.*') FROM analytics.findings ORDER BY finding_id", 4, 12},
 		{"SELECT f.n FROM analytics.findings f JOIN analytics.other o USING (finding_id) WHERE f.severity = 'low'", 8, -1},
 		{"SELECT f.finding_id FROM analytics.findings f NATURAL JOIN analytics.Other ORDER BY 1", 8, 24},
-		{"SELECT o.n FROM analytics.Other o WHERE EXISTS (SELECT 1 FROM analytics.findings f WHERE o.severity = 'low' AND f.severity = 'high')", -1, -1},
+		{"SELECT o.n FROM analytics.Other o WHERE EXISTS (SELECT 1 FROM analytics.findings f WHERE o.severity = 'low' AND " +
+			"f.severity = 'high')", -1, -1},
 		{"SELECT n FROM (SELECT * FROM analytics.findings WHERE severity = 'high') ORDER BY n", 2, 12},
-		{"WITH findings AS (SELECT n, severity FROM analytics.findings WHERE n > 1) SELECT n FROM findings WHERE severity = 'high' ORDER BY n", -1, -1},
-		{"SELECT n FROM analytics.findings WHERE severity = 'high' UNION ALL SELECT n FROM analytics.findings WHERE severity = 'low' ORDER BY n", 4, 2},
+		{"WITH findings AS (SELECT n, severity FROM analytics.findings WHERE n > 1) SELECT n FROM findings WHERE severity " +
+			"= 'high' ORDER BY n", -1, -1},
+		{"SELECT n FROM analytics.findings WHERE severity = 'high' UNION ALL SELECT n FROM analytics.findings WHERE " +
+			"severity = 'low' ORDER BY n", 4, 2},
 		{"SELECT 1 AS one", 0, 0},
 	} {
 		want, err := ask(t.Context(), embedded, q.sql)
@@ -167,7 +174,8 @@ func TestReadsThatAreRefused(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close() })
 	e := engineOf(t, duckdb.Options{Remote: s})
 	var parse *query.ParseError
-	if _, err := ask(t.Context(), e, "SELECT * FROM analytics.nothing"); !errors.As(err, &parse) || !strings.Contains(err.Error(), "analytics.nothing") {
+	if _, err := ask(t.Context(), e, "SELECT * FROM analytics.nothing"); !errors.As(err, &parse) ||
+		!strings.Contains(err.Error(), "analytics.nothing") {
 		t.Errorf("%v", err)
 	}
 	big := tierstest.RowsOf(t, keyed, `[{"k": "`+strings.Repeat("x", 30_000)+`", "n": 1}]`)
@@ -175,7 +183,8 @@ func TestReadsThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ask(t.Context(), e, "SELECT k FROM analytics.t")
-	if !errors.Is(err, query.ErrTooMuch) || !strings.Contains(err.Error(), "analytics.t") || !strings.Contains(err.Error(), "analytics.read_limit") {
+	if !errors.Is(err, query.ErrTooMuch) || !strings.Contains(err.Error(), "analytics.t") ||
+		!strings.Contains(err.Error(), "analytics.read_limit") {
 		t.Errorf("%v", err)
 	}
 	if got, err := ask(t.Context(), e, "SELECT n FROM analytics.t"); err != nil || got != "n=1 \n" {
@@ -189,7 +198,8 @@ func TestARunSeesOneMoment(t *testing.T) {
 	s := openAt(t, server.URL(t))
 	write := func(run int) {
 		t.Helper()
-		rows := tierstest.RowsOf(t, findings, fmt.Sprintf(`[{"finding_id": "r%d", "time": "2026-11-24T1%d:00:00Z"}]`, run, run))
+		rows := tierstest.RowsOf(t, findings, fmt.Sprintf(`[{"finding_id": "r%d", "time": "2026-11-24T1%d:00:00Z"}]`, run,
+			run))
 		if _, err := s.Write(t.Context(), tierstest.WriteOf(run, tiers.Append, rows)); err != nil {
 			t.Fatal(err)
 		}
@@ -198,8 +208,10 @@ func TestARunSeesOneMoment(t *testing.T) {
 		write(i)
 	}
 	e := engineOf(t, duckdb.Options{Remote: s})
-	span := query.Span{From: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC)}
-	run, err := e.Open(t.Context(), query.View{Analytics: []query.Want{{Table: "t", Times: []query.Span{span}}, {Table: "nothing"}}}, query.Options{Trusted: true})
+	span := query.Span{From: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC),
+		To: time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC)}
+	run, err := e.Open(t.Context(), query.View{Analytics: []query.Want{{Table: "t", Times: []query.Span{span}},
+		{Table: "nothing"}}}, query.Options{Trusted: true})
 	if err != nil {
 		t.Fatal(err)
 	}

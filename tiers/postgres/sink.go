@@ -81,7 +81,8 @@ func Open(ctx context.Context, o Options) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the analytics tier: %w", err)
 	}
-	s := &Sink{pool: pool, name: fmt.Sprintf("%s on %s:%d", cfg.ConnConfig.Database, cfg.ConnConfig.Host, cfg.ConnConfig.Port),
+	s := &Sink{pool: pool, name: fmt.Sprintf("%s on %s:%d", cfg.ConnConfig.Database, cfg.ConnConfig.Host,
+		cfg.ConnConfig.Port),
 		readLimit: o.ReadLimit, patience: o.Patience, log: o.Logger}
 	if s.readLimit <= 0 {
 		s.readLimit = defaultReadLimit
@@ -151,7 +152,8 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 			return err
 		})
 		if errors.Is(err, errUnknown) {
-			s.log.Warn("the answer to COMMIT was lost; it is looked up", "table", "analytics."+w.Table, "pipeline", w.Pipeline, "error", err)
+			s.log.Warn("the answer to COMMIT was lost; it is looked up", "table", "analytics."+w.Table, "pipeline", w.Pipeline,
+				"error", err)
 			lost = id
 		}
 		return err
@@ -233,7 +235,8 @@ func explained(err error, table string) error {
 	remedy := ""
 	switch pg.Code {
 	case "55P03": // lock_not_available
-		remedy = "another session has kept analytics." + table + " locked for 30s: SELECT pid, query FROM pg_stat_activity WHERE state LIKE 'idle in%' shows who; end its transaction"
+		remedy = "another session has kept analytics." + table + " locked for 30s: SELECT pid, query FROM " +
+			"pg_stat_activity WHERE state LIKE 'idle in%' shows who; end its transaction"
 	case "42501": // insufficient_privilege
 		remedy = "grant the role of analytics.url CREATE on the database, or make the schemas analytics and lakeward its own"
 	case "2BP01": // dependent_objects_still_exist
@@ -259,7 +262,8 @@ var ddl = []string{
 		committed timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_name, pipeline, window_start, window_end))`,
 	"COMMENT ON SCHEMA " + Schema + " IS 'Lakeward: what pipelines found. Read it freely; pipelines write it.'",
 	"COMMENT ON SCHEMA lakeward IS 'Lakeward''s own bookkeeping'",
-	"COMMENT ON TABLE " + ledgerTable + " IS 'the last write of each pipeline and window: a COMMIT whose answer was lost is looked up here'",
+	"COMMENT ON TABLE " + ledgerTable + " IS 'the last write of each pipeline and window: a COMMIT whose answer was " +
+		"lost is looked up here'",
 }
 
 // prepare makes the schemas and the ledger, one caller at a time, and needs no
@@ -285,7 +289,8 @@ func prepare(ctx context.Context, tx pgx.Tx) error {
 // the attempt's transaction has ended, one way or the other.
 func (s *Sink) committed(ctx context.Context, table, id string) (done bool, res tiers.WriteResult, err error) {
 	err = s.transact(ctx, table, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, "SELECT inserted, deleted FROM "+ledgerTable+" WHERE table_name = $1 AND id = $2", strings.ToLower(table), id).
+		err := tx.QueryRow(ctx, "SELECT inserted, deleted FROM "+ledgerTable+" WHERE table_name = $1 AND id = $2",
+			strings.ToLower(table), id).
 			Scan(&res.Inserted, &res.Deleted)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -317,7 +322,8 @@ func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) 
 				return err
 			}
 			n = tag.RowsAffected()
-			_, err = tx.Exec(ctx, "DELETE FROM "+ledgerTable+" WHERE table_name = $1 AND window_end < $2 AND committed < $2", strings.ToLower(t.name), cut)
+			_, err = tx.Exec(ctx, "DELETE FROM "+ledgerTable+" WHERE table_name = $1 AND window_end < $2 AND committed < $2",
+				strings.ToLower(t.name), cut)
 			return err
 		})
 	})

@@ -41,18 +41,19 @@ func TestSinkConformance(t *testing.T) {
 	server.URL(t) // skips here, not in each case
 	tierstest.TestSink(t, func(t *testing.T) tierstest.SinkUnderTest {
 		url := server.URL(t)
-		return tierstest.SinkUnderTest{Sink: openAt(t, url), Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
-			rows, err := psql(ctx, url, "SELECT "+strings.Join(columns, ", ")+" FROM analytics."+table)
-			for _, row := range rows {
-				for i, v := range row {
-					if n, ok := v.(pgtype.Numeric); ok {
-						text, verr := n.Value()
-						row[i], err = text, errors.Join(err, verr)
+		return tierstest.SinkUnderTest{Sink: openAt(t, url),
+			Read: func(ctx context.Context, table string, columns ...string) ([][]any, error) {
+				rows, err := psql(ctx, url, "SELECT "+strings.Join(columns, ", ")+" FROM analytics."+table)
+				for _, row := range rows {
+					for i, v := range row {
+						if n, ok := v.(pgtype.Numeric); ok {
+							text, verr := n.Value()
+							row[i], err = text, errors.Join(err, verr)
+						}
 					}
 				}
-			}
-			return rows, err
-		}}
+				return rows, err
+			}}
 	})
 }
 
@@ -85,7 +86,8 @@ func holds(t *testing.T, url, sql, want string) {
 	}
 }
 
-var keyed = []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("n", arrow.PrimitiveTypes.Int64)}
+var keyed = []arrow.Field{tierstest.Nullable("k", arrow.BinaryTypes.String),
+	tierstest.Nullable("n", arrow.PrimitiveTypes.Int64)}
 
 // TestDroppedAtCommit cuts the connection around COMMIT: whatever the server
 // made of it, the write tells the truth and each row is there once.
@@ -105,7 +107,8 @@ func TestDroppedAtCommit(t *testing.T) {
 			n++
 		}
 	}
-	holds(t, url, "SELECT count(*), count(DISTINCT k), count(DISTINCT _run_id) FROM analytics.t", fmt.Sprint([][]any{{2 * n, 2 * n, n}}))
+	holds(t, url, "SELECT count(*), count(DISTINCT k), count(DISTINCT _run_id) FROM analytics.t",
+		fmt.Sprint([][]any{{2 * n, 2 * n, n}}))
 	holds(t, url, "SELECT count(*), sum(inserted)::bigint FROM lakeward.writes", fmt.Sprint([][]any{{n, 2 * n}}))
 }
 
@@ -134,7 +137,8 @@ func TestWritersTakeTurns(t *testing.T) {
 func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Merge, tierstest.RowsOf(t, keyed, `[{"k": "a", "n": 1}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Merge,
+		tierstest.RowsOf(t, keyed, `[{"k": "a", "n": 1}]`))); err != nil {
 		t.Fatal(err)
 	}
 	c, err := pgx.Connect(t.Context(), url)
@@ -158,7 +162,8 @@ func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 		done <- err
 	}()
 	waiting := func() bool {
-		rows, err := psql(t.Context(), url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'lakeward' AND wait_event_type = 'Lock'")
+		rows, err := psql(t.Context(), url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'lakeward' AND "+
+			"wait_event_type = 'Lock'")
 		return err == nil && len(rows) > 0
 	}
 	for deadline := time.Now().Add(30 * time.Second); !waiting(); {
@@ -176,7 +181,8 @@ func TestADeadlockWithAPersonIsRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, url, "SELECT k, n FROM analytics.t", "[[a 2]]")
-	holds(t, url, "SELECT deadlocks > 0 OR (SELECT count(*) FROM pg_stat_database WHERE deadlocks > 0) > 0 FROM pg_stat_database WHERE datname = current_database()", "[[true]]")
+	holds(t, url, "SELECT deadlocks > 0 OR (SELECT count(*) FROM pg_stat_database WHERE deadlocks > 0) > 0 FROM "+
+		"pg_stat_database WHERE datname = current_database()", "[[true]]")
 }
 
 // TestValues: what PostgreSQL holds of values that are not plain.
@@ -184,9 +190,11 @@ func TestValues(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
 	fields := []arrow.Field{
-		tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("u", arrow.PrimitiveTypes.Uint64), tierstest.Nullable("d", arrow.FixedWidthTypes.Date32),
+		tierstest.Nullable("k", arrow.BinaryTypes.String), tierstest.Nullable("u", arrow.PrimitiveTypes.Uint64),
+		tierstest.Nullable("d", arrow.FixedWidthTypes.Date32),
 		tierstest.Nullable("l", arrow.ListOf(arrow.PrimitiveTypes.Int64)),
-		tierstest.Nullable("user", arrow.StructOf(tierstest.Nullable("name", arrow.BinaryTypes.String), tierstest.Nullable("at", arrow.ListOf(arrow.BinaryTypes.String)))),
+		tierstest.Nullable("user", arrow.StructOf(tierstest.Nullable("name", arrow.BinaryTypes.String),
+			tierstest.Nullable("at", arrow.ListOf(arrow.BinaryTypes.String)))),
 	}
 	r := tierstest.RowsOf(t, fields, `[{"k": "a\u0000b", "u": 18446744073709551615, "d": "2026-11-24", "l": [1, null], "user": {"name": "x\u0000\\u0000", "at": []}}, {}]`)
 	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, r)); err != nil {
@@ -198,16 +206,22 @@ func TestValues(t *testing.T) {
 	holds(t, url, `SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'analytics.t'::regclass AND attnum BETWEEN 1 AND 5`,
 		"[[text,numeric(20,0),date,jsonb,jsonb]]")
 	// A nested value has another shape: nothing has to be altered.
-	wider := []arrow.Field{tierstest.Nullable("user", arrow.StructOf(tierstest.Nullable("uid", arrow.PrimitiveTypes.Int64)))}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append, tierstest.RowsOf(t, wider, `[{"user": {"uid": 7}}]`))); err != nil {
+	wider := []arrow.Field{tierstest.Nullable("user",
+		arrow.StructOf(tierstest.Nullable("uid", arrow.PrimitiveTypes.Int64)))}
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(1, tiers.Append,
+		tierstest.RowsOf(t, wider, `[{"user": {"uid": 7}}]`))); err != nil {
 		t.Fatal(err)
 	}
 	// A number beyond the column is named with its column and the remedy.
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(2, tiers.Append, tierstest.RowsOf(t, []arrow.Field{keyed[1]}, `[{"n": 1}]`))); err != nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(2, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{keyed[1]}, `[{"n": 1}]`))); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Write(t.Context(), tierstest.WriteOf(3, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("n", arrow.PrimitiveTypes.Uint64)}, `[{"n": 18446744073709551615}]`)))
-	if err == nil || !strings.Contains(err.Error(), "column n of row 1") || !strings.Contains(err.Error(), "cast it in the pipeline") {
+	_, err := s.Write(t.Context(), tierstest.WriteOf(3, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("n", arrow.PrimitiveTypes.Uint64)},
+			`[{"n": 18446744073709551615}]`)))
+	if err == nil || !strings.Contains(err.Error(), "column n of row 1") ||
+		!strings.Contains(err.Error(), "cast it in the pipeline") {
 		t.Errorf("%v", err)
 	}
 	holds(t, url, "SELECT count(*) FROM analytics.t", "[[4]]")
@@ -218,14 +232,19 @@ func TestPeopleCanReadIt(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
 	ts := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
-	w := tierstest.WriteOf(0, tiers.Merge, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("time", ts)}, `[{"finding_id": "f", "time": "2026-11-24T12:00:00Z"}]`))
+	w := tierstest.WriteOf(0, tiers.Merge, tierstest.RowsOf(t,
+		[]arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("time", ts)},
+		`[{"finding_id": "f", "time": "2026-11-24T12:00:00Z"}]`))
 	w.Table, w.Key = "findings", []string{"finding_id"}
 	if _, err := s.Write(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, url, "SELECT obj_description('analytics.findings'::regclass) LIKE 'findings of%', col_description('analytics.findings'::regclass, 1) LIKE 'hash of%', col_description('analytics.findings'::regclass, 5) LIKE 'start of the run%'",
+	holds(t, url, "SELECT obj_description('analytics.findings'::regclass) LIKE 'findings of%', "+
+		"col_description('analytics.findings'::regclass, 1) LIKE 'hash of%', "+
+		"col_description('analytics.findings'::regclass, 5) LIKE 'start of the run%'",
 		"[[true true true]]")
-	holds(t, url, "SELECT count(*) FILTER (WHERE indexdef LIKE '%UNIQUE%(finding_id)%'), count(*) FILTER (WHERE indexdef LIKE '%(\"time\")%') FROM pg_indexes WHERE tablename = 'findings'", "[[1 1]]")
+	holds(t, url, "SELECT count(*) FILTER (WHERE indexdef LIKE '%UNIQUE%(finding_id)%'), count(*) FILTER (WHERE "+
+		"indexdef LIKE '%(\"time\")%') FROM pg_indexes WHERE tablename = 'findings'", "[[1 1]]")
 }
 
 // TestAFindingHasOneRowAndItsEvidenceIsJSON: whatever window writes it, and
@@ -233,7 +252,8 @@ func TestPeopleCanReadIt(t *testing.T) {
 func TestAFindingHasOneRowAndItsEvidenceIsJSON(t *testing.T) {
 	url := server.URL(t)
 	s := openAt(t, url)
-	fields := []arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String), tierstest.Nullable("evidence", arrow.BinaryTypes.String)}
+	fields := []arrow.Field{tierstest.Nullable("finding_id", arrow.BinaryTypes.String),
+		tierstest.Nullable("evidence", arrow.BinaryTypes.String)}
 	for i, rows := range []string{
 		`[{"finding_id": "f", "evidence": "{\"n\": 5, \"who\": \"a\\u0000b\"}"}, {"finding_id": "g", "evidence": "no JSON"}]`,
 		`[{"finding_id": "f", "evidence": "{\"n\": 6}"}, {"finding_id": "h"}]`,
@@ -244,8 +264,10 @@ func TestAFindingHasOneRowAndItsEvidenceIsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	holds(t, url, `SELECT finding_id, evidence->'n', evidence#>>'{}' FROM analytics.findings ORDER BY 1`, `[[f 6 {"n": 6}] [g <nil> no JSON] [h <nil> <nil>]]`)
-	holds(t, url, `SELECT conname FROM pg_constraint WHERE conrelid = 'analytics.findings'::regclass AND contype = 'p'`, "[[findings_pkey]]")
+	holds(t, url, `SELECT finding_id, evidence->'n', evidence#>>'{}' FROM analytics.findings ORDER BY 1`,
+		`[[f 6 {"n": 6}] [g <nil> no JSON] [h <nil> <nil>]]`)
+	holds(t, url, `SELECT conname FROM pg_constraint WHERE conrelid = 'analytics.findings'::regclass AND contype = 'p'`,
+		"[[findings_pkey]]")
 }
 
 func TestNamesThatPostgreSQLWouldCutAreRefused(t *testing.T) {
@@ -256,7 +278,8 @@ func TestNamesThatPostgreSQLWouldCutAreRefused(t *testing.T) {
 	if _, err := s.Write(t.Context(), w); err == nil {
 		t.Error("a table")
 	}
-	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable(long, arrow.BinaryTypes.String)}, `[]`))); err == nil {
+	if _, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append,
+		tierstest.RowsOf(t, []arrow.Field{tierstest.Nullable(long, arrow.BinaryTypes.String)}, `[]`))); err == nil {
 		t.Error("a column")
 	}
 }
@@ -273,7 +296,8 @@ func TestAwayIsSaidInWords(t *testing.T) {
 	_, rerr := s.Query(t.Context(), "SELECT 1")
 	_, terr := s.Tables(t.Context())
 	for _, err := range []error{werr, rerr, terr, s.Ping(t.Context())} {
-		if !errors.Is(err, tiers.ErrAway) || !strings.Contains(err.Error(), "db on 127.0.0.1:1") || strings.Contains(err.Error(), "hunter2") {
+		if !errors.Is(err, tiers.ErrAway) || !strings.Contains(err.Error(), "db on 127.0.0.1:1") ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -288,7 +312,8 @@ func TestRefusedRightsAreExplained(t *testing.T) {
 	}
 	s := openAt(t, url+"&options=-c%20role%3Dmodest")
 	_, err := s.Write(t.Context(), tierstest.WriteOf(0, tiers.Append, tierstest.RowsOf(t, keyed, `[]`)))
-	if err == nil || errors.Is(err, tiers.ErrAway) || !strings.Contains(err.Error(), "grant the role of analytics.url CREATE") {
+	if err == nil || errors.Is(err, tiers.ErrAway) ||
+		!strings.Contains(err.Error(), "grant the role of analytics.url CREATE") {
 		t.Errorf("%v", err)
 	}
 }

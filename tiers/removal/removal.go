@@ -106,7 +106,8 @@ type wire struct {
 func (r Record) Encode() (string, error) {
 	w := wire{ID: r.ID, Settled: true}
 	if !r.Settled {
-		w = wire{ID: r.ID, At: r.At.UTC(), Kind: r.Kind, By: r.By, Reason: r.Reason, Files: r.Files, Rows: r.Rows, Gone: map[string]string{}}
+		w = wire{ID: r.ID, At: r.At.UTC(), Kind: r.Kind, By: r.By, Reason: r.Reason, Files: r.Files, Rows: r.Rows,
+			Gone: map[string]string{}}
 		for stream, rs := range r.Gone {
 			w.Gone[stream] = parquetfile.EncodeSeqs(rs)
 		}
@@ -135,7 +136,8 @@ func decode(text string) (Record, error) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return Record{}, err
 	}
-	r := Record{ID: w.ID, At: w.At, Kind: w.Kind, By: w.By, Reason: w.Reason, Files: w.Files, Rows: w.Rows, Settled: w.Settled, Gone: map[string][]tiers.SeqRange{}}
+	r := Record{ID: w.ID, At: w.At, Kind: w.Kind, By: w.By, Reason: w.Reason, Files: w.Files, Rows: w.Rows,
+		Settled: w.Settled, Gone: map[string][]tiers.SeqRange{}}
 	for stream, text := range w.Gone {
 		rs, err := parquetfile.DecodeSeqs(text)
 		if err != nil {
@@ -150,7 +152,8 @@ func decode(text string) (Record, error) {
 // their stream. The tables must have been opened before: a record is in the
 // ledger before it leaves its table. Of the ledger, whose footers seqs reads,
 // it takes those streams that want names.
-func Gone(ctx context.Context, l tiers.Lake, tables []tiers.Table, want func(stream string) bool, seqs func(path string) (parquetfile.Seqs, error)) (map[string][]tiers.SeqRange, error) {
+func Gone(ctx context.Context, l tiers.Lake, tables []tiers.Table, want func(stream string) bool,
+	seqs func(path string) (parquetfile.Seqs, error)) (map[string][]tiers.SeqRange, error) {
 	out := map[string][]tiers.SeqRange{}
 	add := func(stream string, rs []tiers.SeqRange) {
 		if want(stream) {

@@ -82,7 +82,8 @@ func (c *lakeCase) file(rows int64, from, to time.Time) tiers.DataFile {
 	c.Helper()
 	day := int32(from.Unix() / 86400)
 	sum := tiers.AddCRC32C(0, []byte("bytes"))
-	f := tiers.DataFile{Path: tiers.ChecksumPath(c.tab.NewFilePath(day), sum), CRC32C: sum, Size: 5, Rows: rows, Day: day, TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
+	f := tiers.DataFile{Path: tiers.ChecksumPath(c.tab.NewFilePath(day), sum), CRC32C: sum, Size: 5, Rows: rows, Day: day,
+		TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
 	if id, ok := c.tab.Schema().Lookup(tiers.ColTime); ok {
 		f.Columns = []tiers.ColumnStats{{FieldID: id.ID, Values: rows, Size: 8, Lower: Micros(from), Upper: Micros(to)}}
 	}
@@ -101,7 +102,8 @@ func (c *lakeCase) mark(seq uint64) *tiers.Mark {
 // ingest commits one file of rows and moves the mark.
 func (c *lakeCase) ingest(tab tiers.Table, rows int64, at time.Time, from, to *tiers.Mark) (tiers.Snapshot, error) {
 	c.Helper()
-	return tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Add: []tiers.DataFile{c.file(rows, at, at.Add(time.Minute))}, From: from, To: to})
+	return tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Add: []tiers.DataFile{c.file(rows, at, at.Add(time.Minute))},
+		From: from, To: to})
 }
 
 func (c *lakeCase) must(s tiers.Snapshot, err error) tiers.Snapshot {

@@ -113,7 +113,8 @@ func testReset(c *lakeCase) {
 	c.must(c.ingest(c.tab, 3, day0, nil, c.mark(3)))
 	anew := c.mark(1)
 	anew.Resets = 1
-	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), From: c.mark(3), To: anew, Properties: map[string]string{"why": "because"}}))
+	c.must(c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), From: c.mark(3), To: anew,
+		Properties: map[string]string{"why": "because"}}))
 	c.wantMark(1)
 	if got := c.handle().Properties()["why"]; got != "because" {
 		c.Fatalf("the property is %q", got)
@@ -182,7 +183,8 @@ func testRemove(c *lakeCase) {
 
 func testWas(c *lakeCase) {
 	set := func(was, to string) error {
-		_, err := c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Was: map[string]string{"note": was}, Properties: map[string]string{"note": to}})
+		_, err := c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Was: map[string]string{"note": was},
+			Properties: map[string]string{"note": to}})
 		return err
 	}
 	c.is(set("other", "one"), tiers.ErrConflict)
@@ -210,8 +212,10 @@ func testSameRows(c *lakeCase) {
 func testCompactions(c *lakeCase) {
 	base := c.must(c.ingest(c.tab, 3, day0, nil, c.mark(3)))
 	old := c.list(0, time.Time{}, time.Time{})
-	first := tiers.Commit{ID: c.id(), Base: base.ID, SameRows: true, Remove: old, Add: []tiers.DataFile{c.file(3, day0, day0)}}
-	second := tiers.Commit{ID: c.id(), Base: base.ID, SameRows: true, Remove: old, Add: []tiers.DataFile{c.file(3, day0, day0)}}
+	first := tiers.Commit{ID: c.id(), Base: base.ID, SameRows: true, Remove: old,
+		Add: []tiers.DataFile{c.file(3, day0, day0)}}
+	second := tiers.Commit{ID: c.id(), Base: base.ID, SameRows: true, Remove: old,
+		Add: []tiers.DataFile{c.file(3, day0, day0)}}
 	c.must(c.tab.Commit(c.ctx, first))
 	_, err := c.tab.Commit(c.ctx, second)
 	c.is(err, tiers.ErrConflict)

@@ -13,7 +13,8 @@ func testEvolve(c *lakeCase) {
 	str, long := tiers.Type{Kind: tiers.KindString}, tiers.Type{Kind: tiers.KindLong}
 	before := c.tab.Schema()
 	list := func(fields ...tiers.Field) tiers.Type {
-		return tiers.Type{Kind: tiers.KindList, Elem: &tiers.Field{Name: "element", Type: tiers.Type{Kind: tiers.KindStruct, Fields: fields}}}
+		return tiers.Type{Kind: tiers.KindList,
+			Elem: &tiers.Field{Name: "element", Type: tiers.Type{Kind: tiers.KindStruct, Fields: fields}}}
 	}
 	want := tiers.Schema{Fields: []tiers.Field{
 		{Name: "src", Type: tiers.Type{Kind: tiers.KindStruct, Fields: []tiers.Field{
@@ -32,8 +33,9 @@ func testEvolve(c *lakeCase) {
 	if err != nil || again.ID != got.ID {
 		c.Fatalf("evolving to the same schema gives %d, %v; want %d", again.ID, err, got.ID)
 	}
-	paths := map[string]tiers.Kind{"src.ip": tiers.KindString, "src.port": tiers.KindLong, "src.geo.city": tiers.KindString,
-		"hops": tiers.KindList, "paths": tiers.KindList, "tags": tiers.KindList, tiers.ColTime: tiers.KindTimestamp}
+	paths := map[string]tiers.Kind{"src.ip": tiers.KindString, "src.port": tiers.KindLong,
+		"src.geo.city": tiers.KindString,
+		"hops":         tiers.KindList, "paths": tiers.KindList, "tags": tiers.KindList, tiers.ColTime: tiers.KindTimestamp}
 	for path, kind := range paths {
 		f, ok := got.Lookup(path)
 		if !ok || f.Type.Kind != kind {
@@ -94,7 +96,8 @@ func testPrune(c *lakeCase) {
 		}
 	}
 	f := c.list(0, day(2), day(3))[0]
-	if !f.TimeMin.Equal(day(2)) || !f.TimeMax.Equal(day(2).Add(time.Minute)) || f.Rows != 1 || f.Size != 5 || f.Day != int32(day(2).Unix()/86400) {
+	if !f.TimeMin.Equal(day(2)) || !f.TimeMax.Equal(day(2).Add(time.Minute)) || f.Rows != 1 || f.Size != 5 ||
+		f.Day != int32(day(2).Unix()/86400) {
 		c.Errorf("file is %+v", f)
 	}
 }
@@ -175,7 +178,8 @@ func testUnpartitioned(c *lakeCase) {
 	if _, err := c.lake.Create(c.ctx, "bad", tiers.Schema{Fields: fields}, tiers.Options{}); err == nil {
 		c.Fatal("a table without time was partitioned by day")
 	}
-	tab, err := c.lake.Create(c.ctx, "plain", tiers.Schema{Fields: fields}, tiers.Options{Unpartitioned: true, Properties: map[string]string{"a": "b"}})
+	tab, err := c.lake.Create(c.ctx, "plain", tiers.Schema{Fields: fields},
+		tiers.Options{Unpartitioned: true, Properties: map[string]string{"a": "b"}})
 	if err != nil {
 		c.Fatal(err)
 	}

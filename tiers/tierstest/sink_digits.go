@@ -35,9 +35,11 @@ func (c *sinkCase) numbers(t arrow.DataType, pairs ...[2]string) array.RecordRea
 // written anew.
 func testDigits(c *sinkCase) {
 	c.ok(c.writeReader(1, tiers.Append, c.numbers(sum, [2]string{"a", long}, [2]string{"b", "-" + long},
-		[2]string{"c", nines}, [2]string{"d", "-" + nines}, [2]string{"e", ""}, [2]string{"f", "0"}, [2]string{"g", "9007199254740993"})))
+		[2]string{"c", nines}, [2]string{"d", "-" + nines}, [2]string{"e", ""}, [2]string{"f", "0"},
+		[2]string{"g", "9007199254740993"})))
 	c.ok(c.writeReader(2, tiers.Merge, c.numbers(arrow.PrimitiveTypes.Int64, [2]string{"g", "9007199254740995"})))
-	c.columns([]string{"entity", "n"}, []any{"a", long}, []any{"b", "-" + long}, []any{"c", nines}, []any{"d", "-" + nines},
+	c.columns([]string{"entity", "n"}, []any{"a", long}, []any{"b", "-" + long}, []any{"c", nines},
+		[]any{"d", "-" + nines},
 		[]any{"e", nil}, []any{"f", "0"}, []any{"g", "9007199254740995"})
 	infos, err := c.sink.Tables(c.ctx)
 	if err != nil || len(infos) != 1 {
@@ -46,7 +48,8 @@ func testDigits(c *sinkCase) {
 	if f, _ := infos[0].Schema.Lookup("n"); f.Type.String() != "decimal(38,0)" {
 		c.Errorf("a sum is stored as %s", f.Type)
 	}
-	if _, err := c.writeReader(3, tiers.Append, c.numbers(arrow.PrimitiveTypes.Float64, [2]string{"h", "1.5"})); err == nil {
+	if _, err := c.writeReader(3, tiers.Append,
+		c.numbers(arrow.PrimitiveTypes.Float64, [2]string{"h", "1.5"})); err == nil {
 		c.Error("a fraction was written to a column of whole numbers")
 	}
 }
@@ -56,8 +59,10 @@ func testFractions(c *sinkCase) {
 	c.ok(c.writeReader(1, tiers.Append, c.numbers(&arrow.Decimal128Type{Precision: 38, Scale: 6},
 		[2]string{"a", "12345678901234567890.000001"}, [2]string{"b", "-0.000001"})))
 	c.ok(c.writeReader(2, tiers.Append, c.numbers(sum, [2]string{"c", "7"})))
-	c.columns([]string{"entity", "n"}, []any{"a", "12345678901234567890.000001"}, []any{"b", "-0.000001"}, []any{"c", "7.000000"})
-	if _, err := c.writeReader(3, tiers.Append, c.numbers(&arrow.Decimal128Type{Precision: 38, Scale: 7}, [2]string{"d", "0.0000001"})); err == nil {
+	c.columns([]string{"entity", "n"}, []any{"a", "12345678901234567890.000001"}, []any{"b", "-0.000001"},
+		[]any{"c", "7.000000"})
+	if _, err := c.writeReader(3, tiers.Append,
+		c.numbers(&arrow.Decimal128Type{Precision: 38, Scale: 7}, [2]string{"d", "0.0000001"})); err == nil {
 		c.Error("a digit was lost")
 	}
 	if _, err := c.writeReader(3, tiers.Append, c.numbers(sum, [2]string{"d", nines})); err == nil {
@@ -75,7 +80,8 @@ func testOlderColumns(c *sinkCase) {
 
 	c.ok(c.writeReader(4, tiers.Overwrite, c.oneColumn("old", arrow.PrimitiveTypes.Int64, `{"entity": "a", "old": 1}`)))
 	c.ok(c.writeReader(5, tiers.Append, c.oneColumn("old", sum, `{"entity": "b", "old": "9007199254740993"}`)))
-	if _, err := c.writeReader(6, tiers.Append, c.oneColumn("old", sum, `{"entity": "c", "old": "`+long+`"}`)); err == nil {
+	if _, err := c.writeReader(6, tiers.Append,
+		c.oneColumn("old", sum, `{"entity": "c", "old": "`+long+`"}`)); err == nil {
 		c.Error("a number was written that the column does not hold")
 	}
 	c.columns([]string{"entity", "old"}, []any{"a", int64(1)}, []any{"b", int64(9007199254740993)})
@@ -89,6 +95,7 @@ func testOlderColumns(c *sinkCase) {
 
 // testUnsigned: numbers that are beyond a long although they have 64 bits.
 func testUnsigned(c *sinkCase) {
-	c.ok(c.writeReader(1, tiers.Append, c.numbers(arrow.PrimitiveTypes.Uint64, [2]string{"a", "18446744073709551615"}, [2]string{"b", "0"})))
+	c.ok(c.writeReader(1, tiers.Append, c.numbers(arrow.PrimitiveTypes.Uint64, [2]string{"a", "18446744073709551615"},
+		[2]string{"b", "0"})))
 	c.columns([]string{"entity", "n"}, []any{"a", "18446744073709551615"}, []any{"b", "0"})
 }

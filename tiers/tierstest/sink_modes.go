@@ -40,7 +40,8 @@ func testReplaceWindow(c *sinkCase) {
 
 func testMerge(c *sinkCase) {
 	c.ok(c.write("p", 1, tiers.Merge, row{day0, "ada", 1}, row{day0, "bob", 2}))
-	c.wrote(tiers.WriteResult{Inserted: 2, Deleted: 1})(c.write("p", 2, tiers.Merge, row{day0, "ada", 3}, row{day0, "cy", 4}))
+	c.wrote(tiers.WriteResult{Inserted: 2, Deleted: 1})(c.write("p", 2, tiers.Merge, row{day0, "ada", 3},
+		row{day0, "cy", 4}))
 	c.holds(pair("ada", 3), pair("bob", 2), pair("cy", 4))
 	// The same window again: what it no longer says goes.
 	c.wrote(tiers.WriteResult{Inserted: 1, Deleted: 2})(c.write("p", 2, tiers.Merge, row{day0, "ada", 5}))

@@ -75,7 +75,8 @@ func (c *sinkCase) writeReader(h int, mode tiers.WriteMode, r array.RecordReader
 
 func testSinkEvolve(c *sinkCase) {
 	c.ok(c.write("p", 1, tiers.Append, row{day0, "ada", 1}))
-	c.ok(c.writeReader(2, tiers.Append, c.oneColumn("city", arrow.BinaryTypes.String, `{"entity": "bob", "city": "Oslo"}`)))
+	c.ok(c.writeReader(2, tiers.Append, c.oneColumn("city", arrow.BinaryTypes.String,
+		`{"entity": "bob", "city": "Oslo"}`)))
 	c.ok(c.write("p", 3, tiers.Append, row{day0, "cy", 3}))
 	c.columns([]string{"entity", "score", "city"},
 		[]any{"ada", 1.0, nil}, []any{"bob", nil, "Oslo"}, []any{"cy", 3.0, nil})
@@ -83,7 +84,8 @@ func testSinkEvolve(c *sinkCase) {
 	c.ok(c.writeReader(2, tiers.Merge, c.oneColumn("city", arrow.BinaryTypes.String, `{"entity": "ada", "city": "Rome"}`)))
 	c.columns([]string{"entity", "score", "city"}, []any{"ada", nil, "Rome"}, []any{"cy", 3.0, nil})
 	// A column keeps its type.
-	if _, err := c.writeReader(4, tiers.Append, c.oneColumn("city", arrow.PrimitiveTypes.Float64, `{"entity": "dee", "city": 1.5}`)); err == nil {
+	if _, err := c.writeReader(4, tiers.Append,
+		c.oneColumn("city", arrow.PrimitiveTypes.Float64, `{"entity": "dee", "city": 1.5}`)); err == nil {
 		c.Error("a number was written to a column of strings")
 	}
 	c.columns([]string{"entity", "score", "city"}, []any{"ada", nil, "Rome"}, []any{"cy", 3.0, nil})

@@ -37,7 +37,8 @@ func Noon() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
 // is by the column k.
 func WriteOf(run int, mode tiers.WriteMode, rows array.RecordReader) tiers.Write {
 	at := Noon().Add(time.Duration(run) * time.Hour)
-	w := tiers.Write{Table: "t", Mode: mode, Pipeline: "p", RunID: fmt.Sprint("r", run), Start: at, End: at.Add(time.Hour), Rows: rows}
+	w := tiers.Write{Table: "t", Mode: mode, Pipeline: "p", RunID: fmt.Sprint("r", run), Start: at, End: at.Add(time.Hour),
+		Rows: rows}
 	if mode == tiers.Merge {
 		w.Key = []string{"k"}
 	}

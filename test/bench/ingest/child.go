@@ -95,7 +95,8 @@ func openBroker(ctx context.Context, store string) (b *broker, err error) {
 			err = errors.Join(err, b.close())
 		}
 	}()
-	if b.server, err = jetstream.StartServer(ctx, jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: store, SyncInterval: time.Second}, nil); err != nil {
+	if b.server, err = jetstream.StartServer(ctx,
+		jetstream.ServerOptions{Host: "127.0.0.1", Port: -1, StoreDir: store, SyncInterval: time.Second}, nil); err != nil {
 		return b, err
 	}
 	if b.conn, err = jetstream.Connect(ctx, jetstream.Options{URL: b.server.ClientURL()}, nil); err != nil {
@@ -103,7 +104,8 @@ func openBroker(ctx context.Context, store string) (b *broker, err error) {
 	}
 	// A backlog is older than the window of message ids that the server keeps in
 	// memory; this one would not be.
-	b.stream, err = b.conn.Stream(ctx, filter, jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{filter}, Create: true, Duplicates: time.Second})
+	b.stream, err = b.conn.Stream(ctx, filter,
+		jetstream.StreamOptions{Name: "EVENTS", Subjects: []string{filter}, Create: true, Duplicates: time.Second})
 	return b, err
 }
 

@@ -27,7 +27,8 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 		return o, err
 	}
 	began := time.Now()
-	n, err := c.Exec(ctx, fmt.Sprintf("COPY (FROM read_json(%s, format = 'newline_delimited')) TO %s (FORMAT parquet, COMPRESSION zstd)", quoted(file), quoted(parquet)))
+	n, err := c.Exec(ctx, fmt.Sprintf("COPY (FROM read_json(%s, format = 'newline_delimited')) TO %s (FORMAT parquet, "+
+		"COMPRESSION zstd)", quoted(file), quoted(parquet)))
 	if err != nil {
 		return o, err
 	}

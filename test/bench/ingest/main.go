@@ -64,7 +64,8 @@ func parse() (options, error) {
 	}
 	flag.IntVar(&o.repeats, "repeats", 0, "how often to measure (default: 3, or 1 below 500,000 events)")
 	flag.StringVar(&o.dir, "dir", "", "directory for the stream and the lake (default: a temporary one)")
-	flag.StringVar(&o.profile, "profile", "", "directory for CPU and heap profiles of the draining and the ingesting process")
+	flag.StringVar(&o.profile, "profile", "", "directory for CPU and heap profiles of the draining and the ingesting "+
+		"process")
 	flag.Parse()
 	if o.repeats == 0 {
 		o.repeats = 3
@@ -116,8 +117,10 @@ type measured struct {
 func (m measured) limit() float64 { return 1 / (1/m.drain + 1/m.copy) }
 
 func (m measured) print(what string) {
-	fmt.Printf("%s: drain only %.0f/s, DuckDB COPY %.0f/s, limit %.0f/s; ingest %.0f/s in %s; %.1f bytes an event (DuckDB %.1f); peak %.0f MiB, idle %.0f MiB\n",
-		what, m.drain, m.copy, m.limit(), m.ingest, m.ingestTook.Round(time.Millisecond), m.bytes, m.copyBytes, m.peakRSS, m.idleRSS)
+	fmt.Printf("%s: drain only %.0f/s, DuckDB COPY %.0f/s, limit %.0f/s; ingest %.0f/s in %s; %.1f bytes an event "+
+		"(DuckDB %.1f); peak %.0f MiB, idle %.0f MiB\n",
+		what, m.drain, m.copy, m.limit(), m.ingest, m.ingestTook.Round(time.Millisecond), m.bytes, m.copyBytes, m.peakRSS,
+		m.idleRSS)
 }
 
 // report prints the medians.
@@ -138,8 +141,10 @@ func report(all []measured) {
 	figure("ingest_drain_only_per_second", "events/s", "%.0f", func(m measured) float64 { return m.drain })
 	figure("ingest_duckdb_copy_per_second", "events/s", "%.0f", func(m measured) float64 { return m.copy })
 	figure("ingest_ratio_to_limit", "ratio", "%.3f", func(m measured) float64 { return m.ingest / m.limit() })
-	figure("ingest_cpu_ratio_to_limit", "ratio", "%.3f", func(m measured) float64 { return (m.drainCPU + m.copyCPU) / m.ingestCPU })
-	figure("ingest_cpu_us_per_event", "us", "%.2f", func(m measured) float64 { return m.ingestCPU * 1e6 / (m.ingest * m.ingestTook.Seconds()) })
+	figure("ingest_cpu_ratio_to_limit", "ratio", "%.3f",
+		func(m measured) float64 { return (m.drainCPU + m.copyCPU) / m.ingestCPU })
+	figure("ingest_cpu_us_per_event", "us",
+		"%.2f", func(m measured) float64 { return m.ingestCPU * 1e6 / (m.ingest * m.ingestTook.Seconds()) })
 	figure("ingest_bytes_per_event_ratio", "ratio", "%.3f", func(m measured) float64 { return m.bytes / m.copyBytes })
 	figure("ingest_peak_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.peakRSS })
 	figure("idle_rss_mib", "MiB", "%.0f", func(m measured) float64 { return m.idleRSS })

@@ -55,7 +55,8 @@ func (b *bench) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d events of %.0f bytes published in %s\n", o.Events, float64(o.Bytes)/float64(o.Events), time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%d events of %.0f bytes published in %s\n", o.Events, float64(o.Bytes)/float64(o.Events),
+		time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -180,7 +181,8 @@ func (b *bench) check(ctx context.Context, c *serve.Client, m *measured) error {
 		return fmt.Errorf("describe the table: %w", err)
 	}
 	m.bytes = float64(t.Bytes) / float64(b.events)
-	rows, err := c.Query(ctx, serve.Query{SQL: "SELECT CAST(count(*) AS VARCHAR) || ' ' || CAST(count(DISTINCT event_id) AS VARCHAR) AS n FROM lake.signin"})
+	rows, err := c.Query(ctx, serve.Query{SQL: "SELECT CAST(count(*) AS VARCHAR) || ' ' || CAST(count(DISTINCT " +
+		"event_id) AS VARCHAR) AS n FROM lake.signin"})
 	if err != nil {
 		return fmt.Errorf("count the rows: %w", err)
 	}
@@ -211,7 +213,8 @@ func (b *bench) startDaemon(ctx context.Context, dataDir string) (*daemonProcess
 	}
 	d := &daemonProcess{log: newLines(), cmd: exec.CommandContext(ctx, "/proc/self/exe", "serve", "--data-dir", dataDir)}
 	d.cmd.Env = append(os.Environ(), roleVariable+"="+roleServe, profileVariable+"="+b.profile,
-		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0", "LAKEWARD_LOG_FORMAT=json")
+		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0",
+		"LAKEWARD_LOG_FORMAT=json")
 	if b.events < shortEvents {
 		// So few would wait for the age of a batch that never fills.
 		d.cmd.Env = append(d.cmd.Env, "LAKEWARD_INGEST_FLUSH_ROWS="+strconv.Itoa(max(b.events/4, 1)))

@@ -120,7 +120,8 @@ func (b *bench) build(ctx context.Context) error {
 	if err := b.fill(ctx, s.lake, t); err != nil {
 		return err
 	}
-	fmt.Printf("%d sign-ins of %d users over %d days, written in %s\n", b.rows, b.company.users, b.company.days, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%d sign-ins of %d users over %d days, written in %s\n", b.rows, b.company.users, b.company.days,
+		time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	if err := b.copyPlain(ctx, t); err != nil {
 		return fmt.Errorf("write plain files: %w", err)
@@ -131,8 +132,9 @@ func (b *bench) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake, Rewrite: compact.Options{Engine: s.engine, Policy: compact.DefaultPolicy(),
-		Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns}, Now: func() time.Time { return first.AddDate(1, 0, 0) }})
+	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake,
+		Rewrite: compact.Options{Engine: s.engine, Policy: compact.DefaultPolicy(),
+			Bloom: cfg.BloomColumns, Lookup: cfg.LookupColumns}, Now: func() time.Time { return first.AddDate(1, 0, 0) }})
 	rep, err := keeper.Compact(ctx, nil, false)
 	if err != nil {
 		return err
@@ -198,7 +200,8 @@ func share(rows, part int) int {
 	return left
 }
 
-func (b *bench) file(ctx context.Context, l *lake.Lake, t tiers.Table, w *parquetfile.Writer, d int, from time.Duration, seq int64, n int) (tiers.DataFile, error) {
+func (b *bench) file(ctx context.Context, l *lake.Lake, t tiers.Table, w *parquetfile.Writer, d int, from time.Duration,
+	seq int64, n int) (tiers.DataFile, error) {
 	rows := parquetfile.NewTable(t.Schema())
 	b.company.fill(rows, first, d, from, from+24/batches*time.Hour, seq, n)
 	f, err := w.Write(rows, nil, parquetfile.Options{Schema: t.Schema(), Stream: stream, Sorted: []string{tiers.ColTime},

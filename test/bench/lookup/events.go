@@ -84,11 +84,14 @@ func record(name string, fields ...tiers.Field) tiers.Field {
 func schema() tiers.Schema {
 	return tiers.Schema{Fields: append(tiers.BaseFields(),
 		field("class_uid", tiers.KindLong), field("status", tiers.KindString), field("status_detail", tiers.KindString),
-		record("user", field("name", tiers.KindString), field("uid", tiers.KindString), field("email_addr", tiers.KindString), field("type", tiers.KindString)),
+		record("user", field("name", tiers.KindString), field("uid", tiers.KindString), field("email_addr", tiers.KindString),
+			field("type", tiers.KindString)),
 		record("src_endpoint", field("ip", tiers.KindString), field("port", tiers.KindLong),
-			record("location", field("city", tiers.KindString), field("country", tiers.KindString), field("lat", tiers.KindDouble), field("long", tiers.KindDouble))),
+			record("location", field("city", tiers.KindString), field("country", tiers.KindString),
+				field("lat", tiers.KindDouble), field("long", tiers.KindDouble))),
 		record("http_request", field("user_agent", tiers.KindString)), record("service", field("name", tiers.KindString)),
-		field("auth_protocol", tiers.KindString), field("is_mfa", tiers.KindBool), record("session", field("uid", tiers.KindString)))}
+		field("auth_protocol", tiers.KindString), field("is_mfa", tiers.KindBool),
+		record("session", field("uid", tiers.KindString)))}
 }
 
 var services = []string{"mail", "files", "chat", "crm", "build", "wiki", "vpn", "payroll"}
@@ -133,13 +136,16 @@ type writer struct {
 
 func newWriter(t *parquetfile.Table) *writer {
 	w := &writer{t: t}
-	w.time, w.ingest, w.seq, w.id = t.Column(tiers.ColTime), t.Column(tiers.ColIngestTime), t.Column(tiers.ColStreamSeq), t.Column(tiers.ColEventID)
+	w.time, w.ingest, w.seq, w.id = t.Column(tiers.ColTime), t.Column(tiers.ColIngestTime), t.Column(tiers.ColStreamSeq),
+		t.Column(tiers.ColEventID)
 	w.class, w.status, w.detail = t.Column("class_uid"), t.Column("status"), t.Column("status_detail")
 	w.user = t.Column("user")
-	w.uname, w.uid, w.mail, w.utype = w.user.Member("name"), w.user.Member("uid"), w.user.Member("email_addr"), w.user.Member("type")
+	w.uname, w.uid, w.mail, w.utype = w.user.Member("name"), w.user.Member("uid"), w.user.Member("email_addr"),
+		w.user.Member("type")
 	w.src = t.Column("src_endpoint")
 	w.ip, w.port, w.loc = w.src.Member("ip"), w.src.Member("port"), w.src.Member("location")
-	w.city, w.country, w.lat, w.long = w.loc.Member("city"), w.loc.Member("country"), w.loc.Member("lat"), w.loc.Member("long")
+	w.city, w.country, w.lat, w.long = w.loc.Member("city"), w.loc.Member("country"), w.loc.Member("lat"),
+		w.loc.Member("long")
 	w.http, w.service, w.s = t.Column("http_request"), t.Column("service"), t.Column("session")
 	w.agent, w.sname, w.sid = w.http.Member("user_agent"), w.service.Member("name"), w.s.Member("uid")
 	w.protocol, w.mfa = t.Column("auth_protocol"), t.Column("is_mfa")
@@ -206,7 +212,8 @@ func (w *writer) row(c company, rnd *rand.Rand, day, hour int, at, seq int64) {
 	w.lat.SetDouble(i, 60-float64(from.city*37%1000)/10)
 	w.long.SetDouble(i, float64(from.city*91%3400)/10-170)
 	w.http.SetStruct(i)
-	w.agent.SetBytes(i, strconv.AppendUint(append(w.buf[:0], "Mozilla/5.0 (X11; Linux x86_64) client/"...), c.hash(9, uint64(user), uint64(rnd.IntN(2)))%60, 10))
+	w.agent.SetBytes(i, strconv.AppendUint(append(w.buf[:0], "Mozilla/5.0 (X11; Linux x86_64) client/"...),
+		c.hash(9, uint64(user), uint64(rnd.IntN(2)))%60, 10))
 	w.service.SetStruct(i)
 	w.sname.SetString(i, services[rnd.IntN(len(services))])
 	w.protocol.SetString(i, "OIDC")

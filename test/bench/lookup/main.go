@@ -95,7 +95,8 @@ type station struct {
 }
 
 func (b *bench) openLake(ctx context.Context) (*lake.Lake, error) {
-	return lake.Open(ctx, lake.Options{Warehouse: filepath.Join(b.dir, "lake"), Catalog: filepath.Join(b.dir, "catalog.db")})
+	return lake.Open(ctx, lake.Options{Warehouse: filepath.Join(b.dir, "lake"),
+		Catalog: filepath.Join(b.dir, "catalog.db")})
 }
 
 func (b *bench) open(ctx context.Context) (*station, error) {

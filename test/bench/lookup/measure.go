@@ -119,7 +119,8 @@ func (s *station) ask(ctx context.Context, sql string) (spent, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		ses, err := s.engine.Open(ctx, query.View{Tables: []query.TableView{{Name: table, Schema: t.Schema(), Files: files}}}, query.Options{})
+		ses, err := s.engine.Open(ctx, query.View{Tables: []query.TableView{{Name: table, Schema: t.Schema(), Files: files}}},
+			query.Options{})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -170,7 +171,8 @@ func (b *bench) keysOf(ctx context.Context) error {
 	}
 	defer c.Close()
 	for column, to := range map[string]*[]string{user: &b.users, address: &b.addresses} {
-		r, err := c.Query(ctx, fmt.Sprintf("SELECT v FROM (SELECT DISTINCT %s AS v FROM %s) ORDER BY hash(v) LIMIT %d", column, b.plainTable(), b.keys))
+		r, err := c.Query(ctx, fmt.Sprintf("SELECT v FROM (SELECT DISTINCT %s AS v FROM %s) ORDER BY hash(v) LIMIT %d",
+			column, b.plainTable(), b.keys))
 		if err != nil {
 			return err
 		}
@@ -219,7 +221,8 @@ func (b *bench) measure(ctx context.Context) (err error) {
 	for _, k := range []struct {
 		name, column string
 		keys         []string
-	}{{"user", user, b.users}, {"address", address, b.addresses}, {"office", address, b.offices}, {"sprayer", address, b.sprayers}} {
+	}{{"user", user, b.users}, {"address", address, b.addresses}, {"office", address, b.offices},
+		{"sprayer", address, b.sprayers}} {
 		if err := b.kind(ctx, s, k.name, k.column, k.keys); err != nil {
 			return fmt.Errorf("look up %s: %w", k.name, err)
 		}
@@ -258,7 +261,8 @@ func (b *bench) kind(ctx context.Context, s *station, name, column string, keys 
 
 // compare asks DuckDB over the plain files, twice so that it is warm as well,
 // and fails unless the answers agree.
-func (b *bench) compare(ctx context.Context, res *result, column string, keys []string, answers map[string]spent) error {
+func (b *bench) compare(ctx context.Context, res *result, column string, keys []string,
+	answers map[string]spent) error {
 	for _, k := range keys {
 		c, err := scratch(ctx)
 		if err != nil {
@@ -274,9 +278,11 @@ func (b *bench) compare(ctx context.Context, res *result, column string, keys []
 		}
 		ours := answers[k]
 		if ours.rows != warm.rows || ours.ids != warm.ids || ours.rows == 0 {
-			return fmt.Errorf("%s: %d rows of the lake, %d of the plain files, or other ones", condition(column, k), ours.rows, warm.rows)
+			return fmt.Errorf("%s: %d rows of the lake, %d of the plain files, or other ones", condition(column, k), ours.rows,
+				warm.rows)
 		}
-		res.plain, res.plainBytes, res.same = append(res.plain, warm.took), append(res.plainBytes, cold.bytes), append(res.same, ours.took)
+		res.plain, res.plainBytes, res.same = append(res.plain, warm.took), append(res.plainBytes, cold.bytes),
+			append(res.same, ours.took)
 	}
 	return nil
 }
@@ -292,8 +298,10 @@ func (b *bench) windows(ctx context.Context, s *station) error {
 	for i := range 9 {
 		d := first.AddDate(0, 0, i%b.company.days)
 		from, to := d.Add(time.Duration(8+i)*time.Hour), d.Add(time.Duration(9+i)*time.Hour)
-		where := fmt.Sprintf(`"time" >= TIMESTAMPTZ '%s' AND "time" < TIMESTAMPTZ '%s'`, from.Format(time.DateTime+"+00"), to.Format(time.DateTime+"+00"))
-		sql := "SELECT " + user + " AS u, count(*), count(DISTINCT src_endpoint.ip) FROM %s WHERE " + where + " AND status = 'Failure' GROUP BY 1"
+		where := fmt.Sprintf(`"time" >= TIMESTAMPTZ '%s' AND "time" < TIMESTAMPTZ '%s'`, from.Format(time.DateTime+"+00"),
+			to.Format(time.DateTime+"+00"))
+		sql := "SELECT " + user + " AS u, count(*), count(DISTINCT src_endpoint.ip) FROM %s WHERE " + where +
+			" AND status = 'Failure' GROUP BY 1"
 		ours, err := s.ask(ctx, fmt.Sprintf(sql, "lake."+table))
 		if err != nil {
 			return err
@@ -331,12 +339,16 @@ func (b *bench) report() {
 	percent := func(n float64) float64 { return 100 * n / float64(b.bytes) }
 	for _, name := range []string{"user", "address", "office", "sprayer"} {
 		r := b.results[name]
-		fmt.Printf("%s: %d look-ups of %.0f rows each (at most %d): p50 %.1f ms, p99 %.1f ms, longest %.1f ms, processors p50 %.1f ms, p99 %.1f ms; %.2f%% of the bytes (at most %.2f%%)\n", name, len(r.times), mean(r.rows),
-			slices.Max(r.rows), ms(quantile(r.times, .5)), ms(quantile(r.times, .99)), ms(slices.Max(r.times)), ms(quantile(r.cpu, .5)), ms(quantile(r.cpu, .99)), percent(mean(r.bytes)), percent(float64(slices.Max(r.bytes))))
-		fmt.Printf("  DuckDB over plain files: p50 %.1f ms, %.2f%% of their bytes\n", ms(quantile(r.plain, .5)), 100*mean(r.plainBytes)/float64(b.plainBy))
+		fmt.Printf("%s: %d look-ups of %.0f rows each (at most %d): p50 %.1f ms, p99 %.1f ms, longest %.1f ms, processors "+
+			"p50 %.1f ms, p99 %.1f ms; %.2f%% of the bytes (at most %.2f%%)\n", name, len(r.times), mean(r.rows),
+			slices.Max(r.rows), ms(quantile(r.times, .5)), ms(quantile(r.times, .99)), ms(slices.Max(r.times)),
+			ms(quantile(r.cpu, .5)), ms(quantile(r.cpu, .99)), percent(mean(r.bytes)), percent(float64(slices.Max(r.bytes))))
+		fmt.Printf("  DuckDB over plain files: p50 %.1f ms, %.2f%% of their bytes\n", ms(quantile(r.plain, .5)),
+			100*mean(r.plainBytes)/float64(b.plainBy))
 	}
 	u, a := b.results["user"], b.results["address"]
-	fmt.Printf("an hour of a settled day: %.1f ms, over plain files %.1f ms\n", ms(quantile(b.hourOurs, .5)), ms(quantile(b.hourPlain, .5)))
+	fmt.Printf("an hour of a settled day: %.1f ms, over plain files %.1f ms\n", ms(quantile(b.hourOurs, .5)),
+		ms(quantile(b.hourPlain, .5)))
 	fmt.Printf("figure: lookup_rows %d rows\n", b.rows)
 	fmt.Printf("figure: lookup_table_bytes_ratio %.3f ratio\n", float64(b.bytes)/float64(b.plainBy))
 	fmt.Printf("figure: lookup_first_after_start_ms %.1f ms\n", ms(b.firstTime))

@@ -88,14 +88,17 @@ func (b *bench) open(ctx context.Context, round int) (*station, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	e, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: engineThreads, TempDir: filepath.Join(dir, "spill"),
-		AllowedDirs: []string{filepath.Join(b.dir, "lake")}, AnalyticsPath: filepath.Join(dir, "analytics.duckdb"), StatePath: filepath.Join(dir, "state.duckdb")})
+	e, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: engineThreads,
+		TempDir:     filepath.Join(dir, "spill"),
+		AllowedDirs: []string{filepath.Join(b.dir, "lake")}, AnalyticsPath: filepath.Join(dir, "analytics.duckdb"),
+		StatePath: filepath.Join(dir, "state.duckdb")})
 	if err != nil {
 		return nil, err
 	}
 	s := &station{bench: b, engine: e}
 	if s.sink, err = analytics.Open(ctx, e); err == nil {
-		s.runner = pipeline.NewRunner(pipeline.Options{Lake: b.month.lake, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(b.month.lake), Analytics: s.sink}})
+		s.runner = pipeline.NewRunner(pipeline.Options{Lake: b.month.lake, Engine: e,
+			Sinks: pipeline.Sinks{Lake: lake.NewSink(b.month.lake), Analytics: s.sink}})
 		err = s.load(ctx)
 	}
 	if err != nil {
@@ -133,7 +136,8 @@ func (b *bench) round(ctx context.Context, n int) error {
 	defer s.engine.Close()
 	for _, name := range shipped {
 		if name == "entity-risk" {
-			if err := s.exec(ctx, nil, strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(b.month.users), "$rows", fmt.Sprint(b.events/100)).Replace(query("findings")), checkpoint); err != nil {
+			if err := s.exec(ctx, nil, strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(b.month.users), "$rows",
+				fmt.Sprint(b.events/100)).Replace(query("findings")), checkpoint); err != nil {
 				return err
 			}
 		}
@@ -196,7 +200,8 @@ func (s *station) compare(ctx context.Context, name string, round int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("round %d: %-18s %s, by hand %s, %d findings agree\n", round+1, name, p.ours[len(p.ours)-1], p.hand[len(p.hand)-1], found)
+	fmt.Printf("round %d: %-18s %s, by hand %s, %d findings agree\n", round+1, name, p.ours[len(p.ours)-1],
+		p.hand[len(p.hand)-1], found)
 	return nil
 }
 
@@ -218,7 +223,8 @@ func (s *station) byHand(ctx context.Context, name string, w compile.Range) (spe
 			return err
 		}
 		sql := strings.NewReplacer("$start", instant(w.Start), "$end", instant(w.End)).Replace(query(name))
-		return s.exec(ctx, &v, append(strings.Split(sql, ";\n"), "CREATE OR REPLACE TABLE analytics.main."+handTable(name)+" AS FROM answer", checkpoint)...)
+		return s.exec(ctx, &v, append(strings.Split(sql, ";\n"),
+			"CREATE OR REPLACE TABLE analytics.main."+handTable(name)+" AS FROM answer", checkpoint)...)
 	})
 }
 
@@ -272,11 +278,13 @@ func (s *station) agree(ctx context.Context, name string) (int, error) {
 	if name == "entity-risk" {
 		table = "analytics.entity_risk"
 	}
-	ours, err := s.answers(ctx, "SELECT entity_type, entity, score FROM "+table+" WHERE _pipeline = '"+name+"' ORDER BY ALL")
+	ours, err := s.answers(ctx, "SELECT entity_type, entity, score FROM "+table+" WHERE _pipeline = '"+name+
+		"' ORDER BY ALL")
 	if err != nil {
 		return 0, err
 	}
-	hand, err := s.answers(ctx, "SELECT entity_type, entity, score::DOUBLE FROM analytics."+handTable(name)+" ORDER BY ALL")
+	hand, err := s.answers(ctx, "SELECT entity_type, entity, score::DOUBLE FROM analytics."+handTable(name)+
+		" ORDER BY ALL")
 	if err != nil {
 		return 0, err
 	}
@@ -292,7 +300,8 @@ func (s *station) agree(ctx context.Context, name string) (int, error) {
 			b = hand[i]
 		}
 		if a.kind != b.kind || a.entity != b.entity || math.Abs(a.score-b.score) > same {
-			return 0, fmt.Errorf("the answers differ (%d and %d rows): the pipeline has %v, the SQL by hand %v", len(ours), len(hand), a, b)
+			return 0, fmt.Errorf("the answers differ (%d and %d rows): the pipeline has %v, the SQL by hand %v", len(ours),
+				len(hand), a, b)
 		}
 	}
 	return len(ours), nil
@@ -313,7 +322,8 @@ func (s *station) answers(ctx context.Context, sql string) ([]answer, error) {
 	for r.Next() {
 		rec := r.RecordBatch()
 		for i := range int(rec.NumRows()) {
-			out = append(out, answer{strings.Clone(rec.Column(0).(*array.String).Value(i)), strings.Clone(rec.Column(1).(*array.String).Value(i)), rec.Column(2).(*array.Float64).Value(i)})
+			out = append(out, answer{strings.Clone(rec.Column(0).(*array.String).Value(i)),
+				strings.Clone(rec.Column(1).(*array.String).Value(i)), rec.Column(2).(*array.Float64).Value(i)})
 		}
 	}
 	return out, r.Err()
@@ -357,9 +367,11 @@ func (b *bench) report() {
 	worst := 0.0
 	for _, name := range shipped {
 		p := b.times[name]
-		fmt.Printf("%s: %.3f by the clock, %.3f of processor time\n", name, best(p.ours, wall)/best(p.hand, wall), best(p.ours, cpu)/best(p.hand, cpu))
+		fmt.Printf("%s: %.3f by the clock, %.3f of processor time\n", name, best(p.ours, wall)/best(p.hand, wall),
+			best(p.ours, cpu)/best(p.hand, cpu))
 	}
-	fmt.Printf("next run of a baseline: %.3f by the clock, %.3f of processor time\n", best(b.next, wall)/best(b.first, wall), best(b.next, cpu)/best(b.first, cpu))
+	fmt.Printf("next run of a baseline: %.3f by the clock, %.3f of processor time\n",
+		best(b.next, wall)/best(b.first, wall), best(b.next, cpu)/best(b.first, cpu))
 	for _, name := range shipped {
 		r := best(b.times[name].ours, wall) / best(b.times[name].hand, wall)
 		worst = max(worst, r)

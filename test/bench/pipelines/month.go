@@ -52,11 +52,13 @@ func signinSchema() tiers.Schema {
 			record("location", text("city"), text("country"), number("lat", tiers.KindDouble), number("long", tiers.KindDouble)),
 			record("autonomous_system", number("number", tiers.KindLong), text("name"))),
 		record("http_request", text("user_agent")), record("service", text("name")),
-		text("auth_protocol"), number("is_mfa", tiers.KindBool), record("session", text("uid")), record("metadata", text("uid")))}
+		text("auth_protocol"), number("is_mfa", tiers.KindBool), record("session", text("uid")),
+		record("metadata", text("uid")))}
 }
 
 func makeMonth(ctx context.Context, s settings) (*month, error) {
-	l, err := lake.Open(ctx, lake.Options{Warehouse: filepath.Join(s.dir, "lake"), Catalog: filepath.Join(s.dir, "catalog.db")})
+	l, err := lake.Open(ctx, lake.Options{Warehouse: filepath.Join(s.dir, "lake"),
+		Catalog: filepath.Join(s.dir, "catalog.db")})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,8 @@ func makeMonth(ctx context.Context, s settings) (*month, error) {
 	if err := m.fill(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	fmt.Printf("a lake of %d sign-ins by %d users over %d days, made in %s\n", s.events, m.users, days, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("a lake of %d sign-ins by %d users over %d days, made in %s\n", s.events, m.users, days,
+		time.Since(began).Round(time.Millisecond))
 	return m, nil
 }
 
@@ -112,22 +115,27 @@ func (m *month) hour(ctx context.Context, n int) error {
 
 // day writes the sign-ins of a part of a day as one file, sorted by time.
 func (m *month) day(ctx context.Context, t tiers.Table, day time.Time, from, to time.Duration) (tiers.DataFile, error) {
-	fill := strings.NewReplacer("$day", instant(day), "$from", fmt.Sprint(m.seq), "$seq", fmt.Sprint(m.seq), "$rows", fmt.Sprint(m.perDay), "$users", fmt.Sprint(m.users),
+	fill := strings.NewReplacer("$day", instant(day), "$from", fmt.Sprint(m.seq), "$seq", fmt.Sprint(m.seq), "$rows",
+		fmt.Sprint(m.perDay), "$users", fmt.Sprint(m.users),
 		"$lo", fmt.Sprint(from.Microseconds()), "$hi", fmt.Sprint(to.Microseconds()))
-	attack := strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(m.users), "$lo", instant(day.Add(from)), "$hi", instant(day.Add(to)))
+	attack := strings.NewReplacer("$end", instant(end), "$users", fmt.Sprint(m.users), "$lo", instant(day.Add(from)),
+		"$hi", instant(day.Add(to)))
 	m.seq += m.perDay
 	sql := "(" + fill.Replace(query("day")) + ") UNION ALL BY NAME (" + attack.Replace(query("attacks")) + ")"
-	f := tiers.DataFile{Path: t.NewFilePath(int32(day.Unix() / 86400)), Day: int32(day.Unix() / 86400), TimeMin: day.Add(from), TimeMax: day.Add(to - 1)}
+	f := tiers.DataFile{Path: t.NewFilePath(int32(day.Unix() / 86400)), Day: int32(day.Unix() / 86400),
+		TimeMin: day.Add(from), TimeMax: day.Add(to - 1)}
 	return f, m.write(ctx, &f, t.Schema(), sql+` ORDER BY "time"`)
 }
 
 func (m *month) identities(ctx context.Context) error {
-	t, err := m.lake.Create(ctx, "identity", tiers.Schema{Fields: append(tiers.BaseFields(), record("user", text("name")), text("criticality"))}, tiers.Options{})
+	t, err := m.lake.Create(ctx, "identity",
+		tiers.Schema{Fields: append(tiers.BaseFields(), record("user", text("name")), text("criticality"))}, tiers.Options{})
 	if err != nil {
 		return err
 	}
 	day := int32(end.Unix()/86400) - days
-	f := tiers.DataFile{Path: t.NewFilePath(day), Day: day, TimeMin: end.AddDate(0, 0, -days), TimeMax: end.AddDate(0, 0, -days)}
+	f := tiers.DataFile{Path: t.NewFilePath(day), Day: day, TimeMin: end.AddDate(0, 0, -days),
+		TimeMax: end.AddDate(0, 0, -days)}
 	sql := fmt.Sprintf(`SELECT %s AS "time", "time" AS ingest_time, i AS stream_seq, 'i' || i AS event_id, NULL::VARCHAR AS unmapped, {'name': 'user' || i} AS "user",
 		['low', 'medium', 'medium', 'high', 'extreme'][(1 + hash(i) %% 5)::BIGINT] AS criticality FROM range(%d) r(i)`, instant(f.TimeMin), m.users)
 	if err := m.write(ctx, &f, t.Schema(), sql); err != nil {
@@ -156,7 +164,8 @@ func (m *month) write(ctx context.Context, f *tiers.DataFile, s tiers.Schema, sq
 		cols = append(cols, fmt.Sprintf("%q::%s AS %[1]q", col.Name, sqlType(col.Type)))
 		ids = append(ids, fieldID(col))
 	}
-	copySQL := fmt.Sprintf("COPY (SELECT %s FROM (%s)) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, FIELD_IDS {%s})",
+	copySQL := fmt.Sprintf("COPY (SELECT %s FROM (%s)) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE "+
+		"122880, FIELD_IDS {%s})",
 		strings.Join(cols, ", "), sql, u.Path, strings.Join(ids, ", "))
 	if f.Rows, err = c.Exec(ctx, copySQL); err != nil {
 		return err

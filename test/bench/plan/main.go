@@ -108,15 +108,18 @@ func fill(ctx context.Context, dir string, files int) (err error) {
 }
 
 func entry(t tiers.Table, s tiers.Schema, i int) tiers.DataFile {
-	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, i/perDay).Add(time.Duration(i%perDay) * 28 * time.Second)
+	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0,
+		i/perDay).Add(time.Duration(i%perDay) * 28 * time.Second)
 	day := int32(at.Unix() / 86400)
-	f := tiers.DataFile{Path: t.NewFilePath(day), Size: 100_000 + int64(i%50_000), Rows: 4000, Day: day, TimeMin: at, TimeMax: at.Add(30 * time.Second), SplitOffsets: []int64{4}}
+	f := tiers.DataFile{Path: t.NewFilePath(day), Size: 100_000 + int64(i%50_000), Rows: 4000, Day: day, TimeMin: at,
+		TimeMax: at.Add(30 * time.Second), SplitOffsets: []int64{4}}
 	for _, c := range s.Fields {
 		lo, hi := fmt.Appendf(nil, "value-%08d", i), fmt.Appendf(nil, "value-%08d", i+4000)
 		if c.Type.Kind != tiers.KindString {
 			lo, hi = micros(f.TimeMin), micros(f.TimeMax)
 		}
-		f.Columns = append(f.Columns, tiers.ColumnStats{FieldID: c.ID, Values: f.Rows, Size: f.Size / columns, Lower: lo, Upper: hi})
+		f.Columns = append(f.Columns, tiers.ColumnStats{FieldID: c.ID, Values: f.Rows, Size: f.Size / columns, Lower: lo,
+			Upper: hi})
 	}
 	return f
 }
@@ -148,8 +151,10 @@ func plan(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d files: %d merges planned in %s, %s of it to read the manifests; first: %s\n", n, len(jobs), took.Round(time.Millisecond), listed.Round(time.Millisecond), jobs[0])
-	fmt.Printf("figure: plan_million_files_seconds %.2f s\nfigure: plan_files %d count\nfigure: plan_peak_rss_mib %d MiB\n", took.Seconds(), n, peak)
+	fmt.Printf("%d files: %d merges planned in %s, %s of it to read the manifests; first: %s\n", n, len(jobs),
+		took.Round(time.Millisecond), listed.Round(time.Millisecond), jobs[0])
+	fmt.Printf("figure: plan_million_files_seconds %.2f s\nfigure: plan_files %d count\nfigure: plan_peak_rss_mib %d "+
+		"MiB\n", took.Seconds(), n, peak)
 	return nil
 }
 

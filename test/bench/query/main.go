@@ -70,28 +70,33 @@ func run(ctx context.Context) (err error) {
 
 // statements measures what people do.
 func statements(ctx context.Context, dir string) (err error) {
-	in, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: filepath.Join(dir, "in")})
+	in, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0),
+		TempDir: filepath.Join(dir, "in")})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	pool := worker.NewPool(worker.Options{Config: worker.Config{Name: "query", Memory: 2 * engineMemory}, Most: 4,
-		Engine: worker.EngineOptions{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: filepath.Join(dir, "pool")}})
+		Engine: worker.EngineOptions{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0),
+			TempDir: filepath.Join(dir, "pool")}})
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	one, err := both(in, pool, ones, func(e query.Engine) error { return ask(ctx, e, "SELECT 1", 1) })
 	if err != nil {
 		return err
 	}
 	a, b := one.text()
-	fmt.Printf("SELECT 1, warm, with its session: %s in the process, %s in a worker\n", a.Round(time.Microsecond), b.Round(time.Microsecond))
+	fmt.Printf("SELECT 1, warm, with its session: %s in the process, %s in a worker\n", a.Round(time.Microsecond),
+		b.Round(time.Microsecond))
 	large, err := both(in, pool, turns, func(e query.Engine) error {
-		return ask(ctx, e, fmt.Sprintf("SELECT r, r::DOUBLE / 3 AS d, 'name-' || (r %% 1000) AS t, md5(r::VARCHAR) AS m FROM (SELECT unnest(range(%d)) AS r)", largeRows), largeRows)
+		return ask(ctx, e, fmt.Sprintf("SELECT r, r::DOUBLE / 3 AS d, 'name-' || (r %% 1000) AS t, md5(r::VARCHAR) AS m "+
+			"FROM (SELECT unnest(range(%d)) AS r)", largeRows), largeRows)
 	})
 	if err != nil {
 		return err
 	}
 	c, d := large.text()
-	fmt.Printf("%d rows: %s in the process, %s in a worker\n", largeRows, c.Round(time.Millisecond), d.Round(time.Millisecond))
+	fmt.Printf("%d rows: %s in the process, %s in a worker\n", largeRows, c.Round(time.Millisecond),
+		d.Round(time.Millisecond))
 	fmt.Printf("figure: query_warm_ms_added %.2f ms\n", float64(b-a)/1e6)
 	fmt.Printf("figure: query_rows_ratio %.2f x\n", float64(c)/float64(d))
 	return nil

@@ -42,7 +42,8 @@ type outside struct {
 
 // pipelines measures a whole run of a shipped pipeline on fresh databases.
 func pipelines(ctx context.Context, dir string, events int) (err error) {
-	l, err := lake.Open(ctx, lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db")})
+	l, err := lake.Open(ctx, lake.Options{Warehouse: filepath.Join(dir, "lake"),
+		Catalog: filepath.Join(dir, "catalog.db")})
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,8 @@ func pipelines(ctx context.Context, dir string, events int) (err error) {
 		}
 	}
 	a, b := p.text()
-	fmt.Printf("a run of %s: %s in the process, %s in a worker\n", measured, a.Round(time.Millisecond), b.Round(time.Millisecond))
+	fmt.Printf("a run of %s: %s in the process, %s in a worker\n", measured, a.Round(time.Millisecond),
+		b.Round(time.Millisecond))
 	fmt.Printf("figure: pipeline_ratio %.3f x\n", float64(b)/float64(a))
 	return nil
 }
@@ -113,7 +115,8 @@ func fill(ctx context.Context, l *lake.Lake, events int) (end time.Time, err err
 }
 
 // one runs the pipeline once.
-func one(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, out bool, end time.Time) (took time.Duration, rows int64, err error) {
+func one(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, out bool,
+	end time.Time) (took time.Duration, rows int64, err error) {
 	e, stop, err := open(ctx, l, parser, dir, out)
 	if err != nil {
 		return 0, 0, err
@@ -131,14 +134,16 @@ func one(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, o
 	if len(problems) > 0 {
 		return 0, 0, fmt.Errorf("pipeline %s: %v", measured, problems)
 	}
-	r := pipeline.NewRunner(pipeline.Options{Lake: l, Engine: e, Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: analytics.New(e, 0)}})
+	r := pipeline.NewRunner(pipeline.Options{Lake: l, Engine: e,
+		Sinks: pipeline.Sinks{Lake: lake.NewSink(l), Analytics: analytics.New(e, 0)}})
 	hour := end.Truncate(time.Hour)
 	began := time.Now()
 	res, err := r.Run(ctx, d, compile.Range{Start: hour.Add(-time.Hour), End: hour}, pipeline.RunOptions{})
 	return time.Since(began), res.RowsIn, err
 }
 
-func open(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, out bool) (engine, func() error, error) {
+func open(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, out bool) (engine, func() error,
+	error) {
 	warehouse := filepath.Join(filepath.Dir(dir), "lake")
 	databases := dir + "-db"
 	if err := os.MkdirAll(databases, 0o750); err != nil {
@@ -146,14 +151,17 @@ func open(ctx context.Context, l *lake.Lake, parser *duckdb.Parser, dir string, 
 	}
 	a, s := filepath.Join(databases, "analytics.duckdb"), filepath.Join(databases, "state.duckdb")
 	if !out {
-		e, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: dir, AllowedDirs: []string{warehouse}, AnalyticsPath: a, StatePath: s, Checker: l})
+		e, err := duckdb.Open(ctx, duckdb.Options{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: dir,
+			AllowedDirs: []string{warehouse}, AnalyticsPath: a, StatePath: s, Checker: l})
 		if err != nil {
 			return nil, nil, err
 		}
 		return e, e.Close, nil
 	}
-	o := worker.NewOwner(worker.Options{Config: worker.Config{Name: "runs", Read: []string{warehouse}, Write: []string{databases}, Memory: 2 * engineMemory},
-		Engine: worker.EngineOptions{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: dir, AllowedDirs: []string{warehouse}, AnalyticsPath: a, StatePath: s, Seam: worker.Seam{Checker: l}}})
+	o := worker.NewOwner(worker.Options{Config: worker.Config{Name: "runs", Read: []string{warehouse},
+		Write: []string{databases}, Memory: 2 * engineMemory},
+		Engine: worker.EngineOptions{MemoryLimit: engineMemory, Threads: runtime.GOMAXPROCS(0), TempDir: dir,
+			AllowedDirs: []string{warehouse}, AnalyticsPath: a, StatePath: s, Seam: worker.Seam{Checker: l}}})
 	if err := o.Start(ctx); err != nil {
 		return nil, nil, errors.Join(err, o.Close())
 	}
