@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/lakeward/lakeward/daemon"
@@ -22,37 +26,66 @@ func queryCommands() []entry {
 	return append(tablesCommands(), queryCommand(), explainCommand())
 }
 
+// screenRows are shown of a long result on a terminal.
+const screenRows = 1000
+
+// answer is where a result goes, and how it looks there.
+type answer struct {
+	form, output  string
+	vertical, all bool
+}
+
 func queryCommand() entry {
 	var (
-		form, output string
-		q            serve.Query
+		a answer
+		q serve.Query
 	)
 	return reader{
 		path: "query", args: one(`"SQL"`, "one SQL statement, quoted"),
 		short: "Run one read-only SELECT over lake.* and analytics.*",
 		long: "Runs one SELECT over both tiers: through the running daemon if there is one, otherwise\n" +
-			"directly on the data directory. With - the statement is read from standard input.",
+			"directly on the data directory. With - the statement is read from standard input.\n\n" +
+			"On a terminal, rows that are wider than it are shown one column a line, and a long result stops after\n" +
+			"1,000 rows. What goes elsewhere is whole.",
 		example: `  lakeward query "SELECT user.name, count(*) FROM lake.signin WHERE status = 'Failure' GROUP BY ALL ORDER BY 2 DESC LIMIT 10"
-  lakeward query --format parquet --output findings.parquet "SELECT * FROM analytics.findings"`,
+  lakeward query --output findings.parquet "SELECT * FROM analytics.findings"`,
 		flags: func(f *pflag.FlagSet) {
-			f.StringVarP(&form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: table on a "+
-				"terminal, csv otherwise)")
-			f.StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
+			f.StringVarP(&a.form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: as the name of "+
+				"--output ends; table on a terminal, csv otherwise)")
+			f.StringVarP(&a.output, "output", "o", "", "write to this file instead of standard output")
+			f.BoolVar(&a.vertical, "vertical", false, "show one column a line")
+			f.BoolVar(&a.all, "all", false, "show every row of a long result on a terminal")
 			f.Int64Var(&q.MaxRows, "max-rows", 0, "fail rather than answer more rows than this (0: no bound)")
 			f.DurationVar(&q.Timeout, "timeout", 0, "give up after this long (default: the daemon's limit)")
 		},
 		run: func(ctx context.Context, c *cli, args []string) error {
-			f, err := pickFormat(form, output, c.Out)
+			f, err := a.pick(c.Out)
 			if err != nil {
 				return err
 			}
 			if q.SQL, err = c.statement(args[0]); err != nil {
 				return err
 			}
-			return c.runQuery(ctx, q, f, output)
+			return c.runQuery(ctx, q, f, a)
 		},
 		routes: []string{"POST /api/v1/query", "GET /api/v1/query/{id}"},
 	}
+}
+
+// statements marks the arguments of query that are statements which begin with a
+// comment, so that they are not taken for flags.
+func statements(root *cobra.Command, args []string) []string {
+	if cmd, _, err := root.Find(args); err != nil || pathOf(cmd) != "query" {
+		return args
+	}
+	flag := regexp.MustCompile(`^--([A-Za-z][\w-]*(=(?s:.*))?)?$`)
+	out := slices.Clone(args)
+	for i, a := range out {
+		if strings.HasPrefix(a, "--") && !flag.MatchString(a) {
+			out[i] = " " + a // of the first line, which is a comment, no place is told
+		}
+	}
+	return out
 }
 
 // statement is the argument or, if that is -, what standard input has.
@@ -88,21 +121,52 @@ func jsonFlag(asJSON *bool) func(*pflag.FlagSet) {
 	return func(f *pflag.FlagSet) { f.BoolVar(asJSON, "json", false, "print JSON") }
 }
 
-func pickFormat(name, output string, w io.Writer) (format.Format, error) {
-	if name == "" {
-		name = "csv"
-		if output == "" && isTerminal(w) {
-			name = "table"
+// pick is the form of the answer.
+func (a answer) pick(w io.Writer) (format.Format, error) {
+	f := format.CSV
+	named, known := format.ByName(a.output)
+	switch {
+	case a.form != "":
+		var err error
+		if f, err = format.Parse(a.form); err != nil {
+			return f, fmt.Errorf("%w: %w", errUsage, err)
 		}
+	case known:
+		f = named
+	case a.vertical || a.output == "" && isTerminal(w):
+		f = format.Table
 	}
-	f, err := format.Parse(name)
-	if err != nil {
-		return f, fmt.Errorf("%w: %w", errUsage, err)
+	if a.vertical && f != format.Table {
+		return f, fmt.Errorf("%w: --vertical is a way to show a table, and this writes %s", errUsage, f)
 	}
 	return f, nil
 }
 
-func (c *cli) runQuery(ctx context.Context, q serve.Query, f format.Format, output string) error {
+// write writes the rows to a file, or to standard output.
+func (a answer) write(out io.Writer, f format.Format, rows array.RecordReader) error {
+	if a.output != "" {
+		file, err := os.Create(a.output)
+		if err != nil {
+			return fmt.Errorf("write answer: %w", err)
+		}
+		return errors.Join(a.show(file, f, rows), file.Close())
+	}
+	return a.show(out, f, rows)
+}
+
+func (a answer) show(w io.Writer, f format.Format, rows array.RecordReader) error {
+	if f != format.Table {
+		return format.Write(w, f, rows)
+	}
+	width, terminal := format.Terminal(w)
+	o := format.TableOptions{Width: width, Vertical: a.vertical, More: "--all shows all, -o FILE writes all to a file"}
+	if terminal && !a.all {
+		o.MaxRows = screenRows
+	}
+	return format.WriteTable(w, rows, o)
+}
+
+func (c *cli) runQuery(ctx context.Context, q serve.Query, f format.Format, a answer) error {
 	return c.withBackend(ctx, func(b serve.Backend) error {
 		clear := func() {}
 		if isTerminal(c.Err) {
@@ -119,14 +183,7 @@ func (c *cli) runQuery(ctx context.Context, q serve.Query, f format.Format, outp
 			return err
 		}
 		defer rows.Release()
-		if output == "" {
-			return format.Write(c.Out, f, rows)
-		}
-		file, err := os.Create(output)
-		if err != nil {
-			return fmt.Errorf("write answer: %w", err)
-		}
-		return errors.Join(format.Write(file, f, rows), file.Close())
+		return a.write(c.Out, f, rows)
 	})
 }
 

@@ -57,7 +57,7 @@ func Main(args []string, s Streams, env []string) int {
 	ctx, sigs, stop := watchSignals(context.Background(), s.Err)
 	defer stop()
 	root := newCommand(&cli{Streams: s, args: args, env: env, signals: sigs}, table())
-	root.SetArgs(args)
+	root.SetArgs(statements(root, args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -5,6 +5,7 @@ package format
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,13 +40,30 @@ func Parse(name string) (Format, error) {
 	return "", fmt.Errorf("unknown format %q: use one of %s", name, strings.Join(names, ", "))
 }
 
+// ByName is the form that the ending of a file's name stands for.
+func ByName(file string) (Format, bool) {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".csv":
+		return CSV, true
+	case ".json":
+		return JSON, true
+	case ".ndjson", ".jsonl":
+		return NDJSON, true
+	case ".parquet":
+		return Parquet, true
+	case ".arrow", ".arrows":
+		return Arrow, true
+	}
+	return "", false
+}
+
 // Write writes all rows of the reader, which the caller releases. The reader's
 // own error is returned as it is; what has been written by then is incomplete,
 // and a JSON array or a Parquet file of it cannot be mistaken for a whole one.
 func Write(w io.Writer, f Format, rows array.RecordReader) error {
 	switch f {
 	case Table:
-		return writeTable(w, rows)
+		return WriteTable(w, rows, TableOptions{})
 	case CSV:
 		return writeCSV(w, rows)
 	case JSON:

@@ -270,10 +270,65 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestShrink(t *testing.T) {
-	w := []int{10, 40, 4, 30}
-	shrink(w, 60)
-	if total := w[0] + w[1] + w[2] + w[3] + 6; total != 60 || w[0] != 10 || w[2] != 4 {
-		t.Errorf("widths %v are %d wide", w, total)
+func TestWiderThanTheTerminalIsVertical(t *testing.T) {
+	table := func(o TableOptions, n int) string {
+		var b bytes.Buffer
+		if err := WriteTable(&b, numbers(t, n), o); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		o    TableOptions
+		n    int
+		want string
+	}{
+		{TableOptions{Width: 2}, 11, " n\n--\n 0\n 1\n 2\n 3\n 4\n 5\n 6\n 7\n 8\n 9\n10\n(11 rows)\n"},
+		{TableOptions{Width: 1}, 3, "n\n-\n0\n1\n2\n(3 rows)\n"},
+		{TableOptions{Vertical: true}, 2, "-- row 1\nn  0\n-- row 2\nn  1\n(2 rows)\n"},
+		{TableOptions{Vertical: true}, 0, "(0 rows)\n"},
+		{TableOptions{MaxRows: 2, More: "-o has all"}, 3, "n\n-\n0\n1\n(the first 2 rows; -o has all)\n"},
+		{TableOptions{MaxRows: 2, More: "-o has all"}, 2, "n\n-\n0\n1\n(2 rows)\n"},
+	} {
+		if got := table(c.o, c.n); got != c.want {
+			t.Errorf("%+v, %d rows: got\n%s\nwant\n%s", c.o, c.n, got, c.want)
+		}
+	}
+	got := table(TableOptions{Width: 1}, 2000)
+	if !strings.HasPrefix(got, "-- row 1\nn  0\n") || !strings.HasSuffix(got, "-- row 2000\nn  1999\n(2000 rows)\n") {
+		t.Errorf("what is wider than the terminal is %s ... %s", got[:20], got[len(got)-40:])
+	}
+	if got := table(TableOptions{MaxRows: 1000, More: "x"}, 2000); !strings.HasSuffix(got, "(the first 1,000 rows; x)\n") {
+		t.Errorf("stopped, the table ends %q", got[len(got)-40:])
+	}
+}
+
+func TestAVerticalRowShowsValuesWhole(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteTable(&b, everyRow(t), TableOptions{Width: 40}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-- row 1\ntime        2026-11-24T10:05:00.000001Z\n", "\nsaid, \"it\"  two\\nlines, "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestFormsByTheNameOfAFile(t *testing.T) {
+	for file, want := range map[string]Format{"a.csv": CSV, "/b/a.JSON": JSON, "a.ndjson": NDJSON, "a.jsonl": NDJSON,
+		"a.b.parquet": Parquet, "a.arrow": Arrow, "parquet": "", "a.txt": "", "a.csv.gz": ""} {
+		if got, ok := ByName(file); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %v", file, got, ok)
+		}
+	}
+}
+
+func TestGrouped(t *testing.T) {
+	for in, want := range map[string]string{"0": "0", "999": "999", "1234": "1,234", "-1234567.8912": "-1,234,567.8912",
+		"123456": "123,456"} {
+		if got := Grouped(in); got != want {
+			t.Errorf("%s is %s", in, got)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,27 +18,65 @@ import (
 const (
 	sampleRows = 1000 // measured before the first line is written
 	maxCell    = 80   // runes
-	minCell    = 8    // a column is not made narrower to fit a terminal
 	gap        = "  "
 )
 
-// table lays out rows in columns whose widths its first rows decide.
+// TableOptions say how rows are shown to a person.
+type TableOptions struct {
+	// Width is the terminal's. Rows that are wider are shown one column a line.
+	// 0: there is none.
+	Width    int
+	Vertical bool  // one column a line, however narrow the rows are
+	MaxRows  int64 // after which it stops, and says so with More; 0: all rows
+	More     string
+}
+
+// table lays out rows in columns whose widths its first rows decide, or one
+// column a line.
 type table struct {
+	TableOptions
 	out    *bufio.Writer
 	names  []string
 	right  []bool // numbers
 	widths []int
 	sample [][]string
 	ready  bool
-	limit  int // total width, 0: none
 	rows   int64
 }
 
-func writeTable(w io.Writer, rows array.RecordReader) error {
-	t := newTable(w, rows)
+// WriteTable writes the rows as Table does, as the options say. It leaves what
+// is beyond MaxRows unread.
+func WriteTable(w io.Writer, rows array.RecordReader, o TableOptions) error {
+	t := newTable(w, rows, o)
+	stopped := t.read(rows)
+	t.start()
+	if err := rows.Err(); err != nil && !stopped {
+		_ = t.out.Flush()
+		return err
+	}
+	unit := "rows"
+	if t.rows == 1 {
+		unit = "row"
+	}
+	if stopped {
+		fmt.Fprintf(t.out, "(the first %s %s; %s)\n", Grouped(strconv.FormatInt(t.rows, 10)), unit, t.More)
+	} else {
+		fmt.Fprintf(t.out, "(%d %s)\n", t.rows, unit)
+	}
+	if err := t.out.Flush(); err != nil {
+		return fmt.Errorf("write rows: %w", err)
+	}
+	return nil
+}
+
+// read adds rows until there are no more, or more than are to be shown.
+func (t *table) read(rows array.RecordReader) (stopped bool) {
 	for rows.Next() {
 		rec := rows.RecordBatch()
 		for i := range int(rec.NumRows()) {
+			if t.MaxRows > 0 && t.rows == t.MaxRows {
+				return true
+			}
 			cells := make([]string, rec.NumCols())
 			for c, col := range rec.Columns() {
 				if cells[c] = "NULL"; col.IsValid(i) {
@@ -47,24 +86,11 @@ func writeTable(w io.Writer, rows array.RecordReader) error {
 			t.add(cells)
 		}
 	}
-	t.start()
-	if err := rows.Err(); err != nil {
-		_ = t.out.Flush()
-		return err
-	}
-	unit := "rows"
-	if t.rows == 1 {
-		unit = "row"
-	}
-	fmt.Fprintf(t.out, "(%d %s)\n", t.rows, unit)
-	if err := t.out.Flush(); err != nil {
-		return fmt.Errorf("write rows: %w", err)
-	}
-	return nil
+	return false
 }
 
-func newTable(w io.Writer, rows array.RecordReader) *table {
-	t := &table{out: bufio.NewWriterSize(w, 64<<10), limit: terminalWidth(w)}
+func newTable(w io.Writer, rows array.RecordReader, o TableOptions) *table {
+	t := &table{out: bufio.NewWriterSize(w, 64<<10), TableOptions: o}
 	for _, f := range rows.Schema().Fields() {
 		t.names = append(t.names, visible(f.Name))
 		id := f.Type.ID()
@@ -73,18 +99,42 @@ func newTable(w io.Writer, rows array.RecordReader) *table {
 	return t
 }
 
-func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return width
-		}
+// Grouped is a number in digits with a comma between thousands: 1,234.5.
+func Grouped(number string) string {
+	sign, digits := "", number
+	if strings.HasPrefix(number, "-") {
+		sign, digits = "-", number[1:]
 	}
-	return 0
+	whole, rest, _ := strings.Cut(digits, ".")
+	if len(rest) > 0 {
+		rest = "." + rest
+	}
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	return sign + whole + rest
+}
+
+// Terminal reports whether w is a terminal, and how wide it is; 0: unknown.
+func Terminal(w io.Writer) (width int, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		width = 0
+	}
+	return width, true
 }
 
 func (t *table) add(cells []string) {
 	t.rows++
-	if t.ready {
+	switch {
+	case t.ready && t.Vertical:
+		t.record(t.rows, cells)
+		return
+	case t.ready:
 		t.line(cells)
 		return
 	}
@@ -93,7 +143,8 @@ func (t *table) add(cells []string) {
 	}
 }
 
-// start fixes the widths and writes the header and what was held back.
+// start fixes the widths, or turns vertical, and writes the header and what was
+// held back.
 func (t *table) start() {
 	if t.ready {
 		return
@@ -105,39 +156,52 @@ func (t *table) start() {
 			t.widths[c] = max(t.widths[c], min(utf8.RuneCountInString(s), maxCell))
 		}
 	}
-	shrink(t.widths, t.limit)
-	t.line(t.names)
-	rule := make([]string, len(t.names))
-	for c, w := range t.widths {
-		rule[c] = strings.Repeat("-", w)
+	t.Vertical = len(t.names) > 0 && (t.Vertical || t.Width > 0 && t.total() > t.Width)
+	if t.Vertical {
+		t.turn()
+	} else {
+		t.line(t.names)
+		rule := make([]string, len(t.names))
+		for c, w := range t.widths {
+			rule[c] = strings.Repeat("-", w)
+		}
+		t.line(rule)
 	}
-	t.line(rule)
-	for _, cells := range t.sample {
-		t.line(cells)
+	for i, cells := range t.sample {
+		if t.Vertical {
+			t.record(int64(i)+1, cells)
+		} else {
+			t.line(cells)
+		}
 	}
 	t.sample = nil
 }
 
-// shrink narrows the widest columns until the line fits.
-func shrink(widths []int, limit int) {
-	if limit <= 0 || len(widths) == 0 {
-		return
-	}
-	total := (len(widths) - 1) * len(gap)
-	for _, w := range widths {
+// total is how wide a line is.
+func (t *table) total() int {
+	total := (len(t.widths) - 1) * len(gap)
+	for _, w := range t.widths {
 		total += w
 	}
-	for ; total > limit; total-- {
-		widest := 0
-		for c, w := range widths {
-			if w > widths[widest] {
-				widest = c
-			}
-		}
-		if widths[widest] <= minCell {
-			return
-		}
-		widths[widest]--
+	return total
+}
+
+// turn makes the names one column.
+func (t *table) turn() {
+	width := 0
+	for _, n := range t.names {
+		width = max(width, utf8.RuneCountInString(n))
+	}
+	for c, n := range t.names {
+		t.names[c] = n + strings.Repeat(" ", width-utf8.RuneCountInString(n))
+	}
+}
+
+// record writes one row, one column a line and every value whole.
+func (t *table) record(n int64, cells []string) {
+	fmt.Fprintf(t.out, "-- row %d\n", n)
+	for c, s := range cells {
+		_, _ = t.out.WriteString(strings.TrimRight(t.names[c]+gap+s, " ") + "\n")
 	}
 }
 
