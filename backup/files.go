@@ -153,7 +153,7 @@ func fileList(state string) (map[string]int64, error) {
 		size, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		n, err := strconv.ParseInt(size, 10, 64)
 		if !ok || err != nil || !filepath.IsLocal(path) {
-			return nil, fmt.Errorf("%s: %q is no size and path", filesName, line)
+			return nil, fmt.Errorf("%s: %q is not a size and path", filesName, line)
 		}
 		out[path] = n
 	}

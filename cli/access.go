@@ -67,7 +67,7 @@ func (c *cli) remote() (_ *serve.Client, ok bool, err error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
 		u.User != nil {
-		return nil, false, fmt.Errorf("%w: the server is no address of a daemon: write https://HOST:PORT", errUsage)
+		return nil, false, fmt.Errorf("%w: the server is not an address of a daemon: write https://HOST:PORT", errUsage)
 	}
 	token, err := c.token()
 	if err != nil {

@@ -125,7 +125,7 @@ func (c *cli) runDemo(ctx context.Context, cfg config.Config, f demoFlags) (err 
 	end := time.Now().UTC()
 	if f.end != "" {
 		if end, err = time.Parse(time.RFC3339, f.end); err != nil {
-			return fmt.Errorf("%w: end %q is no time; write it like 2026-11-24T00:00:00Z", errUsage, f.end)
+			return fmt.Errorf("%w: end %q is not a time; write it like 2026-11-24T00:00:00Z", errUsage, f.end)
 		}
 	}
 	began := time.Now()

@@ -95,7 +95,7 @@ func (f resetFlags) args(changed func(string) bool) (map[string]string, error) {
 		out[daemon.ArgSeq] = strconv.FormatUint(f.seq, 10)
 	case ingest.FromTime:
 		if _, err := time.Parse(time.RFC3339, f.time); err != nil {
-			return nil, fmt.Errorf("%w: %q is no time; write it like 2026-11-24T10:05:00Z", errUsage, f.time)
+			return nil, fmt.Errorf("%w: %q is not a time; write it like 2026-11-24T10:05:00Z", errUsage, f.time)
 		}
 		out[daemon.ArgTime] = f.time
 	}

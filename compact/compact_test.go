@@ -328,7 +328,7 @@ func TestAMergeThatFailsAnywhereChangesNothing(t *testing.T) {
 			t.Errorf("%s: %d files lie about", step, got)
 		}
 	}
-	// A lost reply: the commit took effect, is found by its id, and is no error.
+	// A lost reply: the commit took effect, is found by its id, and is not an error.
 	w.fail = func(s lake.Step) error {
 		if s == lake.StepCommitted {
 			return errors.New("the reply is lost")
@@ -478,7 +478,7 @@ func TestAWarehouseUnderAnotherNameLosesNothing(t *testing.T) {
 		Catalog: filepath.Join(link, "catalog.db")})
 	w.must(err)
 	defer other.Close()
-	if found, err := other.Orphans(context.Background(), time.Now().Add(time.Hour)); err == nil || len(found) > 0 {
+	if found, err := other.Orphans(context.Background(), time.Now().Add(time.Hour)); err != nil || len(found) > 0 {
 		t.Errorf("%d files look orphaned: %v", len(found), err)
 	}
 }

@@ -93,7 +93,7 @@ func planDay(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	end := time.Unix(int64(day+1)*86400, 0)
 	small := func(f tiers.DataFile) bool { return f.Size < p.TargetBytes/2 && f.Rows < p.TargetRows/2 }
 	if now.Sub(end) >= p.Settled {
-		return settle(day, files, small, p)
+		return packDay(day, files, small, p)
 	}
 	var jobs []Job
 	for level := range 64 {
@@ -103,8 +103,8 @@ func planDay(files []tiers.DataFile, p Policy, now time.Time) []Job {
 	return jobs
 }
 
-// settle packs what is small, and what is to be clustered, in the order of time.
-func settle(day int32, files []tiers.DataFile, small func(tiers.DataFile) bool, p Policy) []Job {
+// packDay packs what is small, and what is to be clustered, in the order of time.
+func packDay(day int32, files []tiers.DataFile, small func(tiers.DataFile) bool, p Policy) []Job {
 	if !p.Cluster {
 		return merges(day, filter(files, small), p, 2, settled)
 	}

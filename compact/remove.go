@@ -77,7 +77,7 @@ func (r *remover) begin(ctx context.Context) error {
 	if err := r.t.Refresh(ctx); err != nil {
 		return err
 	}
-	return r.m.settle(ctx, r.w, r.t)
+	return r.m.recordRemoval(ctx, r.w, r.t)
 }
 
 // commit takes the batch out, together with the record of it. The error wraps tiers.ErrConflict if others changed one
@@ -106,7 +106,7 @@ func (r *remover) commit(ctx context.Context, b *batch) (err error) {
 	b.commit.ID = b.rec.ID
 	b.commit.Summary = map[string]string{removal.SummaryKey: b.kind}
 	b.commit.Properties = map[string]string{removal.Property: text}
-	b.commit.Was = map[string]string{removal.Property: was}
+	b.commit.Required = map[string]string{removal.Property: was}
 	held, err = commit(ctx, r.t, b.commit)
 	return err
 }
@@ -161,10 +161,10 @@ func (r *remover) still(ctx context.Context, path string, out map[string][]tiers
 	return nil
 }
 
-// settle puts a table's last removal into the ledger, unless it is there, and
+// recordRemoval puts a table's last removal into the ledger, unless it is there, and
 // leaves only its id with the table. What a crash leaves undone is done by
 // the next call.
-func (m *Maintainer) settle(ctx context.Context, w *Rewriter, t tiers.Table) error {
+func (m *Maintainer) recordRemoval(ctx context.Context, w *Rewriter, t tiers.Table) error {
 	rec, err := removal.Last(t)
 	if err != nil || rec.Settled {
 		return err
@@ -177,7 +177,7 @@ func (m *Maintainer) settle(ctx context.Context, w *Rewriter, t tiers.Table) err
 		return err
 	}
 	_, err = commit(ctx, t, tiers.Commit{ID: "settle-" + rec.ID, Properties: map[string]string{removal.Property: text},
-		Was: map[string]string{removal.Property: t.Properties()[removal.Property]}})
+		Required: map[string]string{removal.Property: t.Properties()[removal.Property]}})
 	if !errors.Is(err, tiers.ErrConflict) {
 		return err
 	}

@@ -240,12 +240,12 @@ type Pipelines struct {
 	CatchUp  time.Duration
 	MaxRuns  int
 	Budget   Budget
-	PlanTime time.Duration // of a plan, an explanation, or the tests of a pipeline; 0 is no limit
+	PlanTime time.Duration // of a plan, an explanation, or the tests of a pipeline; 0 means no limit
 	// AllowDamaged lets runs go on without the lake's damaged files.
 	AllowDamaged bool
 }
 
-// Budget bounds a run. Zero is no limit.
+// Budget bounds a run. Zero means no limit.
 type Budget struct {
 	Rows  int64
 	Bytes int64

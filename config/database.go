@@ -24,7 +24,7 @@ func databaseURL(embedded string) strict.Type[string] {
 		}
 		file, ok := strings.CutPrefix(s, embedded+":")
 		if !ok || file == "" || strings.HasPrefix(file, "//") {
-			return "this is no database of a known kind",
+			return "this is not a database of a known kind",
 				"write `" + embedded + ":FILE`, with a path, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"
 		}
 		return "", ""
@@ -44,7 +44,7 @@ func isPostgres(s string) bool {
 	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
-// postgresURL is the URL of a PostgreSQL in its parts. It is no url.URL, since
+// postgresURL is the URL of a PostgreSQL in its parts. It is not an url.URL, since
 // it may name several hosts.
 type postgresURL struct {
 	scheme, hosts, path string
@@ -58,7 +58,7 @@ var hostList = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]{
 // parsePostgres is strict about what could be part of a password that is not
 // escaped, because it would be printed.
 func parsePostgres(s string) (p postgresURL, what, remedy string) {
-	what = "this is no URL of a PostgreSQL"
+	what = "this is not a URL of a PostgreSQL"
 	remedy = "write `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`; in a user or password `@` is " +
 		"`%40`, `/` is `%2F`, `?` is `%3F`, `#` is `%23` and `%` is `%25`"
 	scheme, rest, _ := strings.Cut(s, "://")
@@ -80,7 +80,7 @@ func parsePostgres(s string) (p postgresURL, what, remedy string) {
 	}
 	modes := []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 	if mode := query.Get("sslmode"); query.Has("sslmode") && !slices.Contains(modes, mode) {
-		return p, "`" + mode + "` is no sslmode", strict.Suggest(mode, modes)
+		return p, "`" + mode + "` is not an sslmode", strict.Suggest(mode, modes)
 	}
 	return postgresURL{scheme: scheme, hosts: hosts, path: u.EscapedPath(), user: u.User, query: query}, "", ""
 }

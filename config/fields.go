@@ -219,11 +219,11 @@ func pipelinesType() strict.Type[Pipelines] {
 	type P = Pipelines
 	budget := strict.Object(
 		strict.F("rows", strict.Int[int64](0, most), func(b *Budget) *int64 { return &b.Rows },
-			"Rows of the lake that a run reads; 0 is no limit.").Default("2000000000"),
+			"Rows of the lake that a run reads; 0 means no limit.").Default("2000000000"),
 		strict.F("bytes", strict.Size(0, most), func(b *Budget) *int64 { return &b.Bytes },
-			"Bytes of data files that a run reads; `0B` is no limit.").Default("256GiB"),
+			"Bytes of data files that a run reads; `0B` means no limit.").Default("256GiB"),
 		strict.F("time", strict.Duration(0, 7*day), func(b *Budget) *time.Duration { return &b.Time },
-			"How long a run takes; `0s` is no limit.").Default("30m"),
+			"How long a run takes; `0s` means no limit.").Default("30m"),
 	)
 	return strict.Object(
 		strict.F("dir", strict.NonEmpty(), func(p *P) *string { return &p.Dir }, "Folder of pipelines. It is watched; a "+
@@ -243,7 +243,7 @@ func pipelinesType() strict.Type[Pipelines] {
 				"names it.").Default("false"),
 		strict.F("plan_timeout", strict.Duration(0, 7*day), func(p *P) *time.Duration { return &p.PlanTime },
 			"How long `pipeline plan`, `pipeline explain`, `explain` of a finding, or the tests of one pipeline take; `0s` "+
-				"is no limit.").Default("15m"),
+				"means no limit.").Default("15m"),
 		strict.F("budget", budget, func(p *P) *Budget { return &p.Budget }, "What one run may use, unless its pipeline "+
 			"says otherwise. A run beyond it writes nothing and says so."),
 	)

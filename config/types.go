@@ -20,7 +20,7 @@ func matches(s, pattern string) bool {
 func nameText() strict.Type[string] {
 	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
 		if !matches(s, `[a-z0-9][a-z0-9_-]*`) {
-			return "`" + s + "` is no name", "use lower-case letters, digits, `-` and `_`, at most 63"
+			return "`" + s + "` is not a name", "use lower-case letters, digits, `-` and `_`, at most 63"
 		}
 		return "", ""
 	}), "name")
@@ -83,7 +83,7 @@ func tableNameProblem(s string) (what, remedy string) {
 		return "`" + s + "` names its tier, which is the lake here anyway", "write `" + bare + "`"
 	}
 	if !matches(s, `[A-Za-z_][A-Za-z0-9_]*`) {
-		return "`" + s + "` is no table", "use letters, digits and `_`, at most 63, not beginning with a digit"
+		return "`" + s + "` is not a table", "use letters, digits and `_`, at most 63, not beginning with a digit"
 	}
 	switch strings.ToLower(s) {
 	case quarantineTable:
@@ -105,7 +105,7 @@ func filterText() strict.Type[string] {
 		for i, t := range tokens {
 			wild := strings.ContainsAny(t, "*>")
 			if t == "" || strings.ContainsAny(t, " \t\r\n") || (wild && len(t) > 1) || (t == ">" && i < len(tokens)-1) {
-				return "`" + s + "` is no subject filter", "write tokens joined by dots, such as `events.>` or `logs.*.signin`"
+				return "`" + s + "` is not a subject filter", "write tokens joined by dots, such as `events.>` or `logs.*.signin`"
 			}
 		}
 		return "", ""
@@ -226,7 +226,7 @@ func sizeOrAuto(least int64) strict.Type[int64] {
 func dirText() strict.Type[string] {
 	return strict.Named(strict.Checked(strict.NonEmpty(), func(s string) (string, string) {
 		if i := strings.Index(s, "://"); i > 0 {
-			return "the warehouse `" + strict.Redact(s) + "` is no directory",
+			return "the warehouse `" + strict.Redact(s) + "` is not a directory",
 				"object stores are not supported yet; write a path"
 		}
 		return "", ""
@@ -238,8 +238,9 @@ func hostPort() strict.Type[string] {
 		_, port, err := net.SplitHostPort(s)
 		n, perr := strconv.Atoi(port)
 		if err != nil || perr != nil || n < 0 || n > 65535 {
-			return "`" + s + "` is no address to listen on", "write host and port, such as `127.0.0.1:8321`; port 0 is any " +
-				"free one"
+			return "`" + s + "` is not an address to listen on",
+				"write host and port, such as `127.0.0.1:8321`; port 0 is any " +
+					"free one"
 		}
 		return "", ""
 	}), "host:port")

@@ -103,7 +103,7 @@ func (v *Verbs) resetRequest(c serve.Command) (r ingest.ResetRequest, err error)
 	}
 	if text := c.Args[ArgSeq]; text != "" {
 		if r.Seq, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return r, fmt.Errorf("%w: %q is no sequence", serve.ErrInvalid, text)
+			return r, fmt.Errorf("%w: %q is not a sequence", serve.ErrInvalid, text)
 		}
 	}
 	return r, nil

@@ -80,14 +80,14 @@ func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream
 		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
 		Lease:     k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
 		Committed: func(took time.Duration) { k.durations.commits.WithLabelValues(s.Name).Observe(took.Seconds()) },
-		Grace:     sourcesGrace(cfg.Shutdown.Grace), Settle: settle(cfg.NATS), Logger: k.log,
+		Grace:     sourcesGrace(cfg.Shutdown.Grace), SyncDelay: syncDelay(cfg.NATS), Logger: k.log,
 	}), nil
 }
 
-// settle is how long a message waits for the stream's own disk before it is
+// syncDelay is how long a message waits for the stream's own disk before it is
 // committed. Without it a power failure could leave the stream behind the lake,
 // which looks like a stream that was restored from an older copy.
-func settle(n config.NATS) time.Duration {
+func syncDelay(n config.NATS) time.Duration {
 	if n.External() || n.Embedded.Sync == config.SyncAlways {
 		return 0
 	}

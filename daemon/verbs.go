@@ -150,7 +150,7 @@ func (v *Verbs) instant(c serve.Command, name string, missing time.Time) (time.T
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, fmt.Errorf("%w: %s %q is no time; write it like 2026-11-24T10:05:00Z", serve.ErrInvalid, name, text)
+		return t, fmt.Errorf("%w: %s %q is not a time; write it like 2026-11-24T10:05:00Z", serve.ErrInvalid, name, text)
 	}
 	return t.UTC(), nil
 }
@@ -328,7 +328,7 @@ func (v *Verbs) PipelineHistory(ctx context.Context, c serve.Command) (serve.Rep
 	if l := c.Args[ArgLimit]; l != "" {
 		n, err := strconv.Atoi(l)
 		if err != nil || n < 0 {
-			return serve.Report{}, fmt.Errorf("%w: limit %q is no count", serve.ErrInvalid, l)
+			return serve.Report{}, fmt.Errorf("%w: limit %q is not a count", serve.ErrInvalid, l)
 		}
 		f.Limit = n
 	}

@@ -90,7 +90,7 @@ func (c *committer) run(ctx context.Context, in <-chan sealed) error {
 // batch commits the parts of a batch in their order, each to its table.
 func (c *committer) batch(ctx context.Context, b sealed) error {
 	order(b.parts)
-	c.settledAt = b.newest.Add(c.s.o.Settle)
+	c.settledAt = b.newest.Add(c.s.o.SyncDelay)
 	for _, p := range b.parts {
 		if err := c.ready(ctx, p, b.from); err != nil {
 			return err
@@ -233,7 +233,7 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode enc
 	}
 	// The files are made meanwhile: unnamed, they put no event into the lake.
 	if left := c.settledAt.Sub(c.s.o.Now()); left > 0 {
-		sleep(ctx, min(left, c.s.o.Settle)) // clocks may differ
+		sleep(ctx, min(left, c.s.o.SyncDelay)) // clocks may differ
 	}
 	if err := c.commit(ctx, f, c.withMisfits(f, p.rows, cm)); err != nil {
 		return err
@@ -344,7 +344,7 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 	for {
 		_, err := f.table.Commit(ctx, cm)
 		if errors.Is(err, tiers.ErrUnknown) || errors.Is(err, tiers.ErrConflict) {
-			err = c.settle(ctx, f, cm, err)
+			err = c.resolve(ctx, f, cm, err)
 		}
 		switch {
 		case err == nil:
@@ -368,9 +368,9 @@ func (c *committer) commit(ctx context.Context, f *feed, cm tiers.Commit) error 
 	}
 }
 
-// settle finds out what became of a commit. nil: it took effect. errRetry: it
+// resolve finds out what became of a commit. nil: it took effect. errRetry: it
 // did not, and the mark is as it was.
-func (c *committer) settle(ctx context.Context, f *feed, cm tiers.Commit, cause error) error {
+func (c *committer) resolve(ctx context.Context, f *feed, cm tiers.Commit, cause error) error {
 	var took bool
 	if err := c.again(ctx, "look up a commit to lake."+f.name, func(ctx context.Context) (err error) {
 		took, err = f.table.Committed(ctx, cm.ID)

@@ -121,7 +121,7 @@ func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, fr
 		case <-age.C:
 			err = d.ripe(ctx, age)
 		case <-quiet.C:
-			d.letGo()
+			d.releaseBuffers()
 		case <-d.e.memory.press:
 			err = d.pressed(ctx)
 		case r := <-d.s.flush:
@@ -135,13 +135,13 @@ func (d *decoder) run(ctx context.Context, r Reader, chunks <-chan []Message, fr
 	}
 }
 
-// letGo drops the memory that batches left behind, if none has followed.
-func (d *decoder) letGo() {
+// releaseBuffers drops the memory that batches left behind, if none has followed.
+func (d *decoder) releaseBuffers() {
 	if !d.began.IsZero() {
 		return
 	}
 	for _, f := range d.e.feeds {
-		d.e.letGo(f)
+		d.e.releaseBuffer(f)
 	}
 	d.e.writer.Release()
 }
@@ -246,7 +246,7 @@ func (d *decoder) seal(ctx context.Context, why reason, done chan error) error {
 	var held int64
 	for _, f := range d.e.feeds {
 		if f.rows == nil {
-			d.e.letGo(f) // a whole batch had no use for it
+			d.e.releaseBuffer(f) // a whole batch had no use for it
 		}
 	}
 	for _, f := range d.filling {
@@ -255,7 +255,7 @@ func (d *decoder) seal(ctx context.Context, why reason, done chan error) error {
 			b.parts = append(b.parts, p)
 			held += p.bytes
 			f.known = f.rows.Schema()
-			f.known.Fields = settled(f.known.Fields)
+			f.known.Fields = assignIDs(f.known.Fields)
 		}
 		f.rows = nil
 	}
@@ -285,7 +285,7 @@ func (d *decoder) room(ctx context.Context) error {
 		return nil
 	}
 	for _, f := range d.e.feeds {
-		d.e.letGo(f)
+		d.e.releaseBuffer(f)
 	}
 	return d.e.memory.wait(ctx)
 }

@@ -143,7 +143,7 @@ func (v *verifier) repeats(ctx context.Context) (RepeatReport, error) {
 			if err != nil || p.n < p.most {
 				return err
 			}
-			if err := p.settle(ctx); err != nil {
+			if err := p.resolve(ctx); err != nil {
 				return err
 			}
 			from = next
@@ -152,7 +152,7 @@ func (v *verifier) repeats(ctx context.Context) (RepeatReport, error) {
 	if err != nil {
 		return p.r, err
 	}
-	return p.r, p.settle(ctx)
+	return p.r, p.resolve(ctx)
 }
 
 // files reads those files of a table that want names. Those that cannot be read
@@ -219,9 +219,9 @@ func (p *prover) take(path, stream string, from int) (next int, err error) {
 	return next, err
 }
 
-// settle looks for the messages of the references: in their tables, in quarantine,
+// resolve looks for the messages of the references: in their tables, in quarantine,
 // and among those that were removed.
-func (p *prover) settle(ctx context.Context) error {
+func (p *prover) resolve(ctx context.Context) error {
 	var rest references
 	for name, cs := range p.byTable {
 		cs.sort()

@@ -52,9 +52,9 @@ func streamTag(name string, created time.Time, resets uint64) string {
 	return tag
 }
 
-// settled gives every field of a schema an id, so that the next batch takes
+// assignIDs gives every field of a schema an id, so that the next batch takes
 // the types as they are: they are on their way into the table.
-func settled(fields []tiers.Field) []tiers.Field {
+func assignIDs(fields []tiers.Field) []tiers.Field {
 	out := slices.Clone(fields)
 	for i := range out {
 		out[i] = settledField(out[i])
@@ -66,7 +66,7 @@ func settledField(f tiers.Field) tiers.Field {
 	if f.ID == 0 {
 		f.ID = math.MaxInt32
 	}
-	f.Type.Fields = settled(f.Type.Fields)
+	f.Type.Fields = assignIDs(f.Type.Fields)
 	if f.Type.Elem != nil {
 		e := settledField(*f.Type.Elem)
 		f.Type.Elem = &e

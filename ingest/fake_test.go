@@ -254,7 +254,7 @@ func (h *memHandle) Commit(_ context.Context, c tiers.Commit) (tiers.Snapshot, e
 	if v.commits[c.ID] {
 		return tiers.Snapshot{}, tiers.ErrConflict
 	}
-	for k, was := range c.Was {
+	for k, was := range c.Required {
 		if v.props[k] != was {
 			return tiers.Snapshot{}, tiers.ErrConflict
 		}

@@ -13,7 +13,7 @@ import (
 // TimeMiss counts events that have the time at which they were published,
 // because no time of their own was found or read.
 type TimeMiss struct {
-	Path   string `json:"path"` // at which something stood that is no time; empty: nothing was there
+	Path   string `json:"path"` // at which something stood that is not a time; empty: nothing was there
 	Events uint64 `json:"events"`
 }
 
@@ -59,7 +59,7 @@ func missesText(ms []TimeMiss) string {
 	parts := make([]string, len(ms))
 	for i, m := range ms {
 		if parts[i] = fmt.Sprintf("%d with no time", m.Events); m.Path != "" {
-			parts[i] = fmt.Sprintf("%d with %s that is no time", m.Events, m.Path)
+			parts[i] = fmt.Sprintf("%d with %s that is not a time", m.Events, m.Path)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -27,7 +27,7 @@ func TestEventsWithTheTimeOfPublishingAreTold(t *testing.T) {
 			t.Errorf("counted %s", got)
 		}
 		in, err := r.Inspect(t.Context(), "EVENTS")
-		if err != nil || !strings.Contains(in.String(), "since the start: 3 with no time, 3 with time that is no time") {
+		if err != nil || !strings.Contains(in.String(), "since the start: 3 with no time, 3 with time that is not a time") {
 			t.Errorf("%v\n%s", err, in)
 		}
 		first := strings.Count(log.String(), "events have the time at which they were published")

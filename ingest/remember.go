@@ -45,7 +45,7 @@ func (d *decoder) remember(ctx context.Context, published time.Time) (*known, er
 			return nil, fmt.Errorf("read message ids of lake.%s: %w", f.table, err)
 		}
 	}
-	g.settle()
+	g.arrange()
 	for _, m := range slices.Backward(g.found) {
 		if slot, _, there := k.recent.lookUp(m.id); !there {
 			k.recent.add(m.id, slot, m.at)
@@ -67,7 +67,7 @@ type gatherer struct {
 	most     int    // messages that are wanted of tables without a window
 	found    []placed
 	floor    position          // none before it is wanted
-	sorted   int               // so many of found are settled
+	sorted   int               // so many of found are arranged
 	removals map[string]string // id of the last removal by table, as it was before its files were listed
 	rejected map[position]string
 }
@@ -141,13 +141,13 @@ func (g *gatherer) enough(f tableFile) bool {
 	if len(g.found) < g.most {
 		return false
 	}
-	g.settle()
+	g.arrange()
 	return len(g.found) >= g.most && g.found[g.most-1].at > positionOf(g.e.resets, f.SeqMax)
 }
 
-// settle brings what was found in order, the latest first, each message once,
+// arrange brings what was found in order, the latest first, each message once,
 // and drops what is not wanted.
-func (g *gatherer) settle() {
+func (g *gatherer) arrange() {
 	if g.sorted == len(g.found) {
 		return
 	}
@@ -178,7 +178,7 @@ func (g *gatherer) add(f tableFile, id string, at position, taken uint32) {
 		return
 	}
 	if g.found = append(g.found, m); len(g.found) >= g.most+g.most/4+firstSlots {
-		g.settle()
+		g.arrange()
 	}
 }
 

@@ -22,17 +22,17 @@ const (
 
 // epoch is one reading of the stream, from the marks on.
 type epoch struct {
-	s       *Source
-	info    StreamInfo
-	first   bool             // no table has a mark yet
-	resets  uint64           // of the marks
-	start   uint64           // everything up to it is in the lake
-	startAt time.Time        // when the stream got that message; zero: not known
-	reached uint64           // greatest mark: beyond it nothing is
-	feeds   map[string]*feed // of the tables with a mark
-	writer  *parquetfile.Writer
-	memory  *claim
-	told    map[told]bool // what the tables of bookkeeping hold beyond start
+	s        *Source
+	info     StreamInfo
+	first    bool             // no table has a mark yet
+	resets   uint64           // of the marks
+	start    uint64           // everything up to it is in the lake
+	startAt  time.Time        // when the stream got that message; zero: not known
+	reached  uint64           // greatest mark: beyond it nothing is
+	feeds    map[string]*feed // of the tables with a mark
+	writer   *parquetfile.Writer
+	memory   *claim
+	recorded map[recorded]bool // what the tables of bookkeeping hold beyond start
 }
 
 // feed is one table that the source feeds. The decoder owns the first part,
@@ -54,9 +54,9 @@ type feed struct {
 	moved  time.Time   // when the mark was last written
 }
 
-// told is a row of quarantine or ingest_skipped: the event at index of the
+// recorded is a row of quarantine or ingest_skipped: the event at index of the
 // message, or the whole message or gap that ends at seq (index -1).
-type told struct {
+type recorded struct {
 	table string
 	seq   uint64
 	index int
@@ -80,7 +80,7 @@ func (e *epoch) recycle(p part, reuse bool) {
 	if !ok || !reuse {
 		e.memory.update(func(h *holding) { h.sealed -= p.bytes })
 		if ok {
-			e.letGo(p.feed)
+			e.releaseBuffer(p.feed)
 		}
 		return
 	}
@@ -92,8 +92,8 @@ func (e *epoch) recycle(p part, reuse bool) {
 	}
 }
 
-// letGo drops the memory that a feed keeps.
-func (e *epoch) letGo(f *feed) {
+// releaseBuffer drops the memory that a feed keeps.
+func (e *epoch) releaseBuffer(f *feed) {
 	select {
 	case k := <-f.free:
 		e.memory.update(func(h *holding) { h.idle -= k.bytes })
@@ -120,7 +120,7 @@ func StreamIdentity(stream, filter string, created time.Time) string {
 }
 
 func (e *epoch) has(table string, seq uint64, index int) bool {
-	return len(e.told) > 0 && e.told[told{table, seq, index}]
+	return len(e.recorded) > 0 && e.recorded[recorded{table, seq, index}]
 }
 
 // catalog halts if the catalog is older than the lake.
@@ -224,7 +224,7 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 		f.table, f.mark, f.moved = t, &m, s.o.Now()
 		e.feeds[name] = f
 	}
-	if e.told, err = e.readTold(ctx); err != nil {
+	if e.recorded, err = e.readRecorded(ctx); err != nil {
 		return nil, err
 	}
 	s.refused.through(e.start)
@@ -232,10 +232,10 @@ func (s *Source) begin(ctx context.Context) (*epoch, error) {
 	return e, nil
 }
 
-// readTold reads what quarantine and ingest_skipped hold beyond the start, so
+// readRecorded reads what quarantine and ingest_skipped hold beyond the start, so
 // that it is not said again. It is little: what a crash left half committed.
-func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
-	out := map[told]bool{}
+func (e *epoch) readRecorded(ctx context.Context) (map[recorded]bool, error) {
+	out := map[recorded]bool{}
 	for _, name := range []string{Quarantine, Skipped} {
 		f, ok := e.feeds[name]
 		if !ok || f.through <= e.start {
@@ -246,7 +246,7 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
 		for _, file := range files {
-			err := e.readToldFile(name, file.Path, out)
+			err := e.readRecordedFile(name, file.Path, out)
 			if errors.Is(err, tiers.ErrDamaged) { // the rows are lost: to say them again brings them back
 				e.s.log.Error("a damaged file is passed over", "table", "lake."+name, "file", file.Path, "error", err)
 				continue
@@ -259,14 +259,14 @@ func (e *epoch) readTold(ctx context.Context) (map[told]bool, error) {
 	return out, nil
 }
 
-func (e *epoch) readToldFile(table, path string, out map[told]bool) error {
+func (e *epoch) readRecordedFile(table, path string, out map[recorded]bool) error {
 	seqs, err := parquetfile.SeqsOf(e.s.o.OpenFile(path))
 	if err != nil || seqs.Stream != e.identity() { // sequences of another stream, or from before a reset
 		return err
 	}
 	return e.s.o.readColumns(path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
 		if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
-			out[told{table, seq, int(v[2].long)}] = true
+			out[recorded{table, seq, int(v[2].long)}] = true
 		}
 	})
 }

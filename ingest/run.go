@@ -303,7 +303,7 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// fetch reads ahead. That its context ends is no error.
+// fetch reads ahead. That its context ends is not an error.
 func (e *epoch) fetch(ctx context.Context, r Reader, chunks chan<- []Message, free <-chan []Message) error {
 	for {
 		var buf []Message

@@ -55,11 +55,11 @@ type Options struct {
 	// WindowBytes bounds the memory of the message ids of each length of
 	// TableOptions.Repeats that there is; default 256 MiB.
 	WindowBytes int64
-	// Settle is how old a batch's newest message must be before the batch is
+	// SyncDelay is how old a batch's newest message must be before the batch is
 	// committed. A stream that syncs at intervals may lose its last messages
 	// with the power; the lake must not be ahead of it then. Twice the interval.
-	Settle time.Duration
-	Grace  time.Duration // for the last batch once Run's context ends; default 30s
+	SyncDelay time.Duration
+	Grace     time.Duration // for the last batch once Run's context ends; default 30s
 	// Catalog is an error that wraps tiers.ErrHalt if the lake's catalog is older
 	// than the lake, and its marks cannot be believed; nil: it is not asked.
 	Catalog func(context.Context) error
@@ -139,7 +139,7 @@ type Status struct {
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
 
 	// TimeMisses are events committed with the time of publishing, by the path at
-	// which something stood that is no time.
+	// which something stood that is not a time.
 	TimeMisses []TimeMiss
 
 	unable bool      // of a stand-by: it could not take over at the moment
@@ -209,16 +209,16 @@ func New(o Options) *Source {
 	if o.readColumns == nil {
 		o.readColumns = readerOf(o.OpenFile)
 	}
-	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.Settle),
+	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.SyncDelay),
 		flush: make(chan flushRequest), turn: make(chan struct{}, 1),
 		refused: refusals{}, unwritten: map[string]int{}, status: Status{Name: o.Name, State: Stopped, Reason: "not started"}}
 }
 
 // filling is how long a batch takes events, so that its first one is committed
-// at the age although the last one has to settle. A batch is not made shorter
-// than the time to settle: until then the one before it is not out of the way.
-func filling(age, settle time.Duration) time.Duration {
-	return max(age-settle, min(age, settle))
+// at the age although the last one waits for the sync delay. A batch is not made shorter
+// than that delay: until then the one before it is not out of the way.
+func filling(age, delay time.Duration) time.Duration {
+	return max(age-delay, min(age, delay))
 }
 
 func fill[T comparable](p *T, value T) {

@@ -279,7 +279,7 @@ func TestNothingIsCommittedBeforeTheStreamHasSynced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		o := w.options(w.lake)
-		o.Settle = 20 * time.Second
+		o.SyncDelay = 20 * time.Second
 		r := w.run(o)
 		began := time.Now()
 		w.stream.publish("events.a", "", `{"n":1}`)
@@ -304,7 +304,7 @@ func TestAnEventIsCommittedAtTheAgeOfABatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				o := w.options(w.lake)
-				o.Flush, o.Settle = Flush{Age: c.age}, c.settle
+				o.Flush, o.SyncDelay = Flush{Age: c.age}, c.settle
 				o.Grace = 10 * time.Second // two batches may have to settle at the end
 				r := w.run(o)
 				const every = 50 * time.Millisecond

@@ -135,16 +135,16 @@ func (c *committer) keep(ctx context.Context) error {
 		case err != nil && known:
 			c.s.log.Warn("the lease was not renewed; the fence decides if another daemon takes over", "error", err)
 		case err == nil && st.Other():
-			c.settled(ctx)
+			c.awaitCommit(ctx)
 			return fmt.Errorf("%w: %s", errAway, st.Holder)
 		}
 		known = err == nil
 	}
 }
 
-// settled waits for the commit that is under way, but not for long: once it is
+// awaitCommit waits for the commit that is under way, but not for long: once it is
 // known that it was refused, its files can go. No other begins afterwards.
-func (c *committer) settled(ctx context.Context) {
+func (c *committer) awaitCommit(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, LeasePatience)
 	defer cancel()
 	select {

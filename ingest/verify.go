@@ -154,12 +154,12 @@ func (a *account) check(ctx context.Context, info StreamInfo) error {
 	}
 	a.r.Removed = tiers.CountSeqs(tiers.SubtractSeqs(a.gone, covered))
 	a.r.Messages += a.r.Removed
-	told := tiers.MergeSeqs(slices.Concat(covered, a.gone, a.r.Gaps, a.r.LeftOut))
-	missing := complement(told, a.r.Reached)
+	accounted := tiers.MergeSeqs(slices.Concat(covered, a.gone, a.r.Gaps, a.r.LeftOut))
+	missing := complement(accounted, a.r.Reached)
 	if n := len(missing); n == 0 || missing[n-1].Last <= a.r.Through {
 		a.r.Through = a.r.Reached // only marks of idle tables lag
 	}
-	return a.missing(ctx, complement(told, a.r.Through), info)
+	return a.missing(ctx, complement(accounted, a.r.Through), info)
 }
 
 // collect reads the marks and resets, and the sequences that files record.

@@ -58,7 +58,7 @@ func (e *execution) settleFlags(ctx context.Context, s query.Session) error {
 	if !e.reflagged {
 		return nil
 	}
-	e.r.settle(e.d, false)
+	e.r.noteWaiting(e.d, false)
 	var history time.Duration
 	for _, b := range e.bases {
 		history = max(history, b.History+b.Bucket)
@@ -94,7 +94,7 @@ func (e *execution) say(text string) {
 
 // reopened are the finished windows that wait because of what was flagged.
 func (r *Runner) reopened(ctx context.Context, d *Definition) ([]again, error) {
-	if r.isSettled(d) {
+	if r.isCalm(d) {
 		return nil, nil
 	}
 	s, err := r.o.Engine.Open(ctx, query.View{}, query.Options{Trusted: true})
@@ -108,7 +108,7 @@ func (r *Runner) reopened(ctx context.Context, d *Definition) ([]again, error) {
 	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT window_start FROM "+reopenedTable+
 		" WHERE pipeline = ? AND hash = ? ORDER BY 1", d.Name, d.Hash)
 	if err != nil || len(rows) == 0 {
-		r.settle(d, err == nil)
+		r.noteWaiting(d, err == nil)
 		return nil, err
 	}
 	runs, err := r.History(ctx, HistoryFilter{Pipeline: d.Name, Since: moment(rows[0], "window_start")})

@@ -187,7 +187,7 @@ func (f *Folder) look(ctx context.Context, root *os.Root, name string) (changed 
 		changed = true
 	}
 	marks := [2]fileMark{markOf(root, name), markOf(root, testFile(name))}
-	if e.marks == marks && marks[0].settled && marks[1].settled {
+	if e.marks == marks && marks[0].stable && marks[1].stable {
 		return changed, nil
 	}
 	data, tests, err := read(root, name)
@@ -227,7 +227,7 @@ type fileMark struct {
 	size     int64
 	modified time.Time
 	inode    uint64
-	settled  bool // a change from now on would have another time
+	stable   bool // a change from now on would have another time
 }
 
 // coarse is more than the step of any file system's clock.
@@ -236,9 +236,9 @@ const coarse = 2 * time.Second
 func markOf(root *os.Root, name string) fileMark {
 	info, err := root.Stat(name)
 	if err != nil {
-		return fileMark{settled: errors.Is(err, fs.ErrNotExist)}
+		return fileMark{stable: errors.Is(err, fs.ErrNotExist)}
 	}
-	s := fileMark{there: true, size: info.Size(), modified: info.ModTime(), settled: time.Since(info.ModTime()) > coarse}
+	s := fileMark{there: true, size: info.Size(), modified: info.ModTime(), stable: time.Since(info.ModTime()) > coarse}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.inode = st.Ino
 	}
@@ -342,9 +342,9 @@ func problemText(g *Generation) string {
 	return b.String()
 }
 
-// settle is how long the directory must be quiet before it is read: editors
+// quietFor is how long the directory must be quiet before it is read: editors
 // and ConfigMap volumes change it in several steps.
-const settle = 200 * time.Millisecond
+const quietFor = 200 * time.Millisecond
 
 // Watch scans at each change and at each poll until ctx ends. It owns its
 // watcher and returns nil, or why it cannot watch at all.
@@ -368,7 +368,7 @@ func (f *Folder) Watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-w.Events:
-			quiet.Reset(settle)
+			quiet.Reset(quietFor)
 		case err := <-w.Errors:
 			f.o.Logger.Warn("watch pipelines' directory; the rescan goes on", "error", err)
 		case <-poll.C:

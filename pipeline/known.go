@@ -14,12 +14,12 @@ type recollection struct {
 	tables   map[string]bool           // analytics tables that were seen: tables stay
 	attempts map[string]map[string]int // by pipeline and run key; a pipeline that is absent was not asked for yet
 	checked  map[string]map[string]int64
-	settled  map[string]bool // by version of a pipeline: no window waits because of what was flagged
+	calm     map[string]bool // by version of a pipeline: no window waits because of what was flagged
 }
 
 func newRecollection() *recollection {
 	return &recollection{tables: map[string]bool{}, attempts: map[string]map[string]int{},
-		checked: map[string]map[string]int64{}, settled: map[string]bool{}}
+		checked: map[string]map[string]int64{}, calm: map[string]bool{}}
 }
 
 // have reports whether an analytics table exists.
@@ -113,16 +113,17 @@ func (r *Runner) dealtWith(d *Definition, p *pins) {
 	r.known.checked[d.Name+" "+d.Hash] = p.at
 }
 
-// settle notes whether windows of this version wait because of what was flagged.
-func (r *Runner) settle(d *Definition, settled bool) {
+// noteWaiting notes whether no window of this version waits because of what was
+// flagged.
+func (r *Runner) noteWaiting(d *Definition, none bool) {
 	r.known.mu.Lock()
 	defer r.known.mu.Unlock()
-	r.known.settled[d.Name+" "+d.Hash] = settled
+	r.known.calm[d.Name+" "+d.Hash] = none
 }
 
-// isSettled is false where that is not known.
-func (r *Runner) isSettled(d *Definition) bool {
+// isCalm is false where that is not known.
+func (r *Runner) isCalm(d *Definition) bool {
 	r.known.mu.Lock()
 	defer r.known.mu.Unlock()
-	return r.known.settled[d.Name+" "+d.Hash]
+	return r.known.calm[d.Name+" "+d.Hash]
 }

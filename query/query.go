@@ -179,7 +179,7 @@ var (
 	// expression that reaches beyond its inputs.
 	ErrRefused = errors.New("not allowed")
 	// ErrStatement is a statement that failed on the values that it met, such as
-	// a text that is no number: whoever wrote it can mend it.
+	// a text that is not a number: whoever wrote it can mend it.
 	ErrStatement = errors.New("the statement failed")
 	// ErrConflict is a statement of a transaction that failed because another
 	// transaction changed the same rows or table: begin it again.

@@ -88,7 +88,7 @@ func (d *duration) UnmarshalJSON(data []byte) error {
 	}
 	parsed, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%q is no length of time: write it as 30s or 1m30s", text)
+		return fmt.Errorf("%q is not a length of time: write it as 30s or 1m30s", text)
 	}
 	*d = duration(parsed)
 	return nil
@@ -240,7 +240,7 @@ type Source struct {
 	Last       uint64    `json:"last_seq"`
 	LastCommit time.Time `json:"last_commit,omitzero"`
 	// TimeMisses are events with the time of publishing, by the path at which
-	// something stood that is no time; the empty path: nothing was there.
+	// something stood that is not a time; the empty path: nothing was there.
 	TimeMisses map[string]uint64 `json:"time_misses,omitempty"`
 }
 

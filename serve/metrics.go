@@ -121,7 +121,7 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 	}
 	for path, n := range s.TimeMisses {
 		out <- prometheus.MustNewConstMetric(desc("ingest_time_unread_total", "Events with the time of publishing since "+
-			"the start, by the path at which something stood that is no time; none: nothing was there.", "source", "path"),
+			"the start, by the path at which something stood that is not a time; none: nothing was there.", "source", "path"),
 			prometheus.CounterValue, float64(n), s.Name, cmp.Or(path, "none"))
 	}
 	for reason, n := range s.Misfits {

@@ -233,7 +233,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			fail(w, http.StatusUnsupportedMediaType, errors.New("send Content-Type: application/json"))
 			return
 		}
-		if r.ContentLength == 0 { // the deadline of the request is no bound of the answer
+		if r.ContentLength == 0 { // the deadline of the request is not a bound of the answer
 			if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
 				fail(w, http.StatusInternalServerError, fmt.Errorf("bound the request: %w", err))
 				return

@@ -29,11 +29,11 @@ func TestFieldSetsHoldTheirIDs(t *testing.T) {
 		f    Field
 		want bool
 	}{
-		"a leaf":                {leaf(300), true},
-		"another leaf":          {leaf(301), false},
-		"a struct":              {record(leaf(5), leaf(7)), true},
-		"its own id is no leaf": {record(leaf(5), record(leaf(6))), false},
-		"a list":                {Field{ID: 1, Type: Type{Kind: KindList, Elem: &elem}}, true},
+		"a leaf":                   {leaf(300), true},
+		"another leaf":             {leaf(301), false},
+		"a struct":                 {record(leaf(5), leaf(7)), true},
+		"its own id is not a leaf": {record(leaf(5), record(leaf(6))), false},
+		"a list":                   {Field{ID: 1, Type: Type{Kind: KindList, Elem: &elem}}, true},
 	} {
 		if some.HasAny(c.f) != c.want {
 			t.Errorf("%s: HasAny is %t", name, !c.want)

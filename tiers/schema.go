@@ -69,9 +69,9 @@ type Field struct {
 type Schema struct {
 	ID     int
 	Fields []Field
-	// Named says that a name has been one field's, and a field's only name, in
+	// NamesStable says that a name has been one field's, and a field's only name, in
 	// every schema that the table had: its files can be read by names.
-	Named bool
+	NamesStable bool
 }
 
 // Lookup returns the field at a dotted path such as src_endpoint.ip.

@@ -111,9 +111,9 @@ type Commit struct {
 	Summary map[string]string
 	// Properties of the table that are set with it; the lake's own are not among them.
 	Properties map[string]string
-	// Was are properties that the table must still have; empty: must not have.
+	// Required are properties that the table must still have; empty: must not have.
 	// Others are ErrConflict.
-	Was map[string]string
+	Required map[string]string
 	// SameRows says that Add holds exactly the rows of Remove (compaction):
 	// the commit may then land on a later snapshot than Base, as long as the
 	// files to remove are still there. Without it a moved head is ErrConflict.

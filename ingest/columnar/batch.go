@@ -107,7 +107,7 @@ type Batch struct {
 	sourceBelow string // and the path below
 	clockAt     timeAt // the first time of day without a date at a usual place
 	joined      span   // the key of the time of day that was added to a date
-	unread      int    // the place of what was there and is no time; noPlace: nothing was
+	unread      int    // the place of what was there and is not a time; noPlace: nothing was
 	received    bool   // the time is the one of publishing
 	scratch     []byte
 

@@ -24,7 +24,7 @@ func (b *Batch) scanned(ok bool) outcome {
 	return refuse
 }
 
-// object reads the members of an object into the struct n. It is no misfit: a
+// object reads the members of an object into the struct n. It is not a misfit: a
 // member that does not fit goes to a column beside its own, or to unmapped.
 func (b *Batch) object(n *node, slot int) outcome {
 	s := &b.s

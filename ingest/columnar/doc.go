@@ -5,7 +5,7 @@
 //
 //   - An object is a struct and an array a list, so a column stands where the
 //     JSON has it. The type of a new column is what its first value looks like:
-//     boolean, long, double, string, struct or list. Null is no value and makes
+//     boolean, long, double, string, struct or list. Null is not a value and makes
 //     no column. A long that is not yet in the table's schema becomes a double
 //     when a fraction comes.
 //   - A value of another type than its column goes to the column beside it,

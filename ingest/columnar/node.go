@@ -281,7 +281,7 @@ func (b *Batch) forget(n *node) {
 
 // grow makes what a key that is new to the object n stands for: a column of
 // the given kind, below the structs that the dots in its name ask for. Where a
-// part of the name is a column that is no struct, the struct stands beside it.
+// part of the name is a column that is not a struct, the struct stands beside it.
 // It returns nil if that is beyond the limits, or if the name belongs to a
 // column beside another; the caller then takes back what was made. A key with
 // dots is a path, so no column has a dot in its name.

@@ -16,7 +16,7 @@ import (
 
 // The oracle flattens an event, with encoding/json, to lines "path=value", and
 // a row's columns and its unmapped to the same; nothing may be lost or made up.
-// Null is no value, an object without values is "{}", a list has its length.
+// Null is not a value, an object without values is "{}", a list has its length.
 
 const sep = "\x1f"
 

@@ -118,7 +118,7 @@ func splitValues(data []byte, yield func([]byte, error) bool) bool {
 }
 
 // alone tells cheaply that data is one object: nothing that begins another
-// follows a brace that closes one, and it is no envelope. Most messages are.
+// follows a brace that closes one, and it is not an envelope. Most messages are.
 func alone(data []byte) bool {
 	if len(data) == 0 || data[0] != '{' {
 		return false

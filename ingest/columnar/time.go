@@ -156,7 +156,7 @@ func (b *Batch) timeBelow(t timeAt, usual *usualTime) (at instant, ok bool) {
 
 const noPlace = -1
 
-// notRead remembers the first place at which something stood that is no time.
+// notRead remembers the first place at which something stood that is not a time.
 func (b *Batch) notRead(prio uint8) {
 	if b.unread == noPlace {
 		b.unread = int(prio)

@@ -183,12 +183,12 @@ func (b *Batch) countMiss() {
 
 // TimeMiss counts events that have the time at which they were published.
 type TimeMiss struct {
-	Path   string // of what was there and is no time; empty: nothing was
+	Path   string // of what was there and is not a time; empty: nothing was
 	Events uint64
 }
 
 // TimeMisses are the events without a time of their own, by the usual path, or
-// the configured one, at which the first thing stood that is no time.
+// the configured one, at which the first thing stood that is not a time.
 func (b *Batch) TimeMisses() (out []TimeMiss) {
 	for i, n := range b.misses {
 		switch {

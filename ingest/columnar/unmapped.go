@@ -26,7 +26,7 @@ type strayed struct {
 // An element of a list is in a path as the span {elementAt, its index}.
 const elementAt = -1
 
-// strayAt keeps a value under the keys of path. No reason: it is no misfit.
+// strayAt keeps a value under the keys of path. No reason: it is not a misfit.
 func (b *Batch) strayAt(path []span, value span, reason tiers.MisfitReason) {
 	again := reason == tiers.MisfitRepeated
 	if key := path[len(path)-1]; key.from != elementAt && string(b.s.text(key)) == repeatedKey {

@@ -8,7 +8,7 @@ const maxTimeText = 80
 // parseText reads a time from text, in whatever form its writer has. reference
 // is when the event's message was published, in microseconds: a time without a
 // year is the one nearest to it. What several readers would read differently
-// is no time: abbreviations of zones other than UTC, days and months that are
+// is not a time: abbreviations of zones other than UTC, days and months that are
 // both numbers.
 func parseText(text []byte, reference int64) (instant, verdict) {
 	if at, v := parseISO(text); v != notTime {

@@ -9,7 +9,7 @@ import (
 )
 
 // TestTimesAsSystemsWriteThem has one line for each form; want is empty where
-// the text is no time because readers would differ about it.
+// the text is not a time because readers would differ about it.
 func TestTimesAsSystemsWriteThem(t *testing.T) {
 	const same = "2026-11-01T02:30:00Z"
 	tests := []struct{ name, value, want string }{
@@ -104,7 +104,7 @@ func TestTimesAsSystemsWriteThem(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := NewBatch(tiers.Schema{}, Options{})
-			// What is no time is passed over for the next usual name.
+			// What is not a time is passed over for the next usual name.
 			if err := b.Append(Meta{Seq: 1, Published: published}, published,
 				[]byte(`{"timestamp":`+tt.value+`,"created_at":"2001-01-01T00:00:00Z"}`)); err != nil {
 				t.Fatal(err)

@@ -232,7 +232,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		{"array cut short", []byte("[{},\n{}"), "the file ends within its array; it was cut short"},
 		{"object cut short", []byte("{}\n{\"a\":[1"), "line 2: the event is not closed"},
 		{"text not closed", []byte("{}\n{\"a\":\"x\n\"}"), "line 2: a text is not closed"},
-		{"bad json", []byte("{}\n{\"a\":tru}\n"), "line 2: the event is no valid JSON: invalid character '}' in literal " +
+		{"bad json", []byte("{}\n{\"a\":tru}\n"), "line 2: the event is not valid JSON: invalid character '}' in literal " +
 			"true"},
 		{"mixed brackets", []byte("{\"a\":[}]"), "no valid JSON"},
 		{"after the records", []byte(`{"Records":[{}],"b":1}`), "something follows the records"},

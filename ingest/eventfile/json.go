@@ -72,7 +72,7 @@ func (d *jsonDecoder) next() ([]byte, int, error) {
 	}
 }
 
-// skipBroken moves past what is no event: to the end of the line, or in an
+// skipBroken moves past what is not an event: to the end of the line, or in an
 // array on one line to the comma or bracket that follows.
 func (d *jsonDecoder) skipBroken(line int, err error) ([]byte, int, error) {
 	if bad, ok := errors.AsType[*Error](err); !ok || !bad.Broken {
@@ -297,7 +297,7 @@ func (d *jsonDecoder) cut(first int, err error) ([]byte, error) {
 func (d *jsonDecoder) checked(text []byte, lines bool) ([]byte, error) {
 	if !json.Valid(text) {
 		var into json.RawMessage
-		what := "the event is no valid JSON"
+		what := "the event is not valid JSON"
 		var syntax *json.SyntaxError
 		if err := json.Unmarshal(text, &into); errors.As(err, &syntax) {
 			what = fmt.Sprintf("%s: %v, at its byte %d", what, syntax, syntax.Offset)
@@ -309,7 +309,7 @@ func (d *jsonDecoder) checked(text []byte, lines bool) ([]byte, error) {
 	}
 	d.out.Reset()
 	if err := json.Compact(&d.out, text); err != nil {
-		return nil, broken("the event is no valid JSON: "+err.Error(), "correct it, or remove it")
+		return nil, broken("the event is not valid JSON: "+err.Error(), "correct it, or remove it")
 	}
 	return d.out.Bytes(), nil
 }

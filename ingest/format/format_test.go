@@ -237,7 +237,7 @@ func FuzzFormats(f *testing.F) {
 			for event, err := range format.Events([]byte(message)) {
 				var members map[string]json.RawMessage
 				if n++; err == nil && json.Unmarshal(event, &members) != nil {
-					t.Fatalf("%s: %s is no object", format.Name(), event)
+					t.Fatalf("%s: %s is not an object", format.Name(), event)
 				}
 			}
 			if _, isTable := format.(table); n == 0 && !isTable && !blank(message) {

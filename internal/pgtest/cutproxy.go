@@ -172,7 +172,7 @@ func frame(r io.Reader, typed bool) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(head[len(head)-4:])
 	if n < 4 || n > 1<<24 {
-		return nil, errors.New("this is no frame of the protocol")
+		return nil, errors.New("this is not a frame of the protocol")
 	}
 	m := slices.Concat(head, make([]byte, n-4))
 	_, err := io.ReadFull(r, m[len(head):])

@@ -59,7 +59,7 @@ func TestTravelRaisesTheImpossibleJumpOnceADay(t *testing.T) {
 		{"10:30", graz, "3.3.3.3"}} {
 		b.signin(fmt.Sprintf("2026-11-02 %s:00", e[0]), "ada", e[2].(string), 1, e[1].([3]any), "ua", "Success")
 	}
-	// bob's failure abroad is no sign-in, and his flight leaves time enough.
+	// bob's failure abroad is not a sign-in, and his flight leaves time enough.
 	b.signin("2026-11-02 08:00:00", "bob", "1.1.1.2", 1, vienna, "ua", "Success")
 	b.signin("2026-11-02 08:10:00", "bob", "9.9.9.9", 1, tokyo, "ua", "Failure")
 	b.signin("2026-11-02 21:00:00", "bob", "2.2.2.3", 1, tokyo, "ua", "Success")

@@ -149,7 +149,7 @@ func (b *builder) baseline(f *spec.Baseline) *baselineForm {
 }
 
 // additive reports whether an aggregate over no rows is zero: counts and sums,
-// their sums, and multiples. A ratio of two counts is no number there.
+// their sums, and multiples. A ratio of two counts is not a number there.
 func additive(expr string) bool {
 	call := regexp.MustCompile(`(?i)\b(count|count_if|countif|sum|approx_count_distinct|filter)\s*\(`)
 	text := textPattern().ReplaceAllString(expr, "''")

@@ -120,7 +120,7 @@ const routine = 2
 
 // routineSQL holds for what the same hour has had before, at the levels that
 // do not know the hour, and for what a change of clocks moved here. What is
-// below the usual is no routine of that kind.
+// below the usual is not a routine of that kind.
 func routineSQL(name string) string {
 	under := func(most string) string {
 		v := measure(0, name)

@@ -47,7 +47,7 @@ type Source struct {
 }
 
 // rawScore is the column of the score as the detector made it. What has no
-// finite score is no finding.
+// finite score is not a finding.
 const rawScore = "score before its bounds"
 
 // SQL is the SELECT that gives findings their one shape.

@@ -15,7 +15,7 @@ import (
 // It works from the failures of the look-back, which are few. What counts is an
 // account that is new to the source: its first attempt there failed, or it was
 // let in at once about when others failed. So an office's address or a common
-// browser, where people mistype beside many successes, is no spray, while the
+// browser, where people mistype beside many successes, is not a spray, while the
 // same network used for one is. A source that lets most newcomers in is a new
 // office.
 type Spray struct {
@@ -99,7 +99,7 @@ func burstType() strict.Type[Burst] {
 
 func sourceTypeProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, `[a-z][a-z0-9_]*`) {
-		return "`" + s + "` is no entity type", "use lower-case letters, digits and `_`, such as ip, asn or user_agent"
+		return "`" + s + "` is not an entity type", "use lower-case letters, digits and `_`, such as ip, asn or user_agent"
 	}
 	return "", ""
 }

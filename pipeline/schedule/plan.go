@@ -77,7 +77,7 @@ func clock(j Job, byName map[string]Job, path []string) (*Cron, error) {
 	for i, up := range j.After {
 		u, ok := byName[up]
 		if !ok {
-			return nil, fmt.Errorf("schedule %s: runs after %q, which is no active pipeline", j.Name, up)
+			return nil, fmt.Errorf("schedule %s: runs after %q, which is not an active pipeline", j.Name, up)
 		}
 		c, err := clock(u, byName, path)
 		if err != nil {

@@ -299,7 +299,7 @@ func (l *linter) cases(cs []Case) {
 			}
 			for _, r := range g.Rows {
 				if !strings.HasPrefix(r, "{") {
-					l.report(g.Table.Pos, "a row of `"+g.Table.Value+"` is no mapping", "write `{column: value}`")
+					l.report(g.Table.Pos, "a row of `"+g.Table.Value+"` is not a mapping", "write `{column: value}`")
 				}
 			}
 		}

@@ -34,14 +34,14 @@ func zone() strict.Type[string]      { return terms.Checked("time zone", zonePro
 
 func nameProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, `[a-z0-9][a-z0-9_-]*`) {
-		return "`" + s + "` is no name of a pipeline", "use lower-case letters, digits, `-` and `_`, at most 63"
+		return "`" + s + "` is not a name of a pipeline", "use lower-case letters, digits, `-` and `_`, at most 63"
 	}
 	return "", ""
 }
 
 func stepNameProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, `[a-z_][a-z0-9_]*`) {
-		return "`" + s + "` is no name of a step", "use lower-case letters, digits and `_`, at most 63, not beginning " +
+		return "`" + s + "` is not a name of a step", "use lower-case letters, digits and `_`, at most 63, not beginning " +
 			"with a digit"
 	}
 	if slices.Contains([]string{"lake", "analytics", "state", "main", "t"}, s) {
@@ -52,7 +52,7 @@ func stepNameProblem(s string) (what, remedy string) {
 
 func identProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, terms.Identifier) {
-		return "`" + s + "` is no identifier", "use letters, digits and `_`, at most 63, not beginning with a digit"
+		return "`" + s + "` is not an identifier", "use letters, digits and `_`, at most 63, not beginning with a digit"
 	}
 	if s == "t" {
 		return "`t` is the step's own table", "choose another name"
@@ -77,7 +77,7 @@ func measureProblem(s string) (what, remedy string) {
 
 func techniqueProblem(s string) (what, remedy string) {
 	if !terms.Matches(s, `TA?[0-9]{4}(\.[0-9]{3})?`) {
-		return "`" + s + "` is no technique of MITRE ATT&CK", "write an id such as `T1110` or `T1110.003`"
+		return "`" + s + "` is not a technique of MITRE ATT&CK", "write an id such as `T1110` or `T1110.003`"
 	}
 	return "", ""
 }
@@ -91,7 +91,7 @@ func zoneProblem(s string) (what, remedy string) {
 
 func subjectProblem(s string) (what, remedy string) {
 	if strings.ContainsAny(s, " \t\r\n\x00") || slices.Contains(strings.Split(s, "."), "") {
-		return "`" + s + "` is no NATS subject", "write tokens joined by dots, such as `findings.failed-signins`"
+		return "`" + s + "` is not a NATS subject", "write tokens joined by dots, such as `findings.failed-signins`"
 	}
 	if strings.ContainsAny(s, "*>") {
 		return "`" + s + "` has a wildcard, and findings are published on one subject", "remove `*` and `>`"

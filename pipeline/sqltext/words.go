@@ -38,7 +38,7 @@ func phrases() []phrase {
 			"write the input's name before it, such as t.$1"},
 		{`the function (\w+) is not allowed`, "there is no function `$1` here",
 			"check its name; what reaches beyond the rows is not allowed"},
-		{`syntax error at or near "([^"]+)"`, "this is no SQL at `$1`", "check brackets, commas and quotes"},
+		{`syntax error at or near "([^"]+)"`, "this is not SQL at `$1`", "check brackets, commas and quotes"},
 		{`syntax error at end of input`, "the SQL ends too early", "check brackets, commas and quotes"},
 	}
 }

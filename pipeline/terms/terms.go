@@ -60,7 +60,7 @@ func TableProblem(s string) (what, remedy string) {
 		return "`" + s + "` names no tier", "write `lake.NAME` or `analytics.NAME`"
 	}
 	if !Matches(name, Identifier) {
-		return "`" + s + "` is no table", "use letters, digits and `_` after `" + tier +
+		return "`" + s + "` is not a table", "use letters, digits and `_` after `" + tier +
 			".`, at most 63, not beginning with a digit"
 	}
 	return "", ""

@@ -84,7 +84,7 @@ type shape struct {
 // first, and the others.
 func shapes(s tiers.Schema, files []tiers.DataFile) (out []*shape, rest []tiers.DataFile) {
 	known := func(f tiers.DataFile) bool { return f.Fields.Known() }
-	if !s.Named || !slices.ContainsFunc(files, known) {
+	if !s.NamesStable || !slices.ContainsFunc(files, known) {
 		return nil, files
 	}
 	bySet, byHas := map[tiers.FieldSet]*shape{}, map[string]*shape{}

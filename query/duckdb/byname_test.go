@@ -30,7 +30,7 @@ func ofKind(id int, name string, k tiers.Kind) tiers.Field {
 
 // deep has a column of every kind, and structs in structs and lists.
 func deep() tiers.Schema {
-	return tiers.Schema{Named: true, Fields: []tiers.Field{
+	return tiers.Schema{NamesStable: true, Fields: []tiers.Field{
 		ofKind(1, "time", tiers.KindTimestamp), str(2, "id"), long(3, "n"), ofKind(4, "day", tiers.KindDate),
 		ofKind(5, "raw", tiers.KindBinary), ofKind(6, "ok", tiers.KindBool), ofKind(7, "score", tiers.KindDouble),
 		record(10, "user", str(11, "name"), long(12, "uid"),
@@ -121,7 +121,7 @@ func TestFilesReadByNameAnswerAsByFieldID(t *testing.T) {
 		files := namedFiles(t, dir, s, rand.New(rand.NewPCG(seed, 1)))
 		e := openEngine(t, Options{AllowedDirs: []string{dir}})
 		byID := s
-		byID.Named = false
+		byID.NamesStable = false
 		sessions := map[string]query.Session{}
 		for name, schema := range map[string]tiers.Schema{"name": s, "id": byID} {
 			sessions[name] = openSession(t, e, query.View{Tables: []query.TableView{{Name: "events", Schema: schema,
@@ -218,7 +218,7 @@ func TestFilesOfManyShapesAreDividedFewTimes(t *testing.T) {
 	if got, want := strings.Join(names, " "), "1 8 ; 0 7 ; 6 ; 5 ; rest small 4 3 2"; got != want {
 		t.Errorf("divided into %s, want %s", got, want)
 	}
-	s.Named = false
+	s.NamesStable = false
 	if out, rest = shapes(s, files); len(out) > 0 || len(rest) != len(files) {
 		t.Error("files are read by name of a table whose names have changed")
 	}
@@ -229,7 +229,7 @@ func BenchmarkMembers(b *testing.B) {
 	dir, s := b.TempDir(), deep()
 	file := randomFile(b, filepath.Join(dir, "0.parquet"), s, 300_000, rand.New(rand.NewPCG(1, 1)), nil)
 	for _, named := range []bool{true, false} {
-		s.Named = named
+		s.NamesStable = named
 		e := openEngine(b, Options{AllowedDirs: []string{dir}, Threads: 1})
 		ses := openSession(b, e, query.View{Tables: []query.TableView{{Name: "events", Schema: s,
 			Files: []tiers.DataFile{file}}}}, query.Options{Trusted: true})

@@ -348,7 +348,7 @@ func (l *lenience) become(n map[string]any, text string) {
 	d := json.NewDecoder(strings.NewReader(parsed))
 	d.UseNumber()
 	if err := d.Decode(&tree); err != nil || len(tree.Statements) != 1 || len(tree.Statements[0].Node.List) != 1 {
-		l.err = errors.Join(l.err, fmt.Errorf("%q is no expression: %w", text, err))
+		l.err = errors.Join(l.err, fmt.Errorf("%q is not an expression: %w", text, err))
 		return
 	}
 	clear(n)

@@ -314,7 +314,7 @@ func (c *column) fillList(b array.Builder, v duck.Vector, s span) error {
 	child := duck.ListVectorGetChild(v)
 	lb, ok := b.(array.ListLikeBuilder)
 	if !ok {
-		return fmt.Errorf("builder %T is no list", b)
+		return fmt.Errorf("builder %T is not a list", b)
 	}
 	mb, isMap := b.(*array.MapBuilder)
 	for i, e := range values[listT](s) {

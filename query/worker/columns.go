@@ -78,7 +78,7 @@ func columnOf(f arrow.Field, known map[string]arrow.DataType) (c wireColumn, err
 		c.Type, of = typeStruct, t.Fields()
 	default:
 		if c.Type = t.String(); known[c.Type] == nil {
-			return c, fmt.Errorf("%s is no type of a result", t)
+			return c, fmt.Errorf("%s is not a type of a result", t)
 		}
 	}
 	c.Of = make([]wireColumn, len(of))

@@ -30,7 +30,7 @@ const (
 const (
 	frameHead = 5         // kind and length
 	mostFrame = 256 << 20 // bytes: one row may be as long
-	mostSaid  = 4 << 20   // bytes of what a worker says that is no rows
+	mostSaid  = 4 << 20   // bytes of what a worker says that is not a rows
 	readAhead = 1 << 20   // bytes that are allocated because of a length alone
 )
 

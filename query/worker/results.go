@@ -75,7 +75,7 @@ func plainRows(meta []byte) (err error) {
 	m := flatbuffers.Table{Bytes: meta, Pos: flatbuffers.GetUOffsetT(meta)}
 	kind := flatbuffers.UOffsetT(m.Offset(messageHeaderType))
 	if kind == 0 || m.GetByte(m.Pos+kind) != headerOfRows || m.Offset(messageMetadata) != 0 {
-		return fmt.Errorf("%w: a message that is no plain rows", errFrame)
+		return fmt.Errorf("%w: a message that is not plain rows", errFrame)
 	}
 	var batch flatbuffers.Table
 	m.Union(&batch, flatbuffers.UOffsetT(m.Offset(messageHeader)))

@@ -60,7 +60,7 @@ func parse() (options, error) {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.Atoi(text)
 			if err != nil || n <= 0 {
-				return o, fmt.Errorf("%s=%s is no positive number", name, text)
+				return o, fmt.Errorf("%s=%s is not a positive number", name, text)
 			}
 			*p = n
 		}
@@ -68,7 +68,7 @@ func parse() (options, error) {
 	if text := os.Getenv("SEED"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return o, fmt.Errorf("SEED=%s is no number", text)
+			return o, fmt.Errorf("SEED=%s is not a number", text)
 		}
 		o.seed = n
 	}

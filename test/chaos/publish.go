@@ -31,7 +31,7 @@ type publisher struct {
 
 const (
 	publishers = 32
-	badEvery   = 97 // one in so many is no JSON
+	badEvery   = 97 // one in so many is not a JSON
 )
 
 func startPublisher(ctx context.Context, url string, rate int) (*publisher, error) {

@@ -65,7 +65,7 @@ func (d *daemon) number(ctx context.Context, sql string) (n int64, err error) {
 	for rows.Next() {
 		c, ok := rows.RecordBatch().Column(0).(*array.Int64)
 		if !ok {
-			return 0, fmt.Errorf("%s: it is no number", sql)
+			return 0, fmt.Errorf("%s: it is not a number", sql)
 		}
 		n = c.Value(0)
 	}

@@ -131,7 +131,7 @@ func TestABrokenEngineWaitsForItsSessions(t *testing.T) {
 	}
 	d.fs.set(&fault{errno: syscall.EIO, op: "fsync"})
 	if err := inSessions(ctx, e, "INSERT INTO analytics.main.t VALUES (2)"); err == nil {
-		t.Fatal("a sync that failed was no error")
+		t.Fatal("a sync that failed was not an error")
 	}
 	d.fs.set(nil)
 	if err := inSessions(ctx, e, "SELECT 1"); !errors.Is(err, query.ErrUnavailable) {

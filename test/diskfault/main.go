@@ -74,7 +74,7 @@ func run(ctx context.Context) (err error) {
 	rounds := 1
 	if text := os.Getenv("ROUNDS"); text != "" {
 		if rounds, err = strconv.Atoi(text); err != nil || rounds < 1 {
-			return fmt.Errorf("ROUNDS=%s is no positive number", text)
+			return fmt.Errorf("ROUNDS=%s is not a positive number", text)
 		}
 	}
 	dir, err := os.MkdirTemp("", "lakeward-diskfault-")

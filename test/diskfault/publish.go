@@ -13,7 +13,7 @@ import (
 
 const (
 	publishers = 8
-	badEvery   = 31 // one in so many is no JSON
+	badEvery   = 31 // one in so many is not a JSON
 )
 
 // publisher publishes numbered events. Each is tried until the stream has

@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	if text := os.Getenv("STATEMENTS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n <= 0 {
-			return fmt.Errorf("STATEMENTS=%s is no positive number", text)
+			return fmt.Errorf("STATEMENTS=%s is not a positive number", text)
 		}
 		statements = spread(statements, n)
 	}

@@ -45,7 +45,7 @@ func proportional(pid int) int64 {
 	}
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
 		if rest, ok := strings.CutPrefix(s.Text(), "Pss:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64) // 0 for what is no number
+			kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64) // 0 for what is not a number
 			return kib << 10
 		}
 	}

@@ -69,7 +69,7 @@ func size(name string, otherwise int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n <= 0 {
-		return 0, fmt.Errorf("%s=%s is no positive number", name, text)
+		return 0, fmt.Errorf("%s=%s is not a positive number", name, text)
 	}
 	return n, nil
 }

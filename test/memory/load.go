@@ -42,7 +42,7 @@ type load struct {
 	answered int
 	runs     int
 	limits   map[string]int
-	err      error // a failure that is no limit
+	err      error // a failure that means no limit
 }
 
 func newLoad(t *trial) *load { return &load{t: t, limits: map[string]int{}} }

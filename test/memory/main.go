@@ -55,7 +55,7 @@ func parse() (options, error) {
 		}
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || n <= 0 || !strings.HasSuffix(text, "iB") {
-			return o, fmt.Errorf("BUDGET=%s is no size such as 512MiB or 1GiB", text)
+			return o, fmt.Errorf("BUDGET=%s is not a size such as 512MiB or 1GiB", text)
 		}
 		o.budget = n * unit
 	}
@@ -64,7 +64,7 @@ func parse() (options, error) {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.Atoi(text)
 			if err != nil || n <= 0 {
-				return o, fmt.Errorf("%s=%s is no positive number", name, text)
+				return o, fmt.Errorf("%s=%s is not a positive number", name, text)
 			}
 			*p = n
 		}

@@ -77,7 +77,7 @@ func number(name string, missing uint64) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%s=%s is no positive number", name, text)
+		return 0, fmt.Errorf("%s=%s is not a positive number", name, text)
 	}
 	return n, nil
 }

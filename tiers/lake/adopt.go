@@ -59,7 +59,7 @@ func (l *Lake) PlanAdopt(ctx context.Context, incomplete bool) ([]Adoption, erro
 		case err != nil && !errors.Is(err, tiers.ErrNoTable):
 			return nil, err
 		case !validName.MatchString(a.Table):
-			p.Problem = fmt.Sprintf("%q is no name of a table", a.Table)
+			p.Problem = fmt.Sprintf("%q is not a name of a table", a.Table)
 		default:
 			if err := l.choose(ctx, a, incomplete, &p); err != nil {
 				return nil, fmt.Errorf("plan lake.%s: %w", a.Table, err)
@@ -152,7 +152,7 @@ func (p *Adoption) describe(name, loc string, meta table.Metadata) error {
 	return nil
 }
 
-// unrelated says why a metadata file is no successor of the one that the catalog
+// unrelated says why a metadata file is not a successor of the one that the catalog
 // names (nil: it could not be read, or there is none); empty: it is one. Its log
 // of predecessors is short, so behind its end the table's identity decides.
 func unrelated(meta, was table.Metadata, catalog, dir string) string {

@@ -28,7 +28,7 @@ var avroMagic = []byte("Obj\x01")
 func (e avroEdit) rewrite(b []byte) ([]byte, error) {
 	in := &avroReader{b: b}
 	if string(in.take(4)) != string(avroMagic) {
-		return nil, errors.New("it is no Avro file")
+		return nil, errors.New("it is not an Avro file")
 	}
 	meta := map[string]string{}
 	in.blocks(func() {

@@ -119,16 +119,16 @@ func (p pointers) all(ctx context.Context) (map[string]string, error) {
 	return out, rows.Err()
 }
 
-// settle returns once no change of the table that began earlier can still take
+// awaitChanges returns once no change of the table that began earlier can still take
 // effect: a server may only come to a COMMIT after its sender has given up.
-func (p pointers) settle(ctx context.Context, name string) error {
-	if p.dialect.settle == "" {
+func (p pointers) awaitChanges(ctx context.Context, name string) error {
+	if p.dialect.awaitChanges == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var found string
-	err := p.db.QueryRowContext(ctx, p.dialect.sql(p.dialect.settle), CatalogName, Namespace, name).Scan(&found)
+	err := p.db.QueryRowContext(ctx, p.dialect.sql(p.dialect.awaitChanges), CatalogName, Namespace, name).Scan(&found)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("wait for changes of lake.%s in the catalog: %w", name, err)
 	}

@@ -95,7 +95,7 @@ func check(base *version, c tiers.Commit) error {
 	if cur, _ := base.current(); c.Base != 0 && !c.SameRows && cur.ID != c.Base {
 		return fmt.Errorf("%w: planned on snapshot %d, the table is at %d", tiers.ErrConflict, c.Base, cur.ID)
 	}
-	for k, was := range c.Was {
+	for k, was := range c.Required {
 		if base.meta.Properties()[k] != was {
 			return fmt.Errorf("%w: another commit has set the property %s", tiers.ErrConflict, k)
 		}

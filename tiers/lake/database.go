@@ -26,12 +26,12 @@ import (
 // dialect is what differs between the databases that hold the catalog. The
 // statements are written with ?.
 type dialect struct {
-	iceberg  icebergsql.SupportedDialect
-	numbered bool   // placeholders are $1, $2, ...
-	begin    string // run first in every change; empty: nothing
-	settle   string // waits for changes of one table's row; empty: none outlives its caller
-	refused  func(error) bool
-	stale    func(error) bool // of a connection that never works again; nil: none does
+	iceberg      icebergsql.SupportedDialect
+	numbered     bool   // placeholders are $1, $2, ...
+	begin        string // run first in every change; empty: nothing
+	awaitChanges string // waits for changes of one table's row; empty: none outlives its caller
+	refused      func(error) bool
+	stale        func(error) bool // of a connection that never works again; nil: none does
 }
 
 func sqlite() dialect {
@@ -55,7 +55,7 @@ func postgres() dialect {
 		numbered: true,
 		begin: `SELECT set_config('idle_in_transaction_session_timeout', '5s', true),
 			CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`,
-		settle: `SELECT table_name FROM iceberg_tables
+		awaitChanges: `SELECT table_name FROM iceberg_tables
 			WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? FOR SHARE`,
 		refused: func(err error) bool {
 			var pg *pgconn.PgError

@@ -320,7 +320,7 @@ func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
 	return nil
 }
 
-// RemoveFile deletes a file that no commit ever named. It is no error if the
+// RemoveFile deletes a file that no commit ever named. It is not an error if the
 // file does not exist.
 func (l *Lake) RemoveFile(_ context.Context, path string) error {
 	if l.readOnly {

@@ -39,7 +39,7 @@ func TestATableIsReadByNameOnlyIfNoNameEverChanged(t *testing.T) {
 		"within a list": {schema(field(1, "a", text), field(2, "s", record(field(3, "m", text))),
 			field(4, "l", &iceberg.ListType{ElementID: 5, Element: record(field(6, "m", text), field(7, "m", text))})), false},
 	} {
-		if got := named([]*iceberg.Schema{first, c.then}); got != c.want {
+		if got := namesStable([]*iceberg.Schema{first, c.then}); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
@@ -98,7 +98,7 @@ func TestTheFieldsOfLargeFilesAreKnown(t *testing.T) {
 		if !slices.Equal(known, want) || len(files) != 3 {
 			t.Errorf("fields are known of %q among %d files", known, len(files))
 		}
-		if !tab.Schema().Named {
+		if !tab.Schema().NamesStable {
 			t.Error("a table whose columns never changed cannot be read by name")
 		}
 		if err := l.Close(); err != nil {

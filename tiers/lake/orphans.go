@@ -19,7 +19,7 @@ import (
 // before the cut and that no snapshot of any table names: what failed commits,
 // expired snapshots, compaction and dropped tables have left. Younger files may
 // belong to a commit that is being made. A catalog that is older than the lake is
-// an error: what newer metadata names is no orphan, whatever the catalog says.
+// an error: what newer metadata names is not an orphan, whatever the catalog says.
 func (l *Lake) Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error) {
 	// Files first: what a commit names in between is then among the named.
 	files, err := l.oldFiles(ctx, filepath.Join(l.warehouse, Namespace), before)

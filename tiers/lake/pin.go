@@ -88,7 +88,7 @@ func (l *Lake) copyCatalog(ctx context.Context) (c CatalogCopy, err error) {
 	defer cancel()
 	o := &sql.TxOptions{ReadOnly: true}
 	if l.pointers.dialect.numbered {
-		o.Isolation = sql.LevelRepeatableRead // SQLite's only level is no weaker
+		o.Isolation = sql.LevelRepeatableRead // SQLite's only level is not a weaker
 	}
 	tx, err := l.db.BeginTx(ctx, o)
 	if err != nil {

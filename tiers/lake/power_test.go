@@ -175,7 +175,7 @@ func TestPowerLossKeepsWhatWasCommitted(t *testing.T) {
 	if text := os.Getenv("POINTS"); text != "" {
 		var err error
 		if points, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("POINTS=%s is no number", text)
+			t.Fatalf("POINTS=%s is not a number", text)
 		}
 	}
 	lost := 0

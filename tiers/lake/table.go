@@ -64,9 +64,9 @@ func newVersion(name, loc string, meta table.Metadata, prev *version) (*version,
 	v := &version{name: name, location: loc, meta: meta, schema: fromIceberg(meta.CurrentSchema()),
 		marks: map[string]tiers.Mark{}}
 	if prev != nil && prev.schema.ID == v.schema.ID && len(prev.meta.Schemas()) == len(meta.Schemas()) {
-		v.schema.Named = prev.schema.Named
+		v.schema.NamesStable = prev.schema.NamesStable
 	} else {
-		v.schema.Named = named(meta.Schemas())
+		v.schema.NamesStable = namesStable(meta.Schemas())
 	}
 	for k, s := range meta.Properties() {
 		key, ok := strings.CutPrefix(k, markPrefix)
@@ -192,7 +192,7 @@ func (t *Table) Refresh(ctx context.Context) error {
 // for reading only has no commits of its own, and does not wait.
 func (t *Table) Committed(ctx context.Context, id string) (bool, error) {
 	if !t.lake.readOnly {
-		if err := t.lake.pointers.settle(ctx, t.name); err != nil {
+		if err := t.lake.pointers.awaitChanges(ctx, t.name); err != nil {
 			return false, fmt.Errorf("look up commit %s: %w", id, err)
 		}
 	}

@@ -90,9 +90,9 @@ func fromIceberg(s *iceberg.Schema) tiers.Schema {
 	return tiers.Schema{ID: s.ID, Fields: fromFields(s.Fields())}
 }
 
-// named computes tiers.Schema's Named. Engines that read by names take upper and
+// namesStable computes tiers.Schema's NamesStable. Engines that read by names take upper and
 // lower case for the same.
-func named(schemas []*iceberg.Schema) bool {
+func namesStable(schemas []*iceberg.Schema) bool {
 	type place struct {
 		parent int
 		name   string

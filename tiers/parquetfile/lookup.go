@@ -143,7 +143,7 @@ func (x *Index) columns() error {
 	}
 	rest, err := x.below(x.schema[1:], int(x.schema[0].NumChildren.V), leafType{})
 	if err != nil || len(rest) > 0 {
-		return errors.Join(errors.New("the schema is no tree"), err)
+		return errors.Join(errors.New("the schema is not a tree"), err)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (p *plan) copies(t *Table, o Options) error {
 			continue
 		}
 		if !strings.Contains(path, ".") || c.Kind == tiers.KindStruct || c.Kind == tiers.KindList || c.Required {
-			return fmt.Errorf("column %s cannot be copied: it is no optional, scalar member of a struct", path)
+			return fmt.Errorf("column %s cannot be copied: it is not an optional, scalar member of a struct", path)
 		}
 		f.ID, f.Name = tiers.CopyID(f.ID), "_copy_"+strings.ReplaceAll(path, ".", "_")
 		n, err := p.field(f, c, nil, "")

@@ -125,7 +125,7 @@ func (b *bounds) statistics(k tiers.Kind, nulls int64) format.Statistics {
 	lo, hi := b.serial(k)
 	if k == tiers.KindString || k == tiers.KindBinary {
 		if len(lo) > parquetBound || len(hi) > parquetBound || (b.has && (len(lo) == 0 || len(hi) == 0)) {
-			// A cut value is no value of the column, and an empty one cannot be
+			// A cut value is not a value of the column, and an empty one cannot be
 			// told from none.
 			return s
 		}

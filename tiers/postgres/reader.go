@@ -266,7 +266,7 @@ func putDouble(b *array.Float64Builder, v any) error {
 		}
 		b.Append(f.Float64)
 	default:
-		return fmt.Errorf("%T is no number", v)
+		return fmt.Errorf("%T is not a number", v)
 	}
 	return nil
 }
@@ -282,7 +282,7 @@ func putMoment(b *array.TimestampBuilder, v any) error {
 			b.Append(never)
 		}
 	default:
-		return fmt.Errorf("%T is no time", v)
+		return fmt.Errorf("%T is not a time", v)
 	}
 	return nil
 }

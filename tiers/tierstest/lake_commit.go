@@ -183,7 +183,7 @@ func testRemove(c *lakeCase) {
 
 func testWas(c *lakeCase) {
 	set := func(was, to string) error {
-		_, err := c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Was: map[string]string{"note": was},
+		_, err := c.tab.Commit(c.ctx, tiers.Commit{ID: c.id(), Required: map[string]string{"note": was},
 			Properties: map[string]string{"note": to}})
 		return err
 	}

@@ -1237,7 +1237,8 @@ SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
 FROM e JOIN (
   SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2),
+      'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END AS level_without FROM (
     SELECT r.*, s / pow(i, 1.5) / 2.5924 AS part, (100.0 * (least((n - (s / pow(i, 1.5) - gain) / 2.5924), 99.9999) / (100.0 - least((n - (s / pow(i, 1.5) - gain) / 2.5924), 99.9999)) * e.modifier) / (1 + least((n - (s / pow(i, 1.5) - gain) / 2.5924), 99.9999) / (100.0 - least((n - (s / pow(i, 1.5) - gain) / 2.5924), 99.9999)) * e.modifier)) AS without FROM ranked AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type))
@@ -1288,7 +1289,8 @@ SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
 FROM e JOIN (
   SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2),
+      'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END AS level_without FROM (
     SELECT r.*, CASE WHEN i = 1 THEN s ELSE 0.2 * s END AS part, least(100.0, (CASE WHEN i = 1 THEN next + 0.2 * (plain - s - next) ELSE top + 0.2 * (plain - top - s) END) * e.modifier) AS without FROM ranked AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type))
@@ -1339,7 +1341,8 @@ SELECT e.*, x.top AS contributions, x.strongest,
   nullif(list_transform(list_filter(x.top, lambda q: q.level_without <> e.level), lambda q: q.finding_id), []) AS needed
 FROM e JOIN (
   SELECT entity_type, entity, arg_min(reason, i) AS strongest, list({'finding_id': finding_id, 'pipeline': pipeline, 'detector': detector, 'time': "time"::VARCHAR, 'score': score, 'decayed': round(s, 4),
-      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2), 'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
+      'contribution': round(part, 4), 'reason': reason, 'score_without': round(without, 2),
+      'level_without': level_without} ORDER BY i) FILTER (s > 0) AS top
   FROM (SELECT *, CASE WHEN without < 20 THEN 'unknown' WHEN without < 40 THEN 'low' WHEN without < 70 THEN 'moderate' WHEN without < 90 THEN 'high' ELSE 'critical' END AS level_without FROM (
     SELECT r.*, s AS part, least(100.0, (plain - s) * e.modifier) AS without FROM ranked AS r JOIN e ON e.entity = r.entity AND e.entity_type = r.entity_type WHERE i <= 10))
   GROUP BY ALL) AS x ON x.entity = e.entity AND x.entity_type = e.entity_type))

@@ -58,7 +58,7 @@ func parse() (options, error) {
 	if text := os.Getenv("EVENTS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n <= 0 {
-			return o, fmt.Errorf("EVENTS=%s is no count of events", text)
+			return o, fmt.Errorf("EVENTS=%s is not a count of events", text)
 		}
 		o.events = n
 	}

@@ -58,7 +58,7 @@ func run(ctx context.Context) (err error) {
 	files := 1_000_000
 	if text := os.Getenv("FILES"); text != "" {
 		if files, err = strconv.Atoi(text); err != nil || files < 1 {
-			return fmt.Errorf("FILES=%s is no count of files", text)
+			return fmt.Errorf("FILES=%s is not a count of files", text)
 		}
 	}
 	dir, err := os.MkdirTemp("", "lakeward-bench-")

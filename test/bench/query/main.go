@@ -54,7 +54,7 @@ func run(ctx context.Context) (err error) {
 	events := 1_000_000
 	if text := os.Getenv("EVENTS"); text != "" {
 		if events, err = strconv.Atoi(text); err != nil || events < 1000 {
-			return fmt.Errorf("EVENTS=%s is no number of at least 1000", text)
+			return fmt.Errorf("EVENTS=%s is not a number of at least 1000", text)
 		}
 	}
 	dir, err := os.MkdirTemp("", "lakeward-bench-query-")
