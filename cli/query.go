@@ -44,7 +44,8 @@ func queryCommand() entry {
 		path: "query", args: one(`"SQL"`, "one SQL statement, quoted"),
 		short: "Run one read-only SELECT over lake.* and analytics.*",
 		long: "Runs one SELECT over both tiers: through the running daemon if there is one, otherwise\n" +
-			"directly on the data directory. With - the statement is read from standard input.\n\n" +
+			"directly on the data directory. With - the statement is read from standard input. SHOW TABLES, DESCRIBE\n" +
+			"TABLE and EXPLAIN SELECT are answered, too.\n\n" +
 			"On a terminal, rows that are wider than it are shown one column a line, and a long result stops after\n" +
 			"1,000 rows. What goes elsewhere is whole.",
 		example: `  lakeward query "SELECT user.name, count(*) FROM lake.signin WHERE status = 'Failure' GROUP BY ALL ORDER BY 2 DESC LIMIT 10"

@@ -33,6 +33,15 @@ func (b *backend) Query(ctx context.Context, q serve.Query) (array.RecordReader,
 	if err != nil {
 		return nil, err
 	}
+	if query.Verb(q.SQL) == "SHOW" {
+		infos, err := b.analytics.Tables(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list analytics tables: %w", err)
+		}
+		for _, i := range infos {
+			v.Analytics = append(v.Analytics, query.Want{Table: i.Name})
+		}
+	}
 	tell := q.OnWarning
 	if tell == nil {
 		tell = func(text string) { b.log.Warn(text) }

@@ -27,7 +27,8 @@ type TableView struct {
 
 // View is everything that a session can see of the lake. Analytics tables are
 // always visible as analytics.NAME, but for a trusted session of an engine with
-// a Remote, which sees those of Analytics as they are when it opens.
+// a Remote, which sees those of Analytics as they are when it opens. In other
+// sessions Analytics is what SHOW TABLES lists of them.
 type View struct {
 	Tables    []TableView
 	Analytics []Want
@@ -147,7 +148,8 @@ type Engine interface {
 // Session is one connection over one view. Not safe for concurrent use;
 // the caller closes it.
 type Session interface {
-	// Query runs one SELECT. The caller releases the reader.
+	// Query runs one SELECT; in sessions that are not trusted also DESCRIBE, SHOW
+	// TABLES, or EXPLAIN of a SELECT. The caller releases the reader.
 	Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error)
 	// Exec runs one statement; only in trusted sessions.
 	Exec(ctx context.Context, sql string, args ...any) (int64, error)

@@ -29,6 +29,7 @@ type Session struct {
 	checker   query.Checker
 	name      string // of the session's database
 	inputs    []string
+	listed    []query.Want               // analytics tables that SHOW TABLES names
 	unseen    map[string]query.TableView // by lower-case name: no statement has read them yet
 	fill      func(context.Context, string) (query.TableView, error)
 	remote    query.Remote // nil: the analytics tier is attached
@@ -78,6 +79,7 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 		}
 	}
 	if !s.opts.Trusted {
+		s.listed = v.Analytics
 		return nil // each when a statement reads it
 	}
 	if err := s.show(ctx, slices.Sorted(maps.Keys(s.unseen)), nil); err != nil {
@@ -183,22 +185,37 @@ func (s *Session) limits() limits {
 
 // Query implements query.Session. Only one result is open at a time.
 func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error) {
-	if !s.opts.Trusted {
-		reads, err := s.parser.confineSelect(sql, s.inputs)
-		if s.opts.OnTables != nil && len(reads.named) > 0 {
-			s.opts.OnTables(reads.named)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := s.forget(); err != nil {
-			return nil, err
-		}
-		if err := s.showWithin(ctx, reads); err != nil {
-			return nil, withoutPaths(s.limits().beyond(err))
-		}
+	if s.opts.Trusted {
+		return s.answer(s.conn.query(ctx, sql, s.limits(), args))
 	}
-	r, err := s.conn.query(ctx, sql, s.limits(), args)
+	if tier, ok := s.parser.listing(sql); ok {
+		return s.answer(s.list(ctx, tier, args))
+	}
+	sql, explained, err := bareOfExplain(sql)
+	if err != nil {
+		return nil, err
+	}
+	reads, err := s.parser.confineSelect(sql, s.inputs)
+	if s.opts.OnTables != nil && len(reads.named) > 0 {
+		s.opts.OnTables(reads.named)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.forget(); err != nil {
+		return nil, err
+	}
+	if err := s.showWithin(ctx, reads); err != nil {
+		return nil, withoutPaths(s.limits().beyond(err))
+	}
+	if explained {
+		return s.answer(s.explain(ctx, sql, args))
+	}
+	return s.answer(s.conn.query(ctx, sql, s.limits(), args))
+}
+
+// answer is a result, or an error as the session's caller may see it.
+func (s *Session) answer(r array.RecordReader, err error) (array.RecordReader, error) {
 	if err = s.limits().beyond(err); err != nil {
 		if !s.opts.Trusted {
 			err = withoutPaths(err)
