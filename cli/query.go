@@ -104,7 +104,7 @@ func (c *cli) statement(arg string) (string, error) {
 func explainCommand() entry {
 	var asJSON bool
 	return reader{
-		path: "explain", args: one("FINDING_ID", "a finding_id of analytics.findings"),
+		path: "explain", args: one("FINDING_ID", "a finding_id of analytics.findings, or its beginning"),
 		short: "Where a finding came from: rows, baseline, formula with its numbers, SQL",
 		long: "Computes again, on the snapshots of the run that raised it, what led to a finding: the input\n" +
 			"rows, the baseline, the formula with its numbers, and the SQL.",

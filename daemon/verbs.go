@@ -349,7 +349,7 @@ func (v *Verbs) FindingExplain(ctx context.Context, c serve.Command) (serve.Repo
 		d, ok := g.Definitions[name]
 		return d, ok
 	})
-	if errors.Is(err, pipeline.ErrNoFinding) {
+	if errors.Is(err, pipeline.ErrNoFinding) || errors.Is(err, pipeline.ErrManyFindings) {
 		return serve.Report{}, fmt.Errorf("%w: %w", serve.ErrNotFound, err)
 	}
 	if err != nil {

@@ -27,10 +27,13 @@ type FindingReport struct {
 // ErrNoFinding is a finding that the table does not hold.
 var ErrNoFinding = errors.New("no such finding")
 
+// ErrManyFindings is the beginning of more than one finding's id.
+var ErrManyFindings = errors.New("several findings begin so")
+
 const explainLimit = 100
 
 // ExplainFinding computes again, on the snapshots of its run, what led to a
-// finding. find returns the definition of a pipeline by name.
+// finding, whose id or its beginning is given. find returns the definition of a pipeline by name.
 func (r *Runner) ExplainFinding(ctx context.Context, id string,
 	find func(name string) (*Definition, bool)) (FindingReport, error) {
 	var rep FindingReport
@@ -70,25 +73,35 @@ func (r *Runner) explainFinding(ctx context.Context, id string, find func(string
 	return rep, r.derive(ctx, d, &rep)
 }
 
-// finding looks in every analytics table of findings.
-func (r *Runner) finding(ctx context.Context, id string) (Row, error) {
+// finding looks in every analytics table of findings for the one whose id begins
+// with start.
+func (r *Runner) finding(ctx context.Context, start string) (Row, error) {
 	infos, err := r.o.Sinks.Analytics.Tables(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list analytics tables: %w", err)
 	}
+	var found Row
 	for _, t := range infos {
 		if _, ok := t.Schema.Lookup("finding_id"); !ok {
 			continue
 		}
-		rows, err := r.ask(ctx, 1, "SELECT * FROM analytics."+quote(t.Name)+" WHERE finding_id = ?", id)
+		rows, err := r.ask(ctx, 2, "SELECT * FROM analytics."+quote(t.Name)+
+			" WHERE starts_with(finding_id, ?) ORDER BY finding_id LIMIT 2", start)
 		if err != nil {
 			return nil, err
 		}
-		if len(rows) > 0 {
-			return rows[0], nil
+		for _, row := range rows {
+			if found == nil {
+				found = row
+			} else if one, two := text(found, "finding_id"), text(row, "finding_id"); one != two {
+				return nil, fmt.Errorf("%w: %s and %s; give more of the id", ErrManyFindings, one, two)
+			}
 		}
 	}
-	return nil, ErrNoFinding
+	if found == nil {
+		return nil, ErrNoFinding
+	}
+	return found, nil
 }
 
 // derive runs the pipeline again, statelessly, and asks the step that made the
