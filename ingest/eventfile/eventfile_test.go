@@ -234,7 +234,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		{"text not closed", []byte("{}\n{\"a\":\"x\n\"}"), "line 2: a text is not closed"},
 		{"bad json", []byte("{}\n{\"a\":tru}\n"), "line 2: the event is not valid JSON: invalid character '}' in literal " +
 			"true"},
-		{"mixed brackets", []byte("{\"a\":[}]"), "no valid JSON"},
+		{"mixed brackets", []byte("{\"a\":[}]"), "not valid JSON"},
 		{"after the records", []byte(`{"Records":[{}],"b":1}`), "something follows the records"},
 		{"utf-16", []byte("\xff\xfe{\x00}\x00"), "is not UTF-8 but UTF-16 or UTF-32; convert it: iconv"},
 		{"utf-16 without a mark", []byte("{\x00\"\x00a\x00\"\x00"), "is not UTF-8 but UTF-16"},
