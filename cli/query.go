@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,16 +103,23 @@ func (c *cli) statement(arg string) (string, error) {
 }
 
 func explainCommand() entry {
-	var asJSON bool
+	var (
+		asJSON bool
+		rows   int
+	)
 	return reader{
 		path: "explain", args: one("FINDING_ID", "a finding_id of analytics.findings, or its beginning"),
 		short: "Where a finding came from: rows, baseline, formula with its numbers, SQL",
 		long: "Computes again, on the snapshots of the run that raised it, what led to a finding: the input\n" +
-			"rows, the baseline, the formula with its numbers, and the SQL.",
+			"rows, the baseline, the formula with its numbers, and the SQL. The beginning of an id will do.",
 		example: `  lakeward explain "$(lakeward query -f csv 'SELECT finding_id FROM analytics.findings ORDER BY score DESC LIMIT 1' | tail -1)"`,
-		flags:   jsonFlag(&asJSON),
+		flags: func(f *pflag.FlagSet) {
+			jsonFlag(&asJSON)(f)
+			f.IntVar(&rows, "rows", 10, "show so many input rows, and so many of the baseline (at most 100)")
+		},
 		run: func(ctx context.Context, c *cli, args []string) error {
-			return c.read(ctx, serve.Command{Noun: "finding", Verb: "explain", Name: args[0]}, asJSON)
+			return c.read(ctx, serve.Command{Noun: "finding", Verb: "explain", Name: args[0],
+				Args: map[string]string{daemon.ArgRows: strconv.Itoa(rows)}}, asJSON)
 		},
 		do: (*daemon.Verbs).FindingExplain, verb: "finding explain",
 	}

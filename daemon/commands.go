@@ -43,6 +43,7 @@ const (
 	ArgTo         = "to"
 	ArgDryRun     = "dry_run" // true: nothing is written
 	ArgLimit      = "limit"
+	ArgRows       = "rows"
 	ArgStatus     = "status"
 	ArgPipeline   = "data" // a pipeline that is not in the folder, in YAML
 	ArgDeep       = "deep" // true: look for the messages that repeats repeat

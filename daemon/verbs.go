@@ -339,8 +339,19 @@ func (v *Verbs) PipelineHistory(ctx context.Context, c serve.Command) (serve.Rep
 	return report(pipeline.RenderHistory(rs), rs)
 }
 
+// explainRows are shown of each kind, unless asked for others.
+const explainRows = 10
+
 // FindingExplain says where a finding came from.
 func (v *Verbs) FindingExplain(ctx context.Context, c serve.Command) (serve.Report, error) {
+	rows := explainRows
+	if text := c.Args[ArgRows]; text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return serve.Report{}, fmt.Errorf("%w: rows %q is not a number of rows", serve.ErrInvalid, text)
+		}
+		rows = n
+	}
 	g, err := v.active(ctx)
 	if err != nil {
 		return serve.Report{}, err
@@ -355,7 +366,7 @@ func (v *Verbs) FindingExplain(ctx context.Context, c serve.Command) (serve.Repo
 	if err != nil {
 		return serve.Report{}, err
 	}
-	return report(rep.String(), rep)
+	return report(rep.Text(rows), rep)
 }
 
 // Verify proves that every message of the streams is in the lake once.

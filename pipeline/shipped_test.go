@@ -132,7 +132,7 @@ func TestShippedFindingsAreExplained(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if rep.Formula == "" || len(rep.Rows) == 0 || !strings.Contains(rep.String(), rep.Formula) {
+			if rep.Formula == "" || len(rep.Rows) == 0 || !strings.Contains(rep.Text(10), rep.Formula) {
 				t.Errorf("%d rows, formula %q", len(rep.Rows), rep.Formula)
 			}
 			if got := strconv.Itoa(len(rep.Rows)); got != tc.rows {

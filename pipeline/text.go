@@ -2,9 +2,13 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/lakeward/lakeward/query/format"
 )
 
 func join(names []string) string { return strings.Join(names, ", ") }
@@ -75,12 +79,13 @@ func (p PlanReport) String() string {
 	return b.String()
 }
 
-// String is the report as text.
-func (f FindingReport) String() string {
+// Text is the report as text, with at most so many rows of each kind.
+func (f FindingReport) Text(rows int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s, score %s (%s), observed %s, expected %s\n", text(f.Finding, "reason"),
 		text(f.Finding, "entity"),
-		text(f.Finding, "score"), text(f.Finding, "severity"), text(f.Finding, "observed"), text(f.Finding, "expected"))
+		people(f.Finding["score"]), text(f.Finding, "severity"), people(f.Finding["observed"]),
+		people(f.Finding["expected"]))
 	fmt.Fprintf(&b, "pipeline %s, step %s, run %s over [%s, %s)\n", f.Run.Pipeline, f.Step, f.Run.RunID,
 		stamp(f.Run.Window.Start), stamp(f.Run.Window.End))
 	for _, t := range sortedKeys(f.Run.Snapshots) {
@@ -94,8 +99,11 @@ func (f FindingReport) String() string {
 		if len(part.rows) > 0 {
 			fmt.Fprintf(&b, "\n%s:\n", part.title)
 		}
-		for _, r := range part.rows {
-			fmt.Fprintf(&b, "  %s\n", compact(r, allColumns(r)))
+		for _, r := range part.rows[:min(rows, len(part.rows))] {
+			fmt.Fprintf(&b, "  %s\n", forPeople(r))
+		}
+		if more := len(part.rows) - rows; more > 0 {
+			fmt.Fprintf(&b, "  and %d more (--rows)\n", more)
 		}
 	}
 	for _, q := range f.SQL {
@@ -107,11 +115,29 @@ func (f FindingReport) String() string {
 	return b.String()
 }
 
-// allColumns are those with a value.
-func allColumns(r Row) map[string]bool {
-	out := map[string]bool{}
-	for k, v := range r {
-		out[k] = v != nil
+// forPeople are the values of a row, with numbers as people write them.
+func forPeople(r Row) string {
+	var parts []string
+	for _, k := range sortedKeys(r) {
+		if r[k] != nil {
+			parts = append(parts, k+": "+people(r[k]))
+		}
 	}
-	return out
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// people is a value with its digits grouped if it is a number.
+func people(v any) string {
+	switch n := v.(type) {
+	case nil:
+		return ""
+	case int64:
+		return format.Grouped(strconv.FormatInt(n, 10))
+	case float64:
+		if math.IsInf(n, 0) || math.IsNaN(n) {
+			return fmt.Sprint(n)
+		}
+		return format.Grouped(strconv.FormatFloat(n, 'f', -1, 64))
+	}
+	return plain(v)
 }
