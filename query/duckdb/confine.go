@@ -277,7 +277,8 @@ func (w *walker) visit(n map[string]any, ctes []string) error {
 		return w.tableFunction(n, ctes)
 	case "SHOW_REF":
 		if n["query"] == nil {
-			return w.refuse(n, "this SHOW is not supported here; SHOW TABLES by itself lists tables, DESCRIBE TABLE tells of one")
+			return w.refuse(n, "this SHOW is not supported here; SHOW TABLES by itself lists tables, DESCRIBE TABLE tells of "+
+				"one")
 		}
 	}
 	return w.node(typ, n, ctes)

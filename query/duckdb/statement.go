@@ -116,7 +116,8 @@ type operator struct {
 // planInfo is what is shown of an operator, in this order. All else is left out:
 // it can name files of the host.
 func planInfo() []string {
-	return []string{"Join Type", "Conditions", "Expression", "Expressions", "Filters", "Groups", "Aggregates", "Projections",
+	return []string{"Join Type", "Conditions", "Expression", "Expressions", "Filters", "Groups", "Aggregates",
+		"Projections",
 		"Order By", "Top", "Estimated Cardinality"}
 }
 
