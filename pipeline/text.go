@@ -115,12 +115,17 @@ func (f FindingReport) Text(rows int) string {
 	return b.String()
 }
 
-// forPeople are the values of a row, with numbers as people write them.
+// forPeople are the values of a row. The digits of whole numbers are not
+// grouped: ports, classes and sequences are names.
 func forPeople(r Row) string {
 	var parts []string
 	for _, k := range sortedKeys(r) {
-		if r[k] != nil {
-			parts = append(parts, k+": "+people(r[k]))
+		switch v := r[k].(type) {
+		case nil:
+		case int64:
+			parts = append(parts, k+": "+strconv.FormatInt(v, 10))
+		default:
+			parts = append(parts, k+": "+people(v))
 		}
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
