@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -63,7 +65,7 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger, commands Co
 	if a.lock, err = awaitDir(ctx, cfg.DataDir, log); err != nil {
 		return nil, err
 	}
-	if a.nats, a.conn, err = connect(ctx, cfg, log); err != nil {
+	if a.nats, a.conn, err = awaitNATS(ctx, cfg, log); err != nil {
 		return nil, err
 	}
 	if a.nats != nil {
@@ -121,6 +123,9 @@ func (a *Daemon) openPipelines(ctx context.Context) error {
 	})
 	if err := a.folder.Scan(ctx); err != nil {
 		return err
+	}
+	if _, err := os.Stat(a.cfg.Pipelines.Dir); errors.Is(err, fs.ErrNotExist) {
+		a.log.Warn("there is no folder of pipelines; they are taken once it is there", "pipelines.dir", a.cfg.Pipelines.Dir)
 	}
 	a.sched = schedule.New(schedule.Options{
 		Jobs: func() []schedule.Job { return a.folder.Current().Jobs() },

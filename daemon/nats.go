@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -37,6 +38,27 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstre
 		return nil, nil, errors.Join(err, s.Close())
 	}
 	return s, conn, nil
+}
+
+// awaitNATS is connect that waits for a server that is away: after a power
+// failure it may come back later than the daemon.
+func awaitNATS(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstream.Server, *jetstream.Conn, error) {
+	tick := time.NewTicker(natsLook)
+	defer tick.Stop()
+	for said := false; ; said = true {
+		server, conn, err := connect(ctx, cfg, log)
+		if err == nil || !errors.Is(err, jetstream.ErrAway) {
+			return server, conn, err
+		}
+		if !said {
+			log.Warn("the daemon starts once NATS answers", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("wait for NATS: %w", context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
 }
 
 // natsLook is how often the embedded server is asked how it is, and the least

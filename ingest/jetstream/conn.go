@@ -54,6 +54,9 @@ const (
 	bufferBytes   = 256 << 10
 )
 
+// ErrAway is wrapped by the error of a server that does not answer.
+var ErrAway = errors.New("no server answers there")
+
 // Connect connects, and fails if no server answers. The caller closes the Conn.
 func Connect(ctx context.Context, o Options, log *slog.Logger) (*Conn, error) {
 	if log == nil {
@@ -95,6 +98,9 @@ func (c *Conn) dial(ctx context.Context, suffix string, more ...nats.Option) (*n
 	}()
 	select {
 	case r := <-done:
+		if errors.Is(r.err, nats.ErrNoServers) {
+			return nil, fmt.Errorf("connect to NATS at %s: %w", redact(c.o.URL), ErrAway)
+		}
 		if errors.Is(r.err, nats.ErrAuthorization) {
 			return nil, fmt.Errorf("connect to NATS at %s: %w: sign in by nats.user and nats.password, nats.nkey, nats.creds "+
 				"or nats.token, or their variables such as LAKEWARD_NATS_USER", redact(c.o.URL), r.err)
