@@ -25,6 +25,11 @@ build: ## bin/lakeward
 test: ## every test that takes minutes, not hours
 	./test/run.sh
 
+.PHONY: test-long
+test-long: ## the tests that `make test` leaves out because each takes minutes
+	./test/interop/setup.sh && LAKEWARD_REQUIRE_INTEROP=1 go test -race -timeout 30m \
+		-run 'TestRealFilesLandOnceAsTheyWere|TestTheStateIsAFunctionOfTheWindows|TestOperationsOfARealLakeFail' ./test/realdata ./pipeline ./ingest
+
 .PHONY: lint
 lint: ## vet, golangci-lint and govulncheck, with the versions that CI uses
 	./test/lint.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The everyday tests: everything with the race detector, except what links
-# DuckDB's C++ library through slow paths, which says so itself.
+# The everyday tests: everything with the race detector, a line a package, except
+# what takes minutes (make test-long) and what links DuckDB's C++ library through
+# slow paths, which says so itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if command -v python3 >/dev/null; then
@@ -11,6 +12,6 @@ if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb'
   export LAKEWARD_REQUIRE_POSTGRES=1
 fi
 go vet ./...
-go test -race -timeout 20m "$@" ./...
+go test -race -short -timeout 20m "$@" ./...
 # Under the race detector these fail one operation in seven; here, every one.
 go test -run EveryFailure ./tiers/lake

@@ -53,6 +53,9 @@ type file struct {
 }
 
 func TestRealFilesLandOnceAsTheyWere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes: make test-long")
+	}
 	root := os.Getenv("LAKEWARD_REALDATA")
 	if root == "" {
 		root = "testdata"
