@@ -268,16 +268,6 @@ func (l *Lake) believe(ctx context.Context, name string) error {
 // unclaimed refuses to make a table whose folder the catalog has lost.
 func (l *Lake) unclaimed(ctx context.Context, name string) error {
 	root := filepath.Join(l.warehouse, Namespace)
-	rows, err := l.pointers.all(ctx)
-	if err != nil {
-		return err
-	}
-	named := map[string]bool{}
-	for _, loc := range rows {
-		if dir, err := tableDir(loc); err == nil {
-			named[dir] = true
-		}
-	}
 	entries, err := l.files.fs.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -285,20 +275,37 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("look for folders of lake.%s: %w", name, err)
 	}
+	var lost []Ahead
 	for _, e := range entries {
-		m, dir := suffixed.FindStringSubmatch(e.Name()), filepath.Join(root, e.Name())
-		if named[dir] || (e.Name() != name && (m == nil || m[1] != name)) {
+		if m := suffixed.FindStringSubmatch(e.Name()); e.Name() != name && (m == nil || m[1] != name) {
 			continue
 		}
-		f, ok, err := l.folderAt(dir)
+		f, ok, err := l.folderAt(filepath.Join(root, e.Name()))
 		if err != nil {
 			return err
 		}
-		if a, lost := l.unnamed(f, nil); ok && lost && a.Table == name {
-			return behind(l.catalog, []Ahead{a})
+		if a, is := l.unnamed(f, nil); ok && is && a.Table == name {
+			lost = append(lost, a)
 		}
 	}
-	return nil
+	if len(lost) == 0 {
+		return nil
+	}
+	// After the folders: one that somebody else has made meanwhile has its row by
+	// now.
+	rows, err := l.pointers.all(ctx)
+	if err != nil {
+		return err
+	}
+	lost = slices.DeleteFunc(lost, func(a Ahead) bool {
+		for _, loc := range rows {
+			if dir, err := tableDir(loc); err == nil && dir == a.folder.dir {
+				return true
+			}
+		}
+		return false
+	})
+	return behind(l.catalog, lost[:min(len(lost), 1)])
 }
 
 // noteDropped notes that a table is dropped on purpose, durably: a folder without
