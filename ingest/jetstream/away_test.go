@@ -10,7 +10,7 @@ import (
 // TestAServerThatIsAwayIsToldFromOneThatRefuses: the daemon waits for the first
 // and gives up at the second.
 func TestAServerThatIsAwayIsToldFromOneThatRefuses(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once, to have a port that nobody listens on
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it is closed at once, to have a port that nobody listens on
 	if err != nil {
 		t.Fatal(err)
 	}
