@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query/querytest"
 )
 
 // bench is a DuckDB instance with the catalogs that compiled SQL expects.
@@ -44,26 +45,7 @@ func (b *bench) exec(sql string, args ...any) {
 // rows returns a query's rows as text, columns joined by a bar.
 func (b *bench) rows(sql string) []string {
 	b.t.Helper()
-	r, err := b.conn.Query(context.Background(), sql)
-	if err != nil {
-		b.t.Fatalf("%v\n%s", err, sql)
-	}
-	defer r.Release()
-	var out []string
-	for r.Next() {
-		rec := r.RecordBatch()
-		for i := range int(rec.NumRows()) {
-			var cells []string
-			for c := range int(rec.NumCols()) {
-				cells = append(cells, rec.Column(c).ValueStr(i))
-			}
-			out = append(out, strings.Join(cells, "|"))
-		}
-	}
-	if r.Err() != nil {
-		b.t.Fatalf("%v\n%s", r.Err(), sql)
-	}
-	return out
+	return querytest.Rows(b.t, b.conn, sql)
 }
 
 // run executes a compiled run.

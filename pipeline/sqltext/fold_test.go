@@ -1,10 +1,10 @@
 package sqltext
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query/querytest"
 )
 
 func TestOnePersonHasOneNameAndAPlaceholderIsNobody(t *testing.T) {
@@ -75,24 +75,5 @@ func rows(t *testing.T, sql string) []string {
 			t.Error(err)
 		}
 	}()
-	r, err := conn.Query(t.Context(), sql)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, sql)
-	}
-	defer r.Release()
-	var out []string
-	for r.Next() {
-		rec := r.RecordBatch()
-		for i := range int(rec.NumRows()) {
-			var cells []string
-			for c := range int(rec.NumCols()) {
-				cells = append(cells, rec.Column(c).ValueStr(i))
-			}
-			out = append(out, strings.Join(cells, "|"))
-		}
-	}
-	if r.Err() != nil {
-		t.Fatalf("%v\n%s", r.Err(), sql)
-	}
-	return out
+	return querytest.Rows(t, conn, sql)
 }

@@ -173,7 +173,7 @@ func testMostRows(c engineCase) {
 	if err != nil {
 		c.Fatal(err)
 	}
-	rows, err := rowsOf(r)
+	rows, err := rowsOf(r, " | ")
 	if len(rows) != 5000 || err != nil {
 		c.Errorf("%d rows, %v", len(rows), err)
 	}

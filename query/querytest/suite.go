@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // engineCase is an engine and what a case needs of it.
@@ -76,11 +77,27 @@ func text(ctx context.Context, s query.Session, sql string, args ...any) (string
 	for _, f := range r.Schema().Fields() {
 		types = append(types, f.Type.String())
 	}
-	rows, err := rowsOf(r)
+	rows, err := rowsOf(r, " | ")
 	return strings.Join(append([]string{strings.Join(types, " | ")}, rows...), "\n"), err
 }
 
-func rowsOf(r array.RecordReader) (out []string, err error) {
+// Rows runs a statement of a test and returns its rows as text, columns joined
+// by a bar. It outlives the test's context, for those who look at the end.
+func Rows(t testing.TB, c tiers.Statements, sql string) []string {
+	t.Helper()
+	r, err := c.Query(context.WithoutCancel(t.Context()), sql)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	defer r.Release()
+	out, err := rowsOf(r, "|")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	return out
+}
+
+func rowsOf(r array.RecordReader, between string) (out []string, err error) {
 	for r.Next() {
 		rec := r.RecordBatch()
 		for i := range int(rec.NumRows()) {
@@ -88,7 +105,7 @@ func rowsOf(r array.RecordReader) (out []string, err error) {
 			for n, col := range rec.Columns() {
 				cells[n] = col.ValueStr(i)
 			}
-			out = append(out, strings.Join(cells, " | "))
+			out = append(out, strings.Join(cells, between))
 		}
 	}
 	return out, r.Err()
