@@ -36,7 +36,7 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 			if len(d.out) > 1 {
 				d.out = append(d.out, ',')
 			}
-			d.out = appendText(append(d.out, d.names[d.fields]...), value)
+			d.out = AppendText(append(d.out, d.names[d.fields]...), value)
 		}
 		d.fields++
 	})
@@ -87,7 +87,7 @@ func (d *csvDecoder) header() error {
 			twice = text
 		}
 		seen[text] = true
-		d.names = append(d.names, append(appendText(nil, []byte(text)), ':'))
+		d.names = append(d.names, append(AppendText(nil, []byte(text)), ':'))
 	})
 	if err == nil && twice != "" {
 		err = problem(fmt.Sprintf("the header names the column %q twice", twice), "give each column a name of its own")
@@ -192,8 +192,8 @@ func (d *csvDecoder) quoted() error {
 	return problem("a field is larger than 64 MiB", "check that a quote is not left open")
 }
 
-// appendText appends valid UTF-8 as a JSON text.
-func appendText(dst, text []byte) []byte {
+// AppendText appends text, which is valid UTF-8, as a JSON string.
+func AppendText(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for _, c := range text {

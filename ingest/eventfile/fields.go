@@ -137,10 +137,10 @@ func (d *fieldsDecoder) fields(value []byte) error {
 			return broken(fmt.Sprintf("#Fields names %q twice", name), "give each field a name of its own")
 		}
 		seen[name] = true
-		d.names = append(d.names, append(appendText(nil, []byte(name)), ':'))
+		d.names = append(d.names, append(AppendText(nil, []byte(name)), ':'))
 	}
 	if seen["time"] && !seen["date"] && d.said != "" && utf8.ValidString(d.said) {
-		d.date = append([]byte(`"date":`), appendText(nil, []byte(d.said))...)
+		d.date = append([]byte(`"date":`), AppendText(nil, []byte(d.said))...)
 	}
 	d.rows = csvDecoder{b: d.b, comma: ',', names: d.names, first: d.date}
 	return nil
@@ -168,7 +168,7 @@ func (d *fieldsDecoder) row(line []byte) ([]byte, error) {
 		if len(d.out) > 1 {
 			d.out = append(d.out, ',')
 		}
-		d.out = appendText(append(d.out, d.names[n]...), value)
+		d.out = AppendText(append(d.out, d.names[n]...), value)
 	}
 	if n != len(d.names) {
 		return line, broken(fmt.Sprintf("the row has %d fields, #Fields %d", n, len(d.names)), "check what wrote it")

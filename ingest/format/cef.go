@@ -30,7 +30,7 @@ func appendCEF(o *object, line []byte) error {
 	for i, name := range cefHeader {
 		var part []byte
 		var ok bool
-		if part, rest, ok = headerPart(rest); !ok && i < len(cefHeader)-1 {
+		if part, rest, ok = upTo(rest, '|', `|\`); !ok && i < len(cefHeader)-1 {
 			return fmt.Errorf("%w: %s is the last part", errCEF, name)
 		}
 		o.text(name, part)
@@ -39,22 +39,6 @@ func appendCEF(o *object, line []byte) error {
 	appendExtension(o, rest)
 	o.leave()
 	return nil
-}
-
-// headerPart cuts at the next bar; \| and \\ stand for a bar and a backslash.
-func headerPart(text []byte) (part, rest []byte, ok bool) {
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '|':
-			return part, text[i+1:], true
-		case c == '\\' && i+1 < len(text) && (text[i+1] == '|' || text[i+1] == '\\'):
-			i++
-			part = append(part, text[i])
-		default:
-			part = append(part, c)
-		}
-	}
-	return part, nil, false
 }
 
 // appendExtension reads key=value, key=value: a value has blanks, and ends

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"iter"
+	"strconv"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/lakeward/lakeward/ingest/eventfile"
 )
 
 // errEncoding is text of another encoding. It is not guessed: what is read
@@ -68,6 +72,24 @@ func nextLine(data []byte) (line, rest []byte) {
 	return line, rest
 }
 
+// upTo cuts at the next end. A backslash before one of escapes stands for that
+// byte, and before another for itself. ok is false if there is no end; value is
+// then all of the text.
+func upTo(text []byte, end byte, escapes string) (value, rest []byte, ok bool) {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == end:
+			return value, text[i+1:], true
+		case c == '\\' && i+1 < len(text) && strings.IndexByte(escapes, text[i+1]) >= 0:
+			i++
+			value = append(value, text[i])
+		default:
+			value = append(value, c)
+		}
+	}
+	return value, nil, false
+}
+
 // object writes a JSON object member by member. Of members with the same name
 // the first keeps it, and those after it get a number: name_2.
 type object struct {
@@ -93,10 +115,10 @@ func (o *object) key(name []byte) {
 	unique := name
 	for names[string(unique)] > 0 {
 		names[string(name)]++
-		unique = appendNumber(append(bytes.Clone(name), '_'), names[string(name)])
+		unique = strconv.AppendInt(append(bytes.Clone(name), '_'), int64(names[string(name)]), 10)
 	}
 	names[string(unique)] = 1
-	o.out = append(appendText(o.out, unique), ':')
+	o.out = append(eventfile.AppendText(o.out, unique), ':')
 }
 
 // text appends a member that is text.
@@ -104,13 +126,13 @@ func (o *object) text(name string, value []byte) { o.bytes([]byte(name), value) 
 
 func (o *object) bytes(name, value []byte) {
 	o.key(name)
-	o.out = appendText(o.out, value)
+	o.out = eventfile.AppendText(o.out, value)
 }
 
 // number appends a member that is a whole number.
 func (o *object) number(name string, value int) {
 	o.key([]byte(name))
-	o.out = appendNumber(o.out, value)
+	o.out = strconv.AppendInt(o.out, int64(value), 10)
 }
 
 // enter begins a member that is an object, which leave ends.

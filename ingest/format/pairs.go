@@ -52,22 +52,9 @@ func cutWord(line []byte) (word, rest []byte) {
 // pairValue reads a value in quotes, or up to the next blank. A quote that is
 // not closed is part of the value.
 func pairValue(text []byte) (value, rest []byte) {
-	if len(text) == 0 || text[0] != '"' {
-		return cutWord(text)
-	}
-	for i := 1; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-			if i < len(text) && (text[i] == '"' || text[i] == '\\') {
-				value = append(value, text[i])
-			} else {
-				value = append(value, text[i-1:min(i+1, len(text))]...)
-			}
-		case '"':
-			return value, text[i+1:]
-		default:
-			value = append(value, text[i])
+	if len(text) > 0 && text[0] == '"' {
+		if value, rest, ok := upTo(text[1:], '"', `"\`); ok {
+			return value, rest
 		}
 	}
 	return cutWord(text)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
-	"strings"
 )
 
 // errSyslog is a line without the priority that begins a syslog message.
@@ -112,7 +111,7 @@ func appendStructured(o *object, rest []byte) ([]byte, error) {
 			if eq < 0 || eq+1 >= len(rest) || rest[eq+1] != '"' {
 				return nil, errStructured
 			}
-			value, after, ok := structuredValue(rest[eq+2:])
+			value, after, ok := upTo(rest[eq+2:], '"', `"\]`)
 			if !ok {
 				return nil, errStructured
 			}
@@ -123,22 +122,6 @@ func appendStructured(o *object, rest []byte) ([]byte, error) {
 	}
 	o.leave()
 	return rest, nil
-}
-
-// structuredValue reads up to the quote; \" \\ and \] stand for the second.
-func structuredValue(text []byte) (value, rest []byte, ok bool) {
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '"':
-			return value, text[i+1:], true
-		case c == '\\' && i+1 < len(text) && strings.IndexByte(`"\]`, text[i+1]) >= 0:
-			i++
-			value = append(value, text[i])
-		default:
-			value = append(value, c)
-		}
-	}
-	return nil, nil, false
 }
 
 // append3164 reads TIMESTAMP HOSTNAME TAG[PID]: MESSAGE, of which each may be
