@@ -73,10 +73,14 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		defer s.queries.drop(id)
 	}
 	q.OnWarning = func(text string) { w.Header().Add(headerWarning, strings.ReplaceAll(text, "\n", " ")) }
-	media, write, ok := negotiate(r.Header.Values("Accept"))
+	form, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
+		var known []string
+		for _, f := range answerForms() {
+			known = append(known, f.media)
+		}
 		fail(w, http.StatusNotAcceptable, fmt.Errorf("no answer is of the form that Accept asks for: %s",
-			strings.Join(answers, ", ")))
+			strings.Join(known, ", ")))
 		return
 	}
 	began := s.opts.Now()
@@ -97,9 +101,9 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	defer end()
 	defer answer.Release()
 	rows := &counted{RecordReader: answer}
-	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Type", form.media)
 	w.Header().Set("Trailer", trailerError)
-	err = write(out, rows)
+	err = form.write(out, rows)
 	e.Rows = rows.rows
 	if out.gone {
 		e.Outcome = OutcomeCanceled
@@ -139,17 +143,29 @@ type rowWriter func(http.ResponseWriter, array.RecordReader) error
 
 const mediaJSON = "application/json"
 
-// answers are the forms of an answer, the first for those who do not say.
-var answers = []string{mediaJSON, "text/csv", "application/x-ndjson", mediaArrow}
+// answerForm is a form in which rows can be answered.
+type answerForm struct {
+	media string
+	write rowWriter
+}
+
+// answerForms are all, the first for those who do not say: for those who only
+// have curl.
+func answerForms() []answerForm {
+	return []answerForm{
+		{mediaJSON, formatted(format.JSON)}, {"text/csv", formatted(format.CSV)},
+		{"application/x-ndjson", formatted(format.NDJSON)}, {mediaArrow, writeArrow},
+	}
+}
 
 // negotiate picks the form that Accept wants most; ok is false if it wants none
-// that there is. JSON is for those who only have curl.
-func negotiate(accept []string) (media string, write rowWriter, ok bool) {
+// that there is.
+func negotiate(accept []string) (best answerForm, ok bool) {
 	wanted := strings.Join(accept, ",")
 	if strings.TrimSpace(wanted) == "" {
 		wanted = "*/*"
 	}
-	best := -1.0
+	most := 0.0
 	for part := range strings.SplitSeq(wanted, ",") {
 		kind, params, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -161,25 +177,15 @@ func negotiate(accept []string) (media string, write rowWriter, ok bool) {
 				continue
 			}
 		}
-		for _, a := range answers {
-			all, isRange := strings.CutSuffix(kind, "*")
-			if weight > 0 && weight > best && (a == kind || isRange && (all == "*/" || strings.HasPrefix(a, all))) {
-				media, best = a, weight
+		all, isRange := strings.CutSuffix(kind, "*")
+		for _, f := range answerForms() {
+			if weight > most && (f.media == kind || isRange && (all == "*/" || strings.HasPrefix(f.media, all))) {
+				best, most = f, weight
 				break
 			}
 		}
 	}
-	switch media {
-	case "":
-		return "", nil, false
-	case mediaArrow:
-		return media, writeArrow, true
-	case mediaJSON:
-		return media, formatted(format.JSON), true
-	case "text/csv":
-		return media, formatted(format.CSV), true
-	}
-	return media, formatted(format.NDJSON), true
+	return best, most > 0
 }
 
 func formatted(f format.Format) rowWriter {

@@ -42,9 +42,9 @@ func TestAcceptChoosesTheForm(t *testing.T) {
 		{[]string{"image/png"}, ""}, {[]string{"application/json;q=0"}, ""}, {[]string{"nonsense;;"}, ""},
 	}
 	for _, tt := range tests {
-		media, write, ok := negotiate(tt.accept)
-		if media != tt.want || ok != (tt.want != "") || (write != nil) != ok {
-			t.Errorf("%q: %q, want %q", tt.accept, media, tt.want)
+		form, ok := negotiate(tt.accept)
+		if form.media != tt.want || ok != (tt.want != "") || (form.write != nil) != ok {
+			t.Errorf("%q: %q, want %q", tt.accept, form.media, tt.want)
 		}
 	}
 }
