@@ -184,8 +184,8 @@ func (l *Lake) unnamed(f folder, rows map[string]string) (Ahead, bool) {
 		"metadata", f.dir, metadataNumber(newest))
 	if loc, taken := rows[a.Table]; taken {
 		a.Reason = fmt.Sprintf("the catalog has another table of this name (%s), and the warehouse has the folder %s with "+
-			"version %d of its metadata; "+
-			"if it was dropped on purpose, move the folder out of the warehouse", loc, f.dir, metadataNumber(newest))
+			"version %d of its metadata; if it was dropped on purpose, move the folder out of the "+
+			"warehouse", loc, f.dir, metadataNumber(newest))
 	}
 	return a, true
 }
@@ -297,14 +297,11 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	lost = slices.DeleteFunc(lost, func(a Ahead) bool {
-		for _, loc := range rows {
-			if dir, err := tableDir(loc); err == nil && dir == a.folder.dir {
-				return true
-			}
+	for _, loc := range rows {
+		if dir, err := tableDir(loc); err == nil {
+			lost = slices.DeleteFunc(lost, func(a Ahead) bool { return a.folder.dir == dir })
 		}
-		return false
-	})
+	}
 	return behind(l.catalog, lost[:min(len(lost), 1)])
 }
 
