@@ -63,11 +63,10 @@ func sourceType() strict.Type[Source] {
 		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON, FormatCSV, FormatSyslog, FormatCEF, FormatLEEF,
 			FormatKV),
 			func(s *S) *Format { return &s.Format }, "How events are written in a message: `json` (one value or several), "+
-				"`ndjson` (one a line), "+
-				"`csv` (with a header in each message; a log with a line `#Fields` too), `syslog` (RFC 5424 and 3164, with CEF "+
-				"or LEEF in it), `cef`, `leef`, "+
-				"or `kv` (key=value words). `auto` decides by how each message begins: JSON, syslog, CEF or LEEF. A message may "+
-				"be compressed by gzip or zstd, whatever its format.").Default("auto"),
+				"`ndjson` (one a line), `csv` (with a header in each message; a log with a line `#Fields` too), `syslog` (RFC "+
+				"5424 and 3164, with CEF or LEEF in it), `cef`, `leef`, or `kv` (key=value words). `auto` decides by how each "+
+				"message begins: JSON, syslog, CEF or LEEF. A message may be compressed by gzip or zstd, whatever its "+
+				"format.").Default("auto"),
 		strict.F("table", tableText(), func(s *S) *string { return &s.Table },
 			"Lake table. Without it the subject's last token names it."),
 		strict.F("time", strict.Object(

@@ -70,8 +70,8 @@ func shortOfIDs(s ingest.Status) string {
 		return ""
 	}
 	return fmt.Sprintf("source %s finds repeats over the last %s only, not over their window of %s: the message ids do "+
-		"not fit into memory; "+
-		"raise ingest.repeats.memory or memory.budget, or make the window shorter", s.Name, s.IDs.Reach, s.IDs.Window)
+		"not fit into memory; raise ingest.repeats.memory or memory.budget, or make the window "+
+		"shorter", s.Name, s.IDs.Reach, s.IDs.Window)
 }
 
 // failingFor is how long a source may fail before the daemon is not ready: what

@@ -40,8 +40,8 @@ func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info S
 			return fmt.Errorf("%w; finish it with the same command: lakeward source reset %s", errHalfReset, s.o.Name)
 		case !m.Created.Equal(info.Created):
 			return fmt.Errorf("%w: lake.%s was fed by stream %s made at %s, and this one was made at %s, so its sequences "+
-				"mean other messages; "+
-				"restore the old one, or go on with this one: lakeward source reset %s --from-start", errRecreated, table, m.Stream,
+				"mean other messages; restore the old one, or go on with this one: lakeward source reset %s "+
+				"--from-start", errRecreated, table, m.Stream,
 				m.Created.Format(time.RFC3339), info.Created.Format(time.RFC3339), s.o.Name)
 		case m.Seq > info.Last:
 			return fmt.Errorf("%w: lake.%s has stream %s up to sequence %d, but the stream ends at %d, so new messages would "+
@@ -63,9 +63,8 @@ func (s *Source) belong(ctx context.Context, marks map[string]tiers.Mark, info S
 	}
 	if least != nil && info.Pruned && info.Covered && info.First > least.Seq+1 {
 		return fmt.Errorf("%w: stream %s begins at sequence %d and is pruned to what the lake has, but the lake has it up "+
-			"to %d only: "+
-			"its catalog is of an older copy, or somebody has purged the stream; put back the newer catalog, "+
-			"or go on without these messages: lakeward source reset %s --from-start", errPruned, info.Name, info.First,
+			"to %d only: its catalog is of an older copy, or somebody has purged the stream; put back the newer catalog, or go "+
+			"on without these messages: lakeward source reset %s --from-start", errPruned, info.Name, info.First,
 			least.Seq, s.o.Name)
 	}
 	return nil

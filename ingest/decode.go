@@ -455,8 +455,7 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 	}
 	if !f.held && m.Seq <= d.e.reached {
 		return false, fmt.Errorf("%w: message %d was partly committed before the last stop, but to tables other than "+
-			"lake.%s: "+
-			"start once with the configuration of then", tiers.ErrHalt, m.Seq, f.name)
+			"lake.%s: start once with the configuration of then", tiers.ErrHalt, m.Seq, f.name)
 	}
 	rows := d.fill(f)
 	if d.s.o.decode != nil {

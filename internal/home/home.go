@@ -47,13 +47,12 @@ func Check(dir, lake string, readOnly bool) error {
 		return nil
 	case was.Lake != "" && was.Lake != lake:
 		return fmt.Errorf("%w: %s keeps the state of lake %s, and lake.warehouse and lake.catalog are of lake %s: give "+
-			"that lake a data directory "+
-			"of its own, or remove %s if what pipelines have learnt and found so far is of this one", ErrElsewhere, dir,
+			"that lake a data directory of its own, or remove %s if what pipelines have learnt and found so far is of this "+
+			"one", ErrElsewhere, dir,
 			was.Lake, lake, filepath.Join(dir, RecordName))
 	case was.Place != "" && was.Place != dir && copied(was.Place, dir):
 		return fmt.Errorf("%w: %s is a copy of %s, which is still there and would share its leases: run `lakeward "+
-			"relocate`, which makes "+
-			"the copy one of its own", ErrElsewhere, dir, was.Place)
+			"relocate`, which makes the copy one of its own", ErrElsewhere, dir, was.Place)
 	case readOnly:
 		return nil
 	}

@@ -27,8 +27,7 @@ func (*BruteForce) Method() Method { return "brute_force" }
 // About implements Detector.
 func (*BruteForce) About() string {
 	return "Guessing at one account, in a sliding window (Elastic's rule); with `address` also one account from more " +
-		"than " +
-		"30 addresses with 100 failures in 30 minutes; with `group` also credential stuffing (10 users, 30 failures, " +
+		"than 30 addresses with 100 failures in 30 minutes; with `group` also credential stuffing (10 users, 30 failures, " +
 		"5 addresses, more users than addresses, 10 minutes) and distributed guessing (5 addresses, 8 users, 25 failures, " +
 		"at most 5 a user and 2 users an address). Each rule has limits of its own. One campaign is one finding, whatever " +
 		"windows it crosses: a day without ends it (ours)."
@@ -44,8 +43,7 @@ func (*BruteForce) Keys() []strict.Field[BruteForce] {
 			"Column of the address that attempts come from; with it, the rules over many addresses."),
 		strict.F("group", terms.Expression(), func(b *B) *Text { return &b.Group },
 			"What attempts from several addresses have in common, such as the user agent; with it, the rules over many "+
-				"accounts. "+
-				"Needs `address`."),
+				"accounts. Needs `address`."),
 		strict.F("failure", terms.Condition(), func(b *B) *Text { return &b.Failure },
 			"Condition of an attempt that failed.").Default("status = 'Failure'"),
 		strict.F("attempts", strict.Int(2, 1_000_000), func(b *B) *int { return &b.Attempts },

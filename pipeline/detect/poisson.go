@@ -39,8 +39,7 @@ func (*Poisson) LooksDown() bool { return false }
 // Formula implements Detector.
 func (p *Poisson) Formula() string {
 	return fmt.Sprintf("p = P(X >= observed), X Poisson with the mean of the baseline (at least half an event in all "+
-		"values); "+
-		"raised if p <= %v. Score = 100 (1 - 2^(-ln p / ln %v)).", p.Threshold, p.Threshold)
+		"values); raised if p <= %v. Score = 100 (1 - 2^(-ln p / ln %v)).", p.Threshold, p.Threshold)
 }
 
 // poissonRows are the rows of a baseline whose least probable measure is beyond

@@ -28,9 +28,8 @@ func (*Rare) Method() Method { return "rare" }
 // About implements Detector.
 func (*Rare) About() string {
 	return "A value that is improbable for its entity: p = (N_c + a) / (N + a K), unusual if ln p is below its mean " +
-		"less " +
-		"`threshold` standard deviations, both weighted by count. Where all its values are as likely, 0.5 stands for the " +
-		"deviation, and the score stays below critical (ours). Pauses as for `first_seen`."
+		"less `threshold` standard deviations, both weighted by count. Where all its values are as likely, 0.5 stands for " +
+		"the deviation, and the score stays below critical (ours). Pauses as for `first_seen`."
 }
 
 // Keys are those of a step.

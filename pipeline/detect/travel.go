@@ -43,10 +43,8 @@ func (*Travel) Method() Method { return "impossible_travel" }
 // About implements Detector.
 func (*Travel) About() string {
 	return "Consecutive sign-ins of an entity that are too far apart for the time between them: great-circle distance " +
-		"less " +
-		"both accuracy radii, over the time, zero of which counts as 0.0001 h. One finding an entity and day. Thresholds " +
-		"as " +
-		"Elastic's (Panther: 900 km/h)."
+		"less both accuracy radii, over the time, zero of which counts as 0.0001 h. One finding an entity and day. " +
+		"Thresholds as Elastic's (Panther: 900 km/h)."
 }
 
 // Keys are those of a step.

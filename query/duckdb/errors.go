@@ -132,8 +132,8 @@ func (l limits) beyond(err error) error {
 	case errors.As(err, &m):
 		// DuckDB does not say reliably which of the two was used up first.
 		return fmt.Errorf("%w: what runs now may use %s of memory together (the engine's part of memory.budget) and %s of "+
-			"disk (query.max_spill); "+
-			"read less with WHERE, sort or group less, ask when less runs, or raise these", query.ErrMemory, size(l.memory),
+			"disk (query.max_spill); read less with WHERE, sort or group less, ask when less runs, or raise "+
+			"these", query.ErrMemory, size(l.memory),
 			size(l.spill))
 	case l.timeout > 0 && errors.Is(err, errTimeout):
 		return fmt.Errorf("%w: more than %s (query.timeout, or what was asked for); read less with WHERE, or ask for a "+

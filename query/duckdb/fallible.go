@@ -9,14 +9,11 @@ import (
 // they cannot take: of numbers, because the result is out of their range.
 const fallible = " + - * << >> abs @ gcd greatest_common_divisor lcm least_common_multiple !__postfix" +
 	" ln log log2 log10 sqrt acos asin atanh cot lgamma gamma factorial chr repeat hamming mismatches list_resize " +
-	"array_resize" +
-	" list_reduce array_reduce reduce map map_from_entries bar bitstring set_bit get_bit to_base sin cos tan " +
-	"json_merge_patch to_microseconds to_milliseconds to_seconds to_minutes to_hours to_days to_weeks to_months to_years" +
-	" from_base64 unhex from_hex from_binary unbin decode make_timestamp make_timestamptz make_date make_time " +
-	"to_timestamp epoch_ms" +
-	" json json_structure json_extract json_extract_string json_extract_path json_extract_path_text json_array_length " +
-	"json_type json_keys" +
-	" json_contains json_transform from_json -> ->>"
+	"array_resize list_reduce array_reduce reduce map map_from_entries bar bitstring set_bit get_bit to_base sin cos " +
+	"tan json_merge_patch to_microseconds to_milliseconds to_seconds to_minutes to_hours to_days to_weeks to_months " +
+	"to_years from_base64 unhex from_hex from_binary unbin decode make_timestamp make_timestamptz make_date make_time " +
+	"to_timestamp epoch_ms json json_structure json_extract json_extract_string json_extract_path " +
+	"json_extract_path_text json_array_length json_type json_keys json_contains json_transform from_json -> ->>"
 
 // parsing are those that fail on what their argument of this number says: a
 // pattern, a part of a date, a zone. If it is the pipeline's own, that is a
@@ -24,15 +21,13 @@ const fallible = " + - * << >> abs @ gcd greatest_common_divisor lcm least_commo
 var parsing = [...]string{
 	" date_trunc datetrunc date_part datepart date_diff datediff date_sub datesub timezone time_bucket format printf",
 	" regexp_matches regexp_replace regexp_extract regexp_extract_all regexp_full_match regexp_split_to_array " +
-		"string_split_regex" +
-		" str_split_regex substr substring array_extract",
+		"string_split_regex str_split_regex substr substring array_extract",
 	" like_escape ilike_escape not_like_escape not_ilike_escape",
 }
 
 // doubles are functions that return a DOUBLE.
 const doubles = " / ln log log2 log10 sqrt cbrt exp pow power ** sin cos tan radians degrees avg mean stddev " +
-	"stddev_samp stddev_pop" +
-	" variance var_samp var_pop corr epoch entropy"
+	"stddev_samp stddev_pop variance var_samp var_pop corr epoch entropy"
 
 // arithmetic are the operators and functions that may overflow. Division of
 // numbers gives infinity or NULL.
@@ -52,16 +47,12 @@ const converting = " from_base64 unhex from_hex from_binary unbin to_timestamp e
 
 // aggregates are the functions that TRY may not hold, nor a condition of rows.
 const aggregates = " string_agg bit_and bit_or bit_xor bitstring_agg stddev stddev_samp stddev_pop avg mean favg " +
-	"approx_count_distinct" +
-	" quantile quantile_cont quantile_disc approx_quantile reservoir_quantile list array_agg histogram histogram_exact " +
-	"skewness kurtosis" +
-	" kurtosis_pop arg_max arg_min argmax argmin arg_max_null arg_min_null arg_max_nulls_last arg_min_nulls_last " +
-	"max_by min_by max min" +
-	" approx_top_k first last arbitrary any_value variance var_samp var_pop covar_samp covar_pop corr mode mad median " +
-	"entropy" +
-	" regr_sxy regr_sxx regr_syy regr_slope regr_intercept regr_avgx regr_avgy regr_r2 regr_count sum kahan_sum fsum " +
-	"sumkahan" +
-	" sum_no_overflow product sem listagg group_concat count count_star count_if countif bool_and bool_or "
+	"approx_count_distinct quantile quantile_cont quantile_disc approx_quantile reservoir_quantile list array_agg " +
+	"histogram histogram_exact skewness kurtosis kurtosis_pop arg_max arg_min argmax argmin arg_max_null arg_min_null " +
+	"arg_max_nulls_last arg_min_nulls_last max_by min_by max min approx_top_k first last arbitrary any_value variance " +
+	"var_samp var_pop covar_samp covar_pop corr mode mad median entropy regr_sxy regr_sxx regr_syy regr_slope " +
+	"regr_intercept regr_avgx regr_avgy regr_r2 regr_count sum kahan_sum fsum sumkahan sum_no_overflow product sem " +
+	"listagg group_concat count count_star count_if countif bool_and bool_or "
 
 // volatile are the functions that TRY may not hold either.
 const volatile = " random gen_random_uuid uuid uuidv4 uuidv7"

@@ -73,8 +73,8 @@ func twoStreams(ctx context.Context, o daemonproc.Options, name, window string, 
 	}
 	arrived := sent.Published - sent.Duplicates
 	fmt.Printf("window %s: %d messages to each of two streams, %d in all, shuffled; NATS delivered %d; %d kills, %d "+
-		"stops, "+
-		"consumers taken away %d times\n", window, messages, sent.Published, arrived, did.kills, did.stops, did.consumers)
+		"stops, consumers taken away %d "+
+		"times\n", window, messages, sent.Published, arrived, did.kills, did.stops, did.consumers)
 	if err := allDrained(ctx, d, uint64(arrived)); err != nil {
 		return err
 	}

@@ -109,12 +109,10 @@ func (s site) refusal(here string) error {
 		return nil
 	case s.empty:
 		return fmt.Errorf("%w: the catalog is of the lake in %s, and %s has nothing of it: set lake.warehouse to that "+
-			"place (or mount it there), "+
-			"or give a new lake a catalog of its own by lake.catalog", ErrElsewhere, s.place, here)
+			"place (or mount it there), or give a new lake a catalog of its own by lake.catalog", ErrElsewhere, s.place, here)
 	case s.original:
 		return fmt.Errorf("%w: %s is a copy of the lake in %s, which is still there, and its tables name the original's "+
-			"files: "+
-			"run `lakeward relocate`, which makes the copy a lake of its own", ErrElsewhere, here, s.place)
+			"files: run `lakeward relocate`, which makes the copy a lake of its own", ErrElsewhere, here, s.place)
 	default:
 		return fmt.Errorf("%w: %s was moved from %s, and its tables name files there: "+
 			"run `lakeward relocate`, which rewrites them for this place, or move it back", ErrElsewhere, here, s.place)
@@ -203,8 +201,7 @@ func (l *Lake) warehouseRecord(dir string) (r Record, err error) {
 	}
 	if err := json.Unmarshal(b, &r); err != nil || r.ID == "" || r.Place == "" {
 		return r, fmt.Errorf("read which lake the warehouse is of: %s is damaged (%w): put it back from a copy, or remove "+
-			"it "+
-			"if the warehouse was neither moved nor copied", path,
+			"it if the warehouse was neither moved nor copied", path,
 			errors.Join(err, errors.New("it must have an id and a place")))
 	}
 	return r, nil

@@ -154,8 +154,8 @@ func (l *Lake) ownCatalog(s site) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the copy in %s still uses the original's catalog (%s): give it one of its own by "+
-		"lake.catalog, "+
-		"with a copy of the tables iceberg_tables and iceberg_namespace_properties", ErrElsewhere, l.warehouse, l.catalog)
+		"lake.catalog, with a copy of the tables iceberg_tables and "+
+		"iceberg_namespace_properties", ErrElsewhere, l.warehouse, l.catalog)
 }
 
 func (r *relocation) run(ctx context.Context) error {
@@ -200,8 +200,7 @@ func (r *relocation) table(ctx context.Context, name, loc string) (string, error
 	}
 	if n := metadataNumber(loc); f.accepted != "" && metadataNumber(f.accepted) > n {
 		return "", fmt.Errorf("%w: the catalog names version %d of its metadata, and the folder %s has version %d: it was "+
-			"copied while "+
-			"a daemon committed; copy it again without one, or use `lakeward backup`, which works beside a daemon",
+			"copied while a daemon committed; copy it again without one, or use `lakeward backup`, which works beside a daemon",
 			tiers.ErrHalt, n, dir, metadataNumber(f.accepted))
 	}
 	to, err := r.metadata(ctx, loc, at)
