@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/jetstream"
+	"github.com/lakeward/lakeward/test/daemonproc"
 )
 
 // publisher publishes in bulk on a connection of its own.
@@ -31,6 +33,32 @@ func connect(ctx context.Context, url string) (*publisher, error) {
 func (p *publisher) close(ctx context.Context) (jetstream.Published, error) {
 	n, err := p.Publisher.Close(ctx)
 	return n, errors.Join(err, p.conn.Close())
+}
+
+// publishShuffled publishes each of so many messages copies times, in an order
+// that variant chooses, disturbs the daemon restarts times meanwhile, and waits
+// until it is ready. It returns the daemon's process, also with an error.
+func publishShuffled(ctx context.Context, d *daemonproc.Daemon, p *daemonproc.Process, messages int, variant uint64,
+	restarts int, publish func(pub *publisher, n int) error,
+) (_ *daemonproc.Process, sent jetstream.Published, did disturbed, err error) {
+	pub, err := connect(ctx, d.NATS)
+	if err != nil {
+		return p, sent, did, err
+	}
+	order := make([]int, messages*copies)
+	for i := range order {
+		order[i] = i % messages
+	}
+	r := rand.New(rand.NewPCG(shuffledBy, variant))
+	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	p, err = publishDisturbed(ctx, d, p, order, restarts, &did, func(n int) error { return publish(pub, n) })
+	if err != nil {
+		return p, sent, did, err
+	}
+	if sent, err = pub.close(ctx); err != nil {
+		return p, sent, did, err
+	}
+	return p, sent, did, d.Ready(ctx, p)
 }
 
 const tick = 5 * time.Millisecond

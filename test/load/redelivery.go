@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -75,32 +74,13 @@ func oneStream(ctx context.Context, o daemonproc.Options, events, restarts int) 
 		return err
 	}
 	defer func() { p.Kill() }()
-
-	pub, err := connect(ctx, d.NATS)
-	if err != nil {
-		return err
-	}
-	order := make([]int, events*copies)
-	for i := range order {
-		order[i] = i % events
-	}
-	r := rand.New(rand.NewPCG(shuffledBy, 0))
-	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-	var did disturbed
 	var buf []byte
 	at := time.Now()
-	p, err = publishDisturbed(ctx, d, p, order, restarts, &did, func(n int) error {
+	p, sent, did, err := publishShuffled(ctx, d, p, events, 0, restarts, func(pub *publisher, n int) error {
 		buf = number(buf, n, at)
 		return pub.Publish(ctx, "events.redelivery", "redelivery-"+strconv.Itoa(n), buf)
 	})
 	if err != nil {
-		return err
-	}
-	sent, err := pub.close(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.Ready(ctx, p); err != nil {
 		return err
 	}
 	arrived := sent.Published - sent.Duplicates

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -45,30 +44,12 @@ func twoStreams(ctx context.Context, o daemonproc.Options, name, window string, 
 		return err
 	}
 	defer func() { p.Kill() }()
-	pub, err := connect(ctx, d.NATS)
-	if err != nil {
-		return err
-	}
 	messages := max(events/eachStream, 1)
-	order := make([]int, 2*messages*copies)
-	for i := range order {
-		order[i] = i % (2 * messages)
-	}
-	r := rand.New(rand.NewPCG(shuffledBy, 1))
-	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-	var did disturbed
-	p, err = publishDisturbed(ctx, d, p, order, restarts, &did, func(n int) error {
+	p, sent, did, err := publishShuffled(ctx, d, p, 2*messages, 1, restarts, func(pub *publisher, n int) error {
 		subject := [...]string{"events.redelivery", "other.redelivery"}[n%2]
 		return pub.Publish(ctx, subject, splitID(n/2), splitMessage(n))
 	})
 	if err != nil {
-		return err
-	}
-	sent, err := pub.close(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.Ready(ctx, p); err != nil {
 		return err
 	}
 	arrived := sent.Published - sent.Duplicates
