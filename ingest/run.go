@@ -257,14 +257,9 @@ func (s *Source) epoch(ctx context.Context) error {
 		return unlessEnded(ctx, fmt.Errorf("read stream: %w", err))
 	}
 	s.state(Running, "")
-	// work outlives ctx by the grace period, so that what was read is committed.
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(s.o.Grace, func() { cancel(fmt.Errorf("not drained within %s", s.o.Grace)) })
-		context.AfterFunc(work, func() { t.Stop() })
-	})()
-	g, work := errgroup.WithContext(work)
+	draining, cancel := outlive(ctx, s.o.Grace)
+	defer cancel()
+	g, work := errgroup.WithContext(draining)
 	fetching, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(work, stop)()
@@ -292,6 +287,20 @@ func (s *Source) epoch(ctx context.Context) error {
 	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()
 	return errors.Join(err, reader.Close())
+}
+
+// outlive returns a context that ends by grace after ctx, so that what was read
+// before ctx ended is committed.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(grace, func() { cancel(fmt.Errorf("not drained within %s", grace)) })
+		context.AfterFunc(longer, func() { late.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // unlessEnded is an error of a step before anything was read; none if ctx ended

@@ -327,6 +327,30 @@ func TestAnEventIsCommittedAtTheAgeOfABatch(t *testing.T) {
 	}
 }
 
+// endingStream ends the source while it opens its reader.
+type endingStream struct {
+	*memStream
+	end context.CancelFunc
+}
+
+func (s endingStream) Read(ctx context.Context, filter string, from uint64) (Reader, error) {
+	r, err := s.memStream.Read(ctx, filter, from)
+	s.end()
+	return r, err
+}
+
+func TestASourceMayEndWhileItOpensItsReader(t *testing.T) {
+	for range 50 {
+		w := newWorld(t)
+		ctx, end := context.WithCancel(t.Context())
+		o := w.options(w.lake)
+		o.Stream = endingStream{w.stream, end}
+		if err := New(o).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestIdleTablesDoNotHoldTheStreamBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
