@@ -46,11 +46,12 @@ func (c *cli) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	warnExposed(cfg, c.configFile(), c.env, log)
+	warn := func(cfg config.Config) { warnExposed(cfg, c.configFile(), c.env, log) }
+	warn(cfg)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	return d.Run(ctx, daemon.RunOptions{Reload: daemon.Reload{Ask: hup, Load: c.load, Level: level}})
+	return d.Run(ctx, daemon.RunOptions{Reload: daemon.Reload{Ask: hup, Load: c.load, Level: level, Taken: warn}})
 }
 
 // healthWithin bounds a question about health.

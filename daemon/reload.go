@@ -19,7 +19,8 @@ import (
 type Reload struct {
 	Ask   <-chan os.Signal // each asks once
 	Load  func() (config.Config, error)
-	Level *slog.LevelVar // the logger's
+	Level *slog.LevelVar      // the logger's
+	Taken func(config.Config) // is told what was read and taken; nil: nobody is
 }
 
 // What changes while running: these keys, and those below them. Tokens and
@@ -46,6 +47,9 @@ func (a *Daemon) reloads(ctx context.Context, r Reload) error {
 		next, err := r.Load()
 		if err == nil {
 			running, err = a.reload(ctx, running, next, r.Level)
+		}
+		if err == nil && r.Taken != nil {
+			r.Taken(next)
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("the configuration is not reloaded; what ran goes on", "error", err)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,7 +159,7 @@ func start(t *testing.T, change func(*serve.Options)) *secured {
 	conf, err := serve.TrustingTLS(x.ca)
 	check(t, err)
 	x.http = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true,
-		DisableKeepAlives: true}}
+		DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}}
 	return x
 }
 
@@ -167,6 +168,27 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// askSlowly asks a query whose body is sent once the server reads it, and
+// returns the status of the answer; 0: there was none.
+func (x *secured) askSlowly(t *testing.T, body io.Reader, reading func()) int {
+	ctx := httptrace.WithClientTrace(context.WithoutCancel(t.Context()), &httptrace.ClientTrace{Got100Continue: reading})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.URL()+"/api/v1/query", body)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Expect", "100-continue")
+	bearer(readToken)(req)
+	resp, err := x.http.Do(req)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 // ask returns the status and the body of an answer.
@@ -349,30 +371,18 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a foreign host: %d", got)
 	}
 
-	// A request whose body has begun holds the only slot.
+	// A request whose body is being read holds the only slot. That the client has
+	// sent some of it says nothing: connections have large buffers.
 	pr, pw := io.Pipe()
-	ended := make(chan int)
-	go func() {
-		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, x.URL()+"/api/v1/query",
-			pr)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		req.Header.Set("Content-Type", "application/json")
-		bearer(readToken)(req)
-		resp, err := x.http.Do(req)
-		if err != nil {
-			t.Error(err)
-			ended <- 0
-			return
-		}
-		resp.Body.Close()
-		ended <- resp.StatusCode
-	}()
+	ended := make(chan int, 1)
+	reading := make(chan struct{})
+	go func() { ended <- x.askSlowly(t, pr, func() { close(reading) }) }()
+	select {
+	case <-reading:
+	case status := <-ended:
+		t.Fatalf("the request ended before its body was asked for: %d", status)
+	}
 	_, err := pw.Write([]byte(`{"sql":`))
-	check(t, err)
-	_, err = pw.Write(bytes.Repeat([]byte(" "), 512<<10)) // more than any buffer on the way: the handler reads
 	check(t, err)
 	if got, _ := x.ask(t, "GET", "/api/v1/tables", "", bearer(readToken)); got != 503 {
 		t.Errorf("beyond max_requests: %d", got)

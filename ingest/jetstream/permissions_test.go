@@ -10,10 +10,10 @@ import (
 )
 
 // client is one of NATS's own, without anything of ours.
-func client(t *testing.T, s *Server, name string) (*nats.Conn, jetstream.JetStream) {
+func client(t *testing.T, s *Server, name string, more ...nats.Option) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(name, "secret"),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	nc, err := nats.Connect(s.ClientURL(), append(more, nats.UserInfo(name, "secret"),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,39 @@ func TestAPublisherPublishesAndNothingElse(t *testing.T) {
 		return err
 	}); err == nil {
 		t.Error("a publisher publishes where it may not")
+	}
+}
+
+// TestAReaderWithItsOwnInboxIsNotOverheard: publishers listen where answers to
+// them arrive, and those of others too, unless these choose another place.
+func TestAReaderWithItsOwnInboxIsNotOverheard(t *testing.T) {
+	s, _ := guarded(t)
+	publisher, _ := client(t, s, "pub")
+	var heard [2]*nats.Subscription
+	for i, subject := range []string{"_INBOX.>", "_READER.>"} {
+		var err error
+		if heard[i], err = publisher.SubscribeSync(subject); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := publisher.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	_, js := client(t, s, "reader", nats.CustomInboxPrefix("_READER"))
+	c, err := js.CreateConsumer(t.Context(), "EVENTS", jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Next(); err != nil || string(m.Data()) != "1" {
+		t.Fatalf("%v, %v", m, err)
+	}
+	if err := publisher.Flush(); err != nil { // what the server sent before has arrived
+		t.Fatal(err)
+	}
+	for _, sub := range heard {
+		if m, err := sub.NextMsg(time.Millisecond); err == nil {
+			t.Errorf("a publisher hears %q on %s", m.Data, m.Subject)
+		}
 	}
 }
 
