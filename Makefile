@@ -27,7 +27,7 @@ test: ## every test that takes minutes, not hours
 
 .PHONY: test-long
 test-long: ## the tests that `make test` leaves out because each takes minutes
-	./test/interop/setup.sh && LAKEWARD_REQUIRE_INTEROP=1 go test -race -timeout 30m \
+	./test/interop/setup.sh && GORACE=atexit_sleep_ms=0 LAKEWARD_REQUIRE_INTEROP=1 go test -race -timeout 30m \
 		-run 'TestRealFilesLandOnceAsTheyWere|TestTheStateIsAFunctionOfTheWindows|TestOperationsOfARealLakeFail' ./test/realdata ./pipeline ./ingest
 
 .PHONY: lint

@@ -95,7 +95,7 @@ func Start(cfg Config) (*Process, error) {
 // environment is what a worker needs of it, and none of its secrets.
 func environment() []string {
 	out := []string{nested + "=1", "GOTRACEBACK=none"}
-	for _, name := range []string{"GOMAXPROCS", "GODEBUG", "GOCOVERDIR", "LD_LIBRARY_PATH", "PATH", "TZ"} {
+	for _, name := range []string{"GOMAXPROCS", "GODEBUG", "GORACE", "GOCOVERDIR", "LD_LIBRARY_PATH", "PATH", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {
 			out = append(out, name+"="+v)
 		}

@@ -52,6 +52,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ROOT", root)
+			// The race detector makes each process wait for a second at its end, and a
+			// script has dozens.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Setenv("LAKEWARD_DATA_DIR", filepath.Join(e.WorkDir, "data"))
 			e.Setenv("LAKEWARD_PIPELINES_DIR", filepath.Join(e.WorkDir, "pipelines.d"))
 			e.Setenv("LAKEWARD_NATS_EMBEDDED_PORT", "-1")

@@ -31,7 +31,8 @@ func (f *fed) feed(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: feed FILE command...")
 	}
 	c := &fedCommand{cmd: exec.Command(args[1], args[2:]...)}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LAKEWARD_DATA_DIR", "LAKEWARD_PIPELINES_DIR"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "LAKEWARD_DATA_DIR",
+		"LAKEWARD_PIPELINES_DIR"} {
 		c.cmd.Env = append(c.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = ts.MkAbs("."), &c.out, &c.err
