@@ -198,7 +198,8 @@ func OneOrList[T any](elem Type[T]) Type[[]T] {
 	decode := t.decode
 	t.doc.Type = elem.doc.Type + ", or a list"
 	t.decode = func(d *Decoder, n *yaml.Node, out *[]T) {
-		if r := resolve(n); r.Kind == yaml.ScalarNode && !isNull(r) {
+		r := resolve(n)
+		if r.Kind == yaml.ScalarNode && !isNull(r) || r.Kind == yaml.MappingNode && !elem.doc.Scalar {
 			var v T
 			elem.decode(d, r, &v)
 			*out = []T{v}

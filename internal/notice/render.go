@@ -18,6 +18,10 @@ THIRD-PARTY-LICENSES. Both files are written by "go run ./internal/notice".
 
 // native is what the modules' own files do not say.
 const native = `
+The file ingest/mapping/ocsf/1.8.0.json.gz is taken from the Open Cybersecurity
+Schema Framework 1.8.0 (Apache-2.0, https://github.com/ocsf/ocsf-schema), cut
+down to types, requirements and enumerations.
+
 The library of github.com/duckdb/duckdb-go-bindings is DuckDB (MIT), which has
 parts of others in it under permissive licences of their own; they are in
 https://github.com/duckdb/duckdb/tree/main/third_party.

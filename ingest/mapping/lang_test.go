@@ -1,0 +1,293 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// small is a mapping with the given lines for its one rule's set.
+func small(t testing.TB, set string) *Mapping {
+	t.Helper()
+	m, ps := Parse("small.yaml", []byte(`name: small
+vendor: V
+product: P
+paths:
+  d.*: [a.*, "*"]
+tables:
+  kinds: {x: Logon, y: Logoff}
+takes: {kind: "*"}
+rules:
+  - name: r
+    when: {kind: "*"}
+    class: authentication
+    set:
+      time: at
+      user.uid: ["who", "=nobody"]
+      service.name: =S
+`+set))
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	return m
+}
+
+func mapped(t testing.TB, m *Mapping, event string) map[string]any {
+	t.Helper()
+	table, row, ok := m.NewMapper().Map([]byte(event))
+	if !ok || table != "authentication" {
+		t.Fatalf("%s: table %q, %v", event, table, ok)
+	}
+	if wrong := m.Verify([]byte(event), row); len(wrong) > 0 {
+		t.Errorf("%s:\n%s\n%s", event, row, strings.Join(wrong, "\n"))
+	}
+	var out map[string]any
+	if err := decode(row, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestExpressions(t *testing.T) {
+	for _, c := range []struct{ expression, event, want string }{
+		{"v", `"v":"Ada"`, "Ada"},
+		{"v", `"v":""`, "<nil>"},
+		{"v", `"v":"-"`, "<nil>"},
+		{"v", `"v":null`, "<nil>"},
+		{"v", `"v":{"x":1}`, "<nil>"},
+		{"v", `"v":12`, "12"},
+		{"v", `"v":true`, "true"},
+		{"v.w", `"v":{"w":"x"}`, "x"},
+		{"v.w", `"v.w":"x"`, "x"},
+		{"v.w", `"v":{"w":"x"},"v.w":"y"`, "x"},
+		{"v", `"\u0076":"x"`, "x"},
+		{"v[1]", `"v":["a","b"]`, "b"},
+		{"v[2]", `"v":["a","b"]`, "<nil>"},
+		{"v[k=b].n", `"v":[{"k":"a","n":"1"},{"n":"2","k":"b"}]`, "2"},
+		{"d.v", `"a":{"v":"in"},"v":"out"`, "in"},
+		{"d.v", `"v":"out"`, "out"},
+		{"[no, v]", `"v":"x"`, "x"},
+		{"v | lower", `"v":"ÄbC"`, "äbc"},
+		{"v | trim", `"v":"  x "`, "x"},
+		{`v | after "for " | before " from"`, `"v":"password for ada from there"`, "ada"},
+		{`v | after "for "`, `"v":"nothing"`, "<nil>"},
+		{`v | after_last \`, `"v":"a\\b\\c"`, "c"},
+		{`v | before_last "|"`, `"v":"a|b|c"`, "a|b"},
+		{"v | address", `"v":"[2001:db8::1]:443"`, "2001:db8::1"},
+		{"v | address", `"v":"10.0.0.1:443"`, "10.0.0.1"},
+		{"v | address", `"v":"::ffff:10.0.0.1"`, "10.0.0.1"},
+		{"v | address", `"v":"fe80::1%eth0"`, "fe80::1"},
+		{"v | address", `"v":"host"`, "<nil>"},
+		{"v | port", `"v":"[::1]:443"`, "443"},
+		{"v | port", `"v":"::1"`, "<nil>"},
+		{"v | number", `"v":"0x1F4"`, "500"},
+		{"v | number", `"v":"0x1g"`, "<nil>"},
+		{"v | number", `"v":"007"`, "7"},
+		{"v | person", `"v":" CORP\\Ada "`, "ada@corp"},
+		{"v | person", `"v":"Ada@Example.com"`, "ada@example.com"},
+		{"v | person", `"v":".\\ada"`, "ada"},
+		{"v | host", `"v":"\\\\DC1.Corp.Local."`, "dc1.corp.local"},
+		{"v | file", `"v":"C:\\Windows\\a.exe"`, "a.exe"},
+		{"v | folder", `"v":"/usr/bin/ls"`, "/usr/bin"},
+		{`v | match "id=([0-9]+)"`, `"v":"x id=42;"`, "42"},
+		{`"{v}@{w}"`, `"v":"a","w":"b"`, "a@b"},
+		{`"{v}@{w}"`, `"v":"a"`, "<nil>"},
+		{`"{v}/{w} | lower"`, `"v":"A","w":"B"`, "a/b"},
+		{"=c", ``, "c"},
+	} {
+		m := small(t, "      status_detail: "+quoteIf(c.expression)+"\n")
+		event := `{"kind":"x","at":1793500200`
+		if c.event != "" {
+			event += "," + c.event
+		}
+		if got := fmt.Sprint(mapped(t, m, event+"}")["status_detail"]); got != c.want {
+			t.Errorf("%s of %s is %s, not %s", c.expression, c.event, got, c.want)
+		}
+	}
+}
+
+// quoteIf quotes what YAML would read otherwise.
+func quoteIf(s string) string {
+	if strings.HasPrefix(s, `"`) || strings.HasPrefix(s, "[no") {
+		return s
+	}
+	return "'" + s + "'"
+}
+
+func TestValuesBecomeWhatOCSFSays(t *testing.T) {
+	m := small(t, `      activity_id: kind | lookup kinds
+      logon_type_id: t
+      src_endpoint.port: port
+      src_endpoint.ip: ip
+      is_mfa: mfa
+      user.groups[].name: groups
+      session.is_remote: remote
+      http_request.x_forwarded_for: via
+`)
+	for event, want := range map[string]map[string]any{
+		`"kind":"y"`:                             {"activity_id": 2, "activity_name": "Logoff", "type_uid": 300202},
+		`"kind":"z","t":"Network"`:               {"logon_type_id": 3, "logon_type": "Network"},
+		`"kind":"x","t":"3"`:                     {"logon_type_id": 3, "logon_type": "Network"},
+		`"kind":"x","t":"Teleport"`:              {"logon_type_id": 99, "logon_type": "Teleport"},
+		`"kind":"x","mfa":"yes"`:                 {"is_mfa": true},
+		`"kind":"x","mfa":"maybe"`:               {"is_mfa": nil},
+		`"kind":"x","port":443`:                  {"src_endpoint": nil}, // it needs an address or a name as well
+		`"kind":"x","remote":true`:               {"session": map[string]any{"is_remote": true}},
+		`"kind":"x","via":"10.0.0.1"`:            {"http_request": map[string]any{"x_forwarded_for": []any{"10.0.0.1"}}},
+		`"kind":"x","via":[1]`:                   {"http_request": nil},
+		`"kind":"x","groups":["a",7]`:            {"user": map[string]any{"uid": "nobody", "groups": []any{map[string]any{"name": "a"}, map[string]any{"name": "7"}}}},
+		`"kind":"x","ip":"1.2.3.4","port":"443"`: {"src_endpoint": map[string]any{"ip": "1.2.3.4", "port": 443}},
+	} {
+		row := mapped(t, m, `{"at":1,`+event+`}`)
+		for name, v := range want {
+			got, err := json.Marshal(row[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			expected, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != string(expected) {
+				t.Errorf("%s: %s is %s, not %s", event, name, got, expected)
+			}
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct {
+		patterns string
+		value    string // JSON; empty: there is none
+		want     bool
+	}{
+		{"a", `"a"`, true}, {"a", `"A"`, false}, {"a", ``, false}, {"'4'", `4`, true},
+		{"[a, b]", `"b"`, true}, {"a*", `"abc"`, true}, {"'*c'", `"abc"`, true}, {"'*b*'", `"abc"`, true},
+		{"a*c", `"ac"`, true}, {"a*a", `"a"`, false}, {"'!a'", `"b"`, true}, {"'!a'", `"a"`, false}, {"'!a'", ``, true},
+		{"'!a*'", `"ab"`, false}, {"['a*', '!ab']", `"ab"`, false}, {"['a*', '!ab']", `"ac"`, true},
+		{"'*'", `"x"`, true}, {"'*'", `{"y":1}`, true}, {"'*'", ``, false}, {"'*'", `""`, false},
+		{"'!*'", ``, true}, {"'!*'", `"x"`, false}, {"[a, '!*']", ``, true}, {"[a, '!*']", `"a"`, true},
+		{"[a, '!*']", `"b"`, false},
+	} {
+		m, ps := Parse("p.yaml", []byte("name: p\nvendor: V\nproduct: P\ntakes: {kind: '*'}\nrules: [{name: r, class: "+
+			"authentication, when: {v: "+c.patterns+"}, set: {time: at, user.name: =u, service.name: =s}}]\n"))
+		if len(ps) > 0 {
+			t.Fatal(ps)
+		}
+		event := `{"kind":1,"at":1}`
+		if c.value != "" {
+			event = `{"kind":1,"at":1,"v":` + c.value + `}`
+		}
+		if _, _, ok := m.NewMapper().Map([]byte(event)); ok != c.want {
+			t.Errorf("%s with %s: %v, not %v", c.patterns, c.value, ok, c.want)
+		}
+	}
+}
+
+func TestWhatIsTakenLeavesTheRawEvent(t *testing.T) {
+	m := small(t, "      user.name: u.name\n      user.full_name: u.full\n      status_detail: list[0].a\n"+
+		"      status_code: list[1]\n")
+	for event, want := range map[string]string{
+		`{"kind":"k","at":1,"u":{"name":"n"}}`:                             `{"kind":"k","at":1}`,
+		`{"u":{"name":"n","full":"f"},"kind":"k","at":1}`:                  `{"kind":"k","at":1}`,
+		`{"kind":"k" , "u" : { "name" : "n" , "x" : {} } ,"at":1}`:         `{"kind":"k" , "u" : { "x" : {} } ,"at":1}`,
+		`{"kind":"k","u":{"x":1,"full":"f"},"at":1}`:                       `{"kind":"k","u":{"x":1},"at":1}`,
+		`{"kind":"k","at":1,"list":[{"a":"1"},"c"]}`:                       `{"kind":"k","at":1,"list":[null,null]}`,
+		`{"kind":"k","at":1,"list":[{"a":"1","b":2},"c",3]}`:               `{"kind":"k","at":1,"list":[{"b":2},null,3]}`,
+		`{"kind":"k","at":1,"u":{"na\u006de":"n"},"q\"":{"u":{"name":1}}}`: `{"kind":"k","at":1,"q\"":{"u":{"name":1}}}`,
+		`{"who":"w","kind":"k","at":1}`:                                    `{"kind":"k","at":1}`,
+		`{"kind":"k","at":1,"who":"w"}`:                                    `{"kind":"k","at":1}`,
+	} {
+		row := mapped(t, m, event)
+		_, text, _ := m.NewMapper().Map([]byte(event))
+		var raw struct{ Unmapped json.RawMessage }
+		if err := json.Unmarshal(text, &raw); err != nil {
+			t.Fatal(err)
+		}
+		if string(raw.Unmapped) != want {
+			t.Errorf("of %s is left %s, not %s\n%v", event, raw.Unmapped, want, row)
+		}
+	}
+}
+
+func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
+	rule := func(set string) string {
+		return "name: p\nvendor: V\nproduct: P\ntakes: {kind: '*'}\nrules:\n  - name: r\n    when: {k: v}\n    class: authentication\n    set:\n      service.name: =s\n      user.name: u\n      time: t\n      " + set + "\n"
+	}
+	for text, want := range map[string]string{
+		rule("user.nam: x"):                `p.yaml:13:7: rule "r": OCSF 1.8.0 has no attribute nam in authentication.user`,
+		rule("status_id: =Sucess"):         `p.yaml:13:18: "Sucess" is no value of this enumeration: use one of Failure, Other, Success, Unknown`,
+		rule("message: x | uper"):          `p.yaml:13:16: unknown function "uper": use one of address, after, after_last`,
+		rule("message: x | before"):        `p.yaml:13:16: before needs an argument: before "text"`,
+		rule("message: x | lower a"):       `p.yaml:13:16: lower takes no argument`,
+		rule("message: x | lookup t"):      `p.yaml:13:16: the mapping has no table "t"`,
+		rule("message: x[a]"):              `p.yaml:13:16: the path "x[a]": [a] is neither an index up to 999 nor [member=text]`,
+		rule("message: 'a..b'"):            `p.yaml:13:16: the path "a..b" has an empty key`,
+		rule("user.groups.name: x"):        `p.yaml:13:7: rule "r": authentication.user.groups is a list: name its element, groups[0]`,
+		rule("src_endpoint: x"):            `p.yaml:13:7: src_endpoint is an object: set its attributes`,
+		rule("device.hw_info.cpu_type: x"): `rule "r" sets device, which needs one of ip, uid, name`,
+		rule("message: '{a'"):              `"{a" has a { without its }`,
+		"name: p\nvendor: V\nproduct: P\ntakes: {k: v}\nrules: [{name: r, when: {k: v}, class: autentication}]\n":                `p.yaml:5:40: OCSF 1.8.0 has no class "autentication": did you mean ` + "`authentication`?" + ``,
+		"name: p\nvendor: V\nproduct: P\ntakes: {k: v}\nrules: [{name: r, when: {k: v}, class: dns_activity, set: {time: t}}]\n": `needs one of`,
+	} {
+		_, ps := Parse("p.yaml", []byte(text))
+		if !strings.Contains(ps.Error(), want) {
+			t.Errorf("%s\nsays %v, not %s", text, ps, want)
+		}
+	}
+}
+
+func FuzzMap(f *testing.F) {
+	f.Add([]byte(`{"kind":"k","at":1,"u":{"name":"n","x":[]},"list":[{"a":"1"},"c"],"v":"a\\u0041"}`))
+	f.Add([]byte(`{"kind":"k","list":[{"k":"b","n":null}],"u.name":"x","a":{"v":{}}}`))
+	m := small(f, "      user.name: [u.name, d.v]\n      status_detail: list[0].a\n      status_code: \"list[k=b].n\"\n"+
+		"      message: v | lower | before_last x\n      is_mfa: mfa\n      src_endpoint.ip: v | address\n")
+	x := m.NewMapper()
+	f.Fuzz(func(t *testing.T, event []byte) {
+		_, row, ok := x.Map(event)
+		if !ok || !json.Valid(event) || strings.Contains(string(event), `\`) || repeats(event) {
+			return
+		}
+		for _, wrong := range m.Verify(event, row) {
+			t.Errorf("%s\n%s\n%s", event, row, wrong)
+		}
+	})
+}
+
+// repeats tells whether an object of an event has a key twice, or keys with
+// dots: of these Verify keeps one.
+func repeats(event []byte) bool {
+	var keys []map[string]bool // of the objects that are open; nil: a list
+	value := false             // a key came last
+	for d := json.NewDecoder(bytes.NewReader(event)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
+		in := len(keys) > 0 && keys[len(keys)-1] != nil
+		switch v := token.(type) {
+		case json.Delim:
+			switch v {
+			case '{':
+				keys = append(keys, map[string]bool{})
+			case '[':
+				keys = append(keys, nil)
+			default:
+				keys = keys[:len(keys)-1]
+			}
+			value = false
+			continue
+		case string:
+			if in && !value {
+				if keys[len(keys)-1][v] || strings.Contains(v, ".") {
+					return true
+				}
+				keys[len(keys)-1][v], value = true, true
+				continue
+			}
+		}
+		value = false
+	}
+}
