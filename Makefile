@@ -26,7 +26,8 @@ test: ## every test that takes minutes, not hours
 	./test/run.sh
 
 .PHONY: test-long
-test-long: ## the tests that `make test` leaves out because each takes minutes
+test-long: ## the tests that `make test` leaves out because each takes minutes, and its scripts with the race detector
+	GORACE=atexit_sleep_ms=0 go test -race -timeout 30m ./test/scripts
 	./test/interop/setup.sh && GORACE=atexit_sleep_ms=0 LAKEWARD_REQUIRE_INTEROP=1 go test -race -timeout 30m \
 		-run 'TestRealFilesLandOnceAsTheyWere|TestTheStateIsAFunctionOfTheWindows|TestOperationsOfARealLakeFail' ./test/realdata ./pipeline ./ingest
 
