@@ -3,6 +3,8 @@ package duckdb
 import (
 	"slices"
 	"strings"
+
+	"github.com/lakeward/lakeward/query/duckdb/syntax"
 )
 
 // fallible are the scalar functions and operators that fail on a value that
@@ -60,132 +62,109 @@ const volatile = " random gen_random_uuid uuid uuidv4 uuidv7"
 func named(list, name string) bool { return strings.Contains(list+" ", " "+strings.ToLower(name)+" ") }
 
 // mayFail reports whether a function fails by the values of its arguments.
-func mayFail(name string, args []any) bool {
+func mayFail(name string, args []syntax.Expr) bool {
 	for i, list := range parsing {
 		if named(list, name) {
 			return i < len(args) && varies(args[i])
 		}
 	}
-	if !named(fallible, name) || !varies(args) || slices.ContainsFunc(args, isVolatile) {
+	if !named(fallible, name) || !slices.ContainsFunc(args, varies) || slices.ContainsFunc(args, isVolatile) {
 		return false
 	}
 	if strings.Contains("+-*", name) { // of counts and sums they do not, nor with a double or a constant interval
-		return slices.ContainsFunc(args, func(a any) bool { return varies(a) && !isTotal(a) }) &&
-			!slices.ContainsFunc(args, func(a any) bool { return isDouble(a) || name != "*" && isInterval(a) })
+		return slices.ContainsFunc(args, func(a syntax.Expr) bool { return varies(a) && !isTotal(a) }) &&
+			!slices.ContainsFunc(args, func(a syntax.Expr) bool { return isDouble(a) || name != "*" && isInterval(a) })
 	}
 	return true
 }
 
 // isDouble knows some expressions whose type is DOUBLE: arithmetic with them
 // has infinity for what is out of range.
-func isDouble(v any) bool {
-	n, _ := v.(map[string]any)
-	args, _ := n["children"].([]any)
-	name, _ := n["function_name"].(string)
-	switch n["class"] {
-	case "CAST":
-		typ, _ := n["cast_type"].(map[string]any)
-		return typ["id"] == "DOUBLE"
-	case "FUNCTION":
-		return named(doubles, name) || strings.Contains("+-*", name) && slices.ContainsFunc(args, isDouble)
+func isDouble(e syntax.Expr) bool {
+	switch e := e.(type) {
+	case *syntax.Cast:
+		return e.To.ID == "DOUBLE"
+	case *syntax.Function:
+		return named(doubles, e.Name) || strings.Contains("+-*", e.Name) && slices.ContainsFunc(e.Args, isDouble)
+	case *syntax.Operator:
+		return e.Type == "OPERATOR_TRY" && slices.ContainsFunc(e.Args, isDouble)
 	default:
-		return n["type"] == "OPERATOR_TRY" && slices.ContainsFunc(args, isDouble)
+		return false
 	}
 }
 
 // varies reports whether an expression has another value for other rows.
-func varies(v any) bool {
-	switch n := v.(type) {
-	case []any:
-		return slices.ContainsFunc(n, varies)
-	case map[string]any:
-		switch n["class"] {
-		case "COLUMN_REF", "SUBQUERY", "WINDOW":
+func varies(e syntax.Expr) bool {
+	return syntax.Any(e, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Column, *syntax.Subquery, *syntax.Window:
 			return true
-		case "FUNCTION":
-			if name, _ := n["function_name"].(string); named(aggregates, name) {
-				return true
-			}
+		case *syntax.Function:
+			return named(aggregates, n.Name)
+		default:
+			return false
 		}
-		for _, e := range n {
-			if varies(e) {
-				return true
-			}
-		}
-	}
-	return false
+	})
 }
 
 // isTotal knows counts and sums, which have room beyond a column's range, and
 // what is made of them.
-func isTotal(v any) bool {
-	n, _ := v.(map[string]any)
-	name, _ := n["function_name"].(string)
-	args, _ := n["children"].([]any)
+func isTotal(e syntax.Expr) bool {
+	f, ok := e.(*syntax.Function)
 	switch {
-	case n["class"] != "FUNCTION":
+	case !ok:
 		return false
-	case strings.Contains("+-*", name):
-		return !slices.ContainsFunc(args, func(a any) bool { return varies(a) && !isTotal(a) })
+	case strings.Contains("+-*", f.Name):
+		return !slices.ContainsFunc(f.Args, func(a syntax.Expr) bool { return varies(a) && !isTotal(a) })
 	default:
-		return named(" sum count count_star approx_count_distinct", name)
+		return named(" sum count count_star approx_count_distinct", f.Name)
 	}
 }
 
 // isVolatile reports whether an expression is another one each time.
-func isVolatile(v any) bool {
-	n, _ := v.(map[string]any)
-	name, _ := n["function_name"].(string)
-	args, _ := n["children"].([]any)
-	return named(volatile, name) || slices.ContainsFunc(args, isVolatile)
+func isVolatile(e syntax.Expr) bool {
+	return syntax.Any(e, func(n syntax.Node) bool {
+		f, ok := n.(*syntax.Function)
+		return ok && named(volatile, f.Name)
+	})
 }
 
 // isInterval knows INTERVAL 1 HOUR.
-func isInterval(v any) bool {
-	n, _ := v.(map[string]any)
-	name, _ := n["function_name"].(string)
-	return n["class"] == "FUNCTION" && strings.HasPrefix(name, "to_") && !varies(v)
+func isInterval(e syntax.Expr) bool {
+	f, ok := e.(*syntax.Function)
+	return ok && strings.HasPrefix(f.Name, "to_") && !varies(e)
 }
 
 // isText knows a constant that is a text or NULL.
-func isText(n map[string]any) bool {
-	if n["class"] != "CONSTANT" {
-		return false
-	}
-	value, _ := n["value"].(map[string]any)
-	typ, _ := value["type"].(map[string]any)
-	return typ["id"] == "VARCHAR" || typ["id"] == "NULL"
+func isText(e syntax.Expr) bool {
+	c, ok := e.(*syntax.Constant)
+	return ok && (c.Value.Type.ID == "VARCHAR" || c.Value.Type.ID == "NULL")
 }
 
 // isUnmapped knows the column of an event's other values: it is always JSON.
-func isUnmapped(n map[string]any) bool {
-	names, _ := n["column_names"].([]any)
-	return len(names) > 0 && names[len(names)-1] == "unmapped"
+func isUnmapped(e syntax.Expr) bool {
+	c, ok := e.(*syntax.Column)
+	return ok && len(c.Names) > 0 && c.Names[len(c.Names)-1] == "unmapped"
 }
 
 // ofRow reports whether an expression is over the values of one row.
-func ofRow(v any) bool {
-	switch n := v.(type) {
-	case []any:
-		for _, e := range n {
-			if !ofRow(e) {
-				return false
-			}
-		}
-	case map[string]any:
-		switch n["class"] {
-		case "WINDOW", "SUBQUERY", "LAMBDA", "PARAMETER", "POSITIONAL_REFERENCE", "STAR":
+func ofRow(e syntax.Expr) bool {
+	return !syntax.Any(e, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Window, *syntax.Subquery, *syntax.Lambda, *syntax.Parameter, *syntax.Position, *syntax.Star:
+			return true
+		case *syntax.Function:
+			return named(aggregates, n.Name) || named(volatile, n.Name)
+		default:
 			return false
-		case "FUNCTION":
-			if name, _ := n["function_name"].(string); named(aggregates, name) || named(volatile, name) {
-				return false
-			}
 		}
-		for _, e := range n {
-			if !ofRow(e) {
-				return false
-			}
-		}
-	}
-	return true
+	})
+}
+
+// hasColumn reports whether an expression reads a column.
+func hasColumn(e syntax.Expr) bool {
+	return syntax.Any(e, func(n syntax.Node) bool {
+		_, ok := n.(*syntax.Column)
+		return ok
+	})
 }

@@ -2,16 +2,15 @@ package duckdb
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/duckdb/syntax"
 )
 
 // Lenient implements query.Lenient.
@@ -40,8 +39,7 @@ func (p *Parser) LenientSelect(sql string) (string, []string, error) {
 		if r.from == nil {
 			continue
 		}
-		text, err := p.text(map[string]any{"error": false,
-			"statements": []any{map[string]any{"node": r.from, "named_param_map": []any{}}}})
+		text, err := p.text(&syntax.Statement{Node: r.from})
 		if err != nil {
 			return sql, nil, err
 		}
@@ -55,23 +53,17 @@ func (p *Parser) LenientSelect(sql string) (string, []string, error) {
 // misfit says which rows do not convert.
 type misfit struct {
 	cond string
-	from map[string]any // a SELECT of one over the table that the condition is about; nil: not known
+	from *syntax.Select // of a count, over the table that the condition is about; nil: not known
 }
 
 // lenient returns the statement with its conversions made lenient; empty if it has none.
 func (p *Parser) lenient(sql string) (string, []misfit, error) {
-	text, err := p.serialize(sql)
+	tree, err := p.parse(sql)
 	if err != nil {
 		return "", nil, err
 	}
-	var tree map[string]any
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&tree); err != nil {
-		return "", nil, fmt.Errorf("decode syntax tree: %w", err)
-	}
 	l := lenience{p: p}
-	l.walk(tree["statements"], scope{rows: true})
+	l.node(tree.Node, scope{rows: true})
 	if l.err != nil || !l.changed {
 		return "", nil, l.err
 	}
@@ -80,10 +72,10 @@ func (p *Parser) lenient(sql string) (string, []misfit, error) {
 }
 
 // text writes a syntax tree as SQL.
-func (p *Parser) text(tree map[string]any) (string, error) {
-	data, err := json.Marshal(tree)
+func (p *Parser) text(tree *syntax.Statement) (string, error) {
+	data, err := syntax.Encode(tree)
 	if err != nil {
-		return "", fmt.Errorf("encode syntax tree: %w", err)
+		return "", err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,318 +103,243 @@ type lenience struct {
 
 // scope is what surrounds an expression.
 type scope struct {
-	rows      bool           // it is about rows whose misfits can be counted
-	aggregate bool           // it is what an aggregate is of
-	held      bool           // it is an operand of arithmetic that TRY holds already
-	from      map[string]any // a count of the rows of the SELECT around it; nil: not known
+	rows bool           // it is about rows whose misfits can be counted
+	held bool           // it is an operand of arithmetic that TRY holds already
+	from *syntax.Select // a count of the rows of the SELECT around it; nil: not known
 }
 
-// walk rewrites what is below v.
-func (l *lenience) walk(v any, in scope) {
-	switch n := v.(type) {
-	case []any:
-		for _, e := range n {
-			l.walk(e, in)
+// node rewrites what is below a node.
+func (l *lenience) node(n syntax.Node, in scope) {
+	if s, ok := n.(*syntax.Select); ok {
+		in.from = countOf(s)
+	}
+	for c := range syntax.Below(n) {
+		e, ok := c.Node.(syntax.Expr)
+		if !ok {
+			l.node(c.Node, in)
+			continue
 		}
-	case map[string]any:
-		if n["type"] == "SELECT_NODE" {
-			in.from = l.table(n)
-		}
-		inner, hold := in, n["class"] == "FUNCTION" && l.overflows(n)
-		switch name, _ := n["function_name"].(string); {
-		case n["class"] == "LAMBDA":
-			inner.rows = false
-		case named(aggregates, name):
-			inner.aggregate = true
-		case n["type"] == "SELECT_NODE":
-			inner.aggregate = false
-		}
-		if n["class"] != nil {
-			inner.held = hold
-		}
-		for _, k := range keys(n) {
-			l.walk(n[k], inner)
-		}
-		switch n["class"] {
-		case "CAST":
-			l.cast(n, in)
-		case "FUNCTION":
-			switch {
-			case !hold:
-				l.function(n, in)
-			case !in.held:
-				l.compute(n, in)
-			}
-		case "COMPARISON":
-			l.comparison(n, []any{n["left"], n["right"]}, in)
-		case "OPERATOR":
-			if args, _ := n["children"].([]any); n["type"] == "COMPARE_IN" || n["type"] == "COMPARE_NOT_IN" {
-				l.comparison(n, args, in)
-			}
+		if other := l.rewritten(e, in); other != e {
+			c.Replace(other)
+			l.changed = true
 		}
 	}
+}
+
+// rewritten is an expression after what is below it has been rewritten.
+func (l *lenience) rewritten(e syntax.Expr, in scope) syntax.Expr {
+	inner := in
+	inner.held = l.overflows(e)
+	if _, ok := e.(*syntax.Lambda); ok {
+		inner.rows = false
+	}
+	l.node(e, inner)
+	switch e := e.(type) {
+	case *syntax.Cast:
+		return l.cast(e, in)
+	case *syntax.Function:
+		switch {
+		case !inner.held:
+			return l.function(e, in)
+		case !in.held:
+			return l.compute(e, in)
+		}
+	case *syntax.Comparison:
+		return l.comparison(e, []syntax.Expr{e.Left, e.Right}, in)
+	case *syntax.Operator:
+		if e.Type == "COMPARE_IN" || e.Type == "COMPARE_NOT_IN" {
+			return l.comparison(e, e.Args, in)
+		}
+	}
+	return e
 }
 
 // comparison makes a column's comparison with constants that are no texts give
 // NULL for a text that does not convert to their type. What the column's type
 // is, only the engine knows; it decides that before it plans, so a number's
 // comparison stays as it is.
-func (l *lenience) comparison(n map[string]any, values []any, in scope) {
-	var column map[string]any
+func (l *lenience) comparison(e syntax.Expr, values []syntax.Expr, in scope) syntax.Expr {
+	var column syntax.Expr
 	for _, v := range values {
-		switch e, _ := v.(map[string]any); {
-		case e["class"] == "COLUMN_REF" && column == nil:
-			column = e
-		case varies(v) || isText(e):
-			return
+		switch _, ok := v.(*syntax.Column); {
+		case ok && column == nil:
+			column = v
+		case varies(v) || isText(v):
+			return e
 		}
 	}
 	if column == nil {
-		return
+		return e
 	}
-	whole, err := l.expr(n)
-	value, verr := l.expr(column)
-	if l.err = errors.Join(l.err, err, verr); l.err != nil {
-		return
+	whole, value := l.text(e), l.text(column)
+	out := l.parsed(fmt.Sprintf("CASE WHEN typeof(%s) = 'VARCHAR' THEN TRY(%s) ELSE %[2]s END", value, whole),
+		e.Base().Alias)
+	if l.err != nil {
+		return e
 	}
-	alias := n["alias"]
-	l.become(n, fmt.Sprintf("CASE WHEN typeof(%s) = 'VARCHAR' THEN TRY(%s) ELSE %[2]s END", value, whole))
-	if n["alias"] = alias; in.rows {
+	if in.rows {
 		l.misfits = append(l.misfits, misfit{fmt.Sprintf("typeof(%[1]s) = 'VARCHAR' AND (%[1]s) IS NOT NULL AND "+
 			"TRY(%[2]s) IS NULL", value, whole), in.from})
 	}
-}
-
-// table is a SELECT of count(*) over the one table that a SELECT reads.
-func (l *lenience) table(n map[string]any) map[string]any {
-	t, _ := n["from_table"].(map[string]any)
-	if t["type"] != "BASE_TABLE" {
-		return nil
-	}
-	out := maps.Clone(n)
-	for k, v := range map[string]any{"where_clause": nil, "having": nil, "qualify": nil, "sample": nil,
-		"modifiers": []any{}, "group_expressions": []any{}, "group_sets": []any{},
-		"aggregate_handling": "STANDARD_HANDLING"} {
-		out[k] = v
-	}
-	out["select_list"] = []any{map[string]any{"class": "FUNCTION", "type": "FUNCTION", "alias": "",
-		"function_name": "count_star", "schema": "", "children": []any{},
-		"filter": nil, "order_bys": map[string]any{"type": "ORDER_MODIFIER", "orders": []any{}}, "distinct": false,
-		"is_operator": false, "export_state": false, "catalog": ""}}
 	return out
 }
 
-// cast makes a conversion give NULL where it would fail. Texts and constants
+// countOf is a SELECT of count(*) over the one table that a SELECT reads; nil
+// if that is not one.
+func countOf(s *syntax.Select) *syntax.Select {
+	t, ok := s.From.(*syntax.BaseTable)
+	if !ok {
+		return nil
+	}
+	out := syntax.SelectOf(t, syntax.Call("count_star"))
+	out.CTEs = s.CTEs
+	return out
+}
+
+// cast makes a conversion give NULL where it would fail, or give no finite number. Texts and constants
 // always convert, or never.
-func (l *lenience) cast(n map[string]any, in scope) {
-	child, _ := n["child"].(map[string]any)
-	typ, _ := n["cast_type"].(map[string]any)
-	if typ["id"] == "VARCHAR" || !varies(child) {
-		return
+func (l *lenience) cast(c *syntax.Cast, in scope) syntax.Expr {
+	if c.To.ID == "VARCHAR" || !varies(c.Child) {
+		return c
 	}
-	if n["try_cast"] == false {
-		n["try_cast"], l.changed = true, true
+	if !c.Try {
+		c.Try, l.changed = true, true
 	}
-	if value := maps.Clone(child); in.aggregate && (typ["id"] == "DOUBLE" || typ["id"] == "FLOAT") && ofRow(child) {
-		// One text that reads NaN would be the sum of all.
-		var whole any = n
-		l.replace(&whole, "CASE WHEN isfinite(%[1]s) THEN %[1]s END")
-		l.count(value, n, in)
-		return
+	var out syntax.Expr = c
+	if (c.To.ID == "DOUBLE" || c.To.ID == "FLOAT") && ofRow(c.Child) {
+		// One text that reads NaN would be the sum of all, and is more than any number.
+		out = l.within(c, "CASE WHEN isfinite(%[1]s) THEN %[1]s END")
 	}
-	l.count(child, n, in)
+	l.count(c.Child, out, in)
+	return out
 }
 
 // count notes the rows that have a value and for which whole gives none.
-func (l *lenience) count(value, whole map[string]any, in scope) {
+func (l *lenience) count(value, whole syntax.Expr, in scope) {
 	if !in.rows || !ofRow(value) {
 		return
 	}
-	w, err := l.expr(whole)
-	v, verr := l.expr(value)
-	if l.err = errors.Join(l.err, err, verr); l.err == nil {
+	w, v := l.text(whole), l.text(value)
+	if l.err == nil {
 		l.misfits = append(l.misfits, misfit{"(" + v + ") IS NOT NULL AND (" + w + ") IS NULL", in.from})
 	}
 }
 
-// expr writes one expression.
-func (l *lenience) expr(n map[string]any) (string, error) {
-	plain := maps.Clone(n)
-	plain["alias"] = ""
-	node := map[string]any{"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": map[string]any{"map": []any{}},
-		"select_list": []any{plain},
-		"from_table": map[string]any{"type": "EMPTY", "alias": "", "sample": nil,
-			"query_location": json.Number("18446744073709551615")},
-		"where_clause": nil, "group_expressions": []any{}, "group_sets": []any{}, "aggregate_handling": "STANDARD_HANDLING",
-		"having": nil, "sample": nil, "qualify": nil}
-	text, err := l.p.text(map[string]any{"error": false,
-		"statements": []any{map[string]any{"node": node, "named_param_map": []any{}}}})
-	return strings.TrimPrefix(text, "SELECT "), err
+// text writes one expression, without its alias.
+func (l *lenience) text(e syntax.Expr) string {
+	text, err := l.p.text(&syntax.Statement{Node: syntax.SelectOf(syntax.NoTable(), syntax.Named(e, ""))})
+	l.err = errors.Join(l.err, err)
+	return strings.TrimPrefix(text, "SELECT ")
 }
 
 // function makes a function that may fail give NULL instead.
-func (l *lenience) function(n map[string]any, in scope) {
-	name, _ := n["function_name"].(string)
-	args, _ := n["children"].([]any)
-	if len(args) == 0 {
-		return
+func (l *lenience) function(f *syntax.Function, in scope) syntax.Expr {
+	if len(f.Args) == 0 {
+		return f
 	}
-	first, _ := args[0].(map[string]any)
+	var out syntax.Expr = f
 	switch {
-	case strings.EqualFold(name, "strptime"):
-		name, n["function_name"], l.changed = "try_strptime", "try_strptime", true
-	case named(squaring, name):
-		for i := range args {
-			l.replace(&args[i], "CASE WHEN abs(TRY_CAST(%[1]s AS DOUBLE)) < 1e150 THEN %[1]s END")
+	case strings.EqualFold(f.Name, "strptime"):
+		f.Name, l.changed = "try_strptime", true
+	case named(squaring, f.Name):
+		for i, a := range f.Args {
+			f.Args[i] = l.within(a, "CASE WHEN abs(TRY_CAST(%[1]s AS DOUBLE)) < 1e150 THEN %[1]s END")
+			l.changed = l.changed || f.Args[i] != a
 		}
-	case mayFail(name, args) && !isUnmapped(first):
-		l.try(n, args)
+	case mayFail(f.Name, f.Args) && !isUnmapped(f.Args[0]):
+		out = l.try(f)
 	}
-	if named(converting, name) {
-		l.count(first, n, in)
+	if named(converting, f.Name) {
+		l.count(f.Args[0], out, in)
 	}
+	return out
 }
 
 // try puts a function into TRY. That holds no aggregates, windows and
 // subqueries, so such arguments are worked out before it.
-func (l *lenience) try(n map[string]any, args []any) {
-	l.changed = true
-	alias := n["alias"]
-	inner := maps.Clone(n)
-	inner["alias"] = ""
-	whole := map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": "", "children": []any{inner}}
-	if ofRow(n) {
-		clear(n)
-		maps.Copy(n, whole)
-		n["alias"] = alias
-		return
+func (l *lenience) try(f *syntax.Function) syntax.Expr {
+	if ofRow(f) {
+		return syntax.Try(f)
 	}
 	var members []string
-	outer := slices.Clone(args)
-	for i, a := range args {
-		arg, _ := a.(map[string]any)
-		if !varies(a) || arg["class"] == "LAMBDA" {
+	inner := *f
+	inner.Alias, inner.Args = "", slices.Clone(f.Args)
+	for i, a := range f.Args {
+		if _, lambda := a.(*syntax.Lambda); lambda || !varies(a) {
 			continue
 		}
-		text, err := l.expr(arg)
-		l.err = errors.Join(l.err, err)
 		member := fmt.Sprintf("a%d", i)
-		members = append(members, member+" := "+text)
-		outer[i] = map[string]any{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "",
-			"column_names": []any{"lakeward_args", member}}
+		members = append(members, member+" := "+l.text(a))
+		inner.Args[i] = syntax.ColumnOf("lakeward_args", member)
 	}
-	inner["children"] = outer
-	text, err := l.expr(whole)
-	if l.err = errors.Join(l.err, err); l.err == nil {
-		l.become(n, "list_transform([struct_pack("+strings.Join(members, ", ")+")], lambda lakeward_args: "+text+")[1]")
-		n["alias"] = alias
-	}
+	text := l.text(syntax.Try(&inner))
+	return l.parsed("list_transform([struct_pack("+strings.Join(members, ", ")+")], lambda lakeward_args: "+text+")[1]",
+		f.Alias)
 }
 
-// replace writes an expression into a template, and that in its place.
-func (l *lenience) replace(v *any, template string) {
-	n, ok := (*v).(map[string]any)
-	if !ok || !varies(n) {
-		return
+// within writes an expression that varies into a template.
+func (l *lenience) within(e syntax.Expr, template string) syntax.Expr {
+	if !varies(e) {
+		return e
 	}
-	text, err := l.expr(n)
-	if l.err = errors.Join(l.err, err); l.err == nil {
-		l.become(n, fmt.Sprintf(template, "("+text+")"))
-	}
+	return l.parsed(fmt.Sprintf(template, "("+l.text(e)+")"), e.Base().Alias)
 }
 
-// become makes a node the expression of the text.
-func (l *lenience) become(n map[string]any, text string) {
-	parsed, err := l.p.serialize("SELECT " + text)
+// parsed is the expression of a text. After an error it stands for nothing.
+func (l *lenience) parsed(text, alias string) syntax.Expr {
+	tree, err := l.p.parse("SELECT " + text)
 	if err != nil {
 		l.err = errors.Join(l.err, err)
-		return
+		return syntax.ColumnOf("")
 	}
-	var tree struct {
-		Statements []struct {
-			Node struct {
-				List []map[string]any `json:"select_list"`
-			} `json:"node"`
-		} `json:"statements"`
+	s, ok := tree.Node.(*syntax.Select)
+	if !ok || len(s.List) != 1 {
+		l.err = errors.Join(l.err, fmt.Errorf("%q is not an expression", text))
+		return syntax.ColumnOf("")
 	}
-	d := json.NewDecoder(strings.NewReader(parsed))
-	d.UseNumber()
-	if err := d.Decode(&tree); err != nil || len(tree.Statements) != 1 || len(tree.Statements[0].Node.List) != 1 {
-		l.err = errors.Join(l.err, fmt.Errorf("%q is not an expression: %w", text, err))
-		return
-	}
-	clear(n)
-	maps.Copy(n, tree.Statements[0].Node.List[0])
-	l.changed = true
+	return syntax.Named(s.List[0], alias)
 }
 
-// overflows reports whether a function is arithmetic over values of a row.
-func (l *lenience) overflows(n map[string]any) bool {
-	name, _ := n["function_name"].(string)
-	return named(arithmetic, name) && ofRow(n) && hasColumn(n["children"])
+// overflows reports whether an expression is arithmetic over values of a row.
+func (l *lenience) overflows(e syntax.Expr) bool {
+	f, ok := e.(*syntax.Function)
+	return ok && named(arithmetic, f.Name) && ofRow(f) && slices.ContainsFunc(f.Args, hasColumn)
 }
 
 // compute makes arithmetic that overflows give NULL, and notes the rows whose
 // operands have values and give none.
-func (l *lenience) compute(n map[string]any, in scope) {
-	operands, divisors := l.operands(n)
-	inner, alias := maps.Clone(n), n["alias"]
-	inner["alias"] = ""
-	clear(n)
-	maps.Copy(n, map[string]any{"class": "OPERATOR", "type": "OPERATOR_TRY", "alias": alias, "children": []any{inner}})
-	l.changed = true
+func (l *lenience) compute(f *syntax.Function, in scope) syntax.Expr {
+	whole := syntax.Try(f)
 	if !in.rows {
-		return
+		return whole
 	}
-	whole, err := l.expr(n)
-	l.err = errors.Join(l.err, err)
-	conds := []string{"(" + whole + ") IS NULL"}
-	for i, list := range [][]map[string]any{operands, divisors} {
-		for _, o := range list {
-			text, err := l.expr(o)
-			l.err = errors.Join(l.err, err)
-			conds = append(conds, "("+text+[]string{") IS NOT NULL", ") <> 0"}[i])
-		}
+	operands, divisors := l.operands(f)
+	conds := []string{"(" + l.text(whole) + ") IS NULL"}
+	for _, o := range operands {
+		conds = append(conds, "("+l.text(o)+") IS NOT NULL")
+	}
+	for _, d := range divisors {
+		conds = append(conds, "("+l.text(d)+") <> 0")
 	}
 	if l.err == nil {
 		l.misfits = append(l.misfits, misfit{strings.Join(conds, " AND "), in.from})
 	}
+	return whole
 }
 
 // operands are what arithmetic is made of, constants left out, and by what it divides.
-func (l *lenience) operands(n map[string]any) (operands, divisors []map[string]any) {
-	args, _ := n["children"].([]any)
-	name, _ := n["function_name"].(string)
-	for i, a := range args {
-		arg, _ := a.(map[string]any)
-		if i == 1 && named(dividing, name) {
-			divisors = append(divisors, arg)
+func (l *lenience) operands(f *syntax.Function) (operands, divisors []syntax.Expr) {
+	for i, a := range f.Args {
+		if i == 1 && named(dividing, f.Name) {
+			divisors = append(divisors, a)
 		}
-		switch {
-		case arg["class"] == "FUNCTION" && l.overflows(arg):
-			o, d := l.operands(arg)
+		switch inner, _ := a.(*syntax.Function); {
+		case l.overflows(a):
+			o, d := l.operands(inner)
 			operands, divisors = append(operands, o...), append(divisors, d...)
-		case hasColumn(arg):
-			operands = append(operands, arg)
+		case hasColumn(a):
+			operands = append(operands, a)
 		}
 	}
 	return operands, divisors
-}
-
-// hasColumn reports whether an expression reads a column.
-func hasColumn(v any) bool {
-	switch n := v.(type) {
-	case []any:
-		return slices.ContainsFunc(n, hasColumn)
-	case map[string]any:
-		if n["class"] == "COLUMN_REF" {
-			return true
-		}
-		for _, e := range n {
-			if hasColumn(e) {
-				return true
-			}
-		}
-	}
-	return false
 }

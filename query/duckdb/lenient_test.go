@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -36,6 +37,9 @@ func TestConversionsAreMadeLenient(t *testing.T) {
 		{"sum(a::DOUBLE)", "sum(CASE  WHEN (isfinite(TRY_CAST(a AS DOUBLE))) THEN (TRY_CAST(a AS DOUBLE)) ELSE NULL END)",
 			[]string{"(a) IS NOT NULL AND (CASE  WHEN (isfinite(TRY_CAST(a AS DOUBLE))) THEN (TRY_CAST(a AS DOUBLE)) ELSE " +
 				"NULL END) IS NULL"}},
+		{"struct_pack(k := a::DOUBLE)", "struct_pack(k := CASE  WHEN (isfinite(TRY_CAST(a AS DOUBLE))) THEN (TRY_CAST(a AS " +
+			"DOUBLE)) ELSE NULL END)", []string{"(a) IS NOT NULL AND (CASE  WHEN (isfinite(TRY_CAST(a AS DOUBLE))) THEN " +
+			"(TRY_CAST(a AS DOUBLE)) ELSE NULL END) IS NULL"}},
 		{"a = 'x' AND b IN ('y', 'z')", "a = 'x' AND b IN ('y', 'z')", nil},
 		{"a.port = 22", "CASE  WHEN ((typeof(a.port) = 'VARCHAR')) THEN (TRY((a.port = 22))) ELSE (a.port = 22) END",
 			[]string{"typeof(a.port) = 'VARCHAR' AND (a.port) IS NOT NULL AND TRY((a.port = 22)) IS NULL"}},
@@ -85,6 +89,10 @@ func TestConversionsOfASelectAreCountedOverItsTable(t *testing.T) {
 	}
 	if want := []string{"SELECT count_star() FROM seen WHERE (bytes) IS NOT NULL AND (TRY_CAST(bytes AS BIGINT)) IS NULL"}; !slices.Equal(counts, want) {
 		t.Errorf("%q", counts)
+	}
+	// A column keeps its name.
+	if got, _, err := p.LenientSelect("SELECT a::DOUBLE AS v FROM seen"); err != nil || !strings.HasSuffix(got, " END AS v FROM seen") {
+		t.Errorf("%s, %v", got, err)
 	}
 	// Of two tables it is not known whose rows they are.
 	if _, counts, err := p.LenientSelect("SELECT a::INT FROM x JOIN y USING (k)"); err != nil || len(counts) != 0 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/duckdb/syntax"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -14,110 +15,35 @@ type equality struct {
 	value string
 }
 
-// required finds what a statement asks of every row of a table: equalities of
-// text fields and constants that its WHERE joins with AND. There is none unless
-// the statement names the table once, alone in a FROM: only then do they hold
-// for all that the statement reads of it.
-func required(statement map[string]any, t query.TableView) []equality {
-	s := search{name: strings.ToLower(t.Name)}
-	s.visit(statement)
-	if s.named != 1 || s.node == nil {
+// required finds what a statement (nil: any) asks of every row of a table:
+// equalities of text fields and constants that its WHERE joins with AND.
+func required(statement *syntax.Statement, t query.TableView) []equality {
+	if statement == nil {
 		return nil
 	}
-	from, _ := s.node["from_table"].(map[string]any)
-	if from["sample"] != nil || s.node["sample"] != nil || len(list(from["column_name_alias"])) > 0 {
+	s, table := syntax.Alone(statement, t.Name)
+	if s == nil {
 		return nil
-	}
-	as, _ := from["alias"].(string)
-	if as == "" {
-		as = t.Name
 	}
 	var out []equality
-	for _, c := range conjuncts(s.node["where_clause"]) {
-		left, right := object(c["left"]), object(c["right"])
-		if left["class"] == "CONSTANT" {
-			left, right = right, left
-		}
-		if c["class"] != "COMPARISON" || c["type"] != "COMPARE_EQUAL" || left["class"] != "COLUMN_REF" ||
-			right["class"] != "CONSTANT" {
+	for _, term := range syntax.Terms(s.Where) {
+		value, ok := term.Value.(*syntax.Constant)
+		if !ok || term.Op != "=" || value.Value.Null || value.Value.Type.ID != "VARCHAR" {
 			continue
 		}
-		f, ok := resolve(t.Schema, as, list(left["column_names"]))
-		v, text := constant(right)
-		if ok && text && f.Type.Kind == tiers.KindString {
-			out = append(out, equality{f.ID, v})
+		f, ok := resolve(t.Schema, table.As(), term.Column)
+		text, isText := value.Value.Value.(string)
+		if ok && isText && f.Type.Kind == tiers.KindString {
+			out = append(out, equality{f.ID, text})
 		}
 	}
 	return out
-}
-
-// search looks for the SELECT whose FROM is one table.
-type search struct {
-	name  string
-	named int
-	node  map[string]any
-}
-
-func (s *search) visit(v any) {
-	switch n := v.(type) {
-	case []any:
-		for _, e := range n {
-			s.visit(e)
-		}
-	case map[string]any:
-		if s.is(n) {
-			s.named++
-		}
-		if n["type"] == "SELECT_NODE" && s.is(object(n["from_table"])) {
-			s.node = n
-		}
-		for _, e := range n {
-			s.visit(e)
-		}
-	}
-}
-
-// is reports whether a reference may name the table, in whatever schema.
-func (s *search) is(n map[string]any) bool {
-	name, _ := n["table_name"].(string)
-	return n["type"] == "BASE_TABLE" && strings.EqualFold(name, s.name)
-}
-
-func object(v any) map[string]any {
-	m, _ := v.(map[string]any)
-	return m
-}
-
-func list(v any) []any {
-	l, _ := v.([]any)
-	return l
-}
-
-// conjuncts are the parts of a condition that must all be true.
-func conjuncts(v any) []map[string]any {
-	n := object(v)
-	if n["class"] != "CONJUNCTION" || n["type"] != "CONJUNCTION_AND" {
-		return []map[string]any{n}
-	}
-	var out []map[string]any
-	for _, c := range list(n["children"]) {
-		out = append(out, conjuncts(c)...)
-	}
-	return out
-}
-
-// constant is the text of a constant.
-func constant(n map[string]any) (string, bool) {
-	v := object(n["value"])
-	text, ok := v["value"].(string)
-	return text, ok && v["is_null"] == false && object(v["type"])["id"] == "VARCHAR"
 }
 
 // resolve finds the field that a reference names, if it can name nothing else.
-func resolve(s tiers.Schema, alias string, names []any) (f tiers.Field, ok bool) {
+func resolve(s tiers.Schema, alias string, names []string) (f tiers.Field, ok bool) {
 	fields := s.Fields
-	for i, n := range names {
-		name, _ := n.(string)
+	for i, name := range names {
 		at := slices.IndexFunc(fields, func(f tiers.Field) bool { return strings.EqualFold(f.Name, name) })
 		if i == 0 && (strings.EqualFold(name, alias) || strings.EqualFold(name, "lake")) {
 			if at >= 0 || strings.EqualFold(name, "lake") || len(names) == 1 {

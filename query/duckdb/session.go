@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/duckdb/syntax"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -102,7 +103,7 @@ func (s *Session) showWithin(ctx context.Context, r reads) error {
 // show makes the views of tables that the session has not read yet. A view can
 // be narrowed to what the statement (nil: any) can need of it; then the next
 // statement gets a view of its own.
-func (s *Session) show(ctx context.Context, tables []string, statement map[string]any) error {
+func (s *Session) show(ctx context.Context, tables []string, statement *syntax.Statement) error {
 	for _, name := range tables {
 		t, ok := s.unseen[name]
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/duckdb/syntax"
 )
 
 // listing returns the scope of SHOW TABLES, if that is the whole statement:
@@ -19,22 +20,23 @@ func (p *Parser) listing(sql string) (tier string, ok bool) {
 	if query.Verb(sql) != "SHOW" {
 		return "", false
 	}
-	node, err := p.parse(sql)
+	tree, err := p.parse(sql)
 	if err != nil {
 		return "", false // the way of every statement says what is wrong
 	}
-	from, _ := node["from_table"].(map[string]any)
-	if from["type"] != "SHOW_REF" || from["query"] != nil {
+	s, ok := tree.Node.(*syntax.Select)
+	if !ok {
 		return "", false
 	}
-	name, _ := from["table_name"].(string)
-	catalog, _ := from["catalog_name"].(string)
-	tier, _ = from["schema_name"].(string)
-	switch from["show_type"] {
+	show, ok := s.From.(*syntax.Show)
+	if !ok || show.Query != nil {
+		return "", false
+	}
+	switch show.Kind {
 	case "SHOW_UNQUALIFIED":
-		return "", name == `"tables"` || name == "__show_tables_expanded"
+		return "", show.Name == `"tables"` || show.Name == "__show_tables_expanded"
 	case "SHOW_FROM":
-		return strings.ToLower(tier), catalog == ""
+		return strings.ToLower(show.Schema), show.Catalog == ""
 	}
 	return "", false
 }
