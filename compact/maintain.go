@@ -18,9 +18,6 @@ import (
 // Lake is what maintenance needs of the lake tier besides its tables.
 type Lake interface {
 	tiers.Lake
-	// OpenFile opens a data file whose bytes are those that were committed; the
-	// error wraps tiers.ErrDamaged if they are not.
-	OpenFile(ctx context.Context, path string) (tiers.FileReader, error)
 	// Orphans lists the files modified before the cut that no table names.
 	Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, error)
 }

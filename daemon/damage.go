@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lakeward/lakeward/ingest"
 	"github.com/lakeward/lakeward/serve"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -100,15 +99,4 @@ func (a *Daemon) lookOnce(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// opener opens data files for the sources, verified.
-func opener(k *core) func(string) (ingest.File, error) {
-	return func(path string) (ingest.File, error) {
-		f, err := k.lake.OpenFile(context.Background(), path)
-		if err != nil {
-			return nil, err // and no File that holds a nil
-		}
-		return f, nil
-	}
 }

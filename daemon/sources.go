@@ -77,10 +77,10 @@ func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream
 				Repeats: cfg.RepeatsOf(table)}
 		},
 		WindowBytes: cfg.Memory.IDs / int64(len(cfg.Sources)*max(len(cfg.RepeatWindows()), 1)),
-		OpenFile:    opener(k), Catalog: k.lake.CheckCatalog,
-		Lease:     k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
-		Committed: func(took time.Duration) { k.durations.commits.WithLabelValues(s.Name).Observe(took.Seconds()) },
-		Grace:     sourcesGrace(cfg.Shutdown.Grace), SyncDelay: syncDelay(cfg.NATS), Logger: k.log,
+		Catalog:     k.lake.CheckCatalog,
+		Lease:       k.lease(ingest.LeaseName(tiers.Mark{Stream: s.Stream, Filter: s.Subject}.Key()), ingest.LeasePatience),
+		Committed:   func(took time.Duration) { k.durations.commits.WithLabelValues(s.Name).Observe(took.Seconds()) },
+		Grace:       sourcesGrace(cfg.Shutdown.Grace), SyncDelay: syncDelay(cfg.NATS), Logger: k.log,
 	}), nil
 }
 
@@ -198,8 +198,7 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}
 		r, err := ingest.Verify(ctx, ingest.VerifyOptions{Lake: k.lake, Stream: stream, StreamName: s.Stream,
-			Filter:   s.Subject,
-			OpenFile: opener(k), Catalog: k.lake.CheckCatalog, Deep: deep})
+			Filter: s.Subject, Catalog: k.lake.CheckCatalog, Deep: deep})
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}

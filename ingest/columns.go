@@ -1,46 +1,50 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"os"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/lakeward/lakeward/tiers"
+	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
-// File is a file of the lake, open for reading.
-type File interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
+// dataFiles reads data files of a lake, which verifies them.
+type dataFiles struct {
+	lake tiers.Lake
+	// outside does what decodes columns, for tests in a bubble of synctest: the
+	// decoders of zstd have channels and are pooled, so that one bubble would meet
+	// those of another. nil: it is done where it is asked for.
+	outside func(func())
 }
 
-type localFile struct {
-	*os.File
-	size int64
+func (o *Options) data() dataFiles       { return dataFiles{o.Lake, o.outside} }
+func (o *VerifyOptions) data() dataFiles { return dataFiles{o.Lake, o.outside} }
+func (b *Books) data() dataFiles         { return dataFiles{b.Lake, b.outside} }
+
+func (s *Source) books() Books { return Books{Lake: s.o.Lake, outside: s.o.outside} }
+
+// seqs is what the footer of a file says of its stream.
+func (d dataFiles) seqs(ctx context.Context, path string) (parquetfile.Seqs, error) {
+	return parquetfile.SeqsOf(d.lake.OpenFile(ctx, path))
 }
 
-func (f localFile) Size() int64 { return f.size }
-
-// openLocal opens a path or file:// URL.
-func openLocal(path string) (File, error) {
-	name := path
-	if u, err := url.Parse(path); err == nil && u.Scheme == "file" {
-		name = u.Path
-	}
-	f, err := os.Open(name)
+// columns reads top-level columns of longs and strings, row by row. The slice is
+// reused. A column that the file lacks is null.
+func (d dataFiles) columns(ctx context.Context, path string, names []string, each func([]value)) (err error) {
+	f, err := d.lake.OpenFile(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("open data file: %w", err)
+		return err
 	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open data file: %w", err), f.Close())
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if d.outside == nil {
+		return readColumns(f, path, names, each)
 	}
-	return localFile{f, st.Size()}, nil
+	d.outside(func() { err = readColumns(f, path, names, each) })
+	return err
 }
 
 // value is one value of a flat column; zero where it is null.
@@ -49,23 +53,7 @@ type value struct {
 	text string
 }
 
-// columnReader reads columns of a file of the lake, as readColumns does.
-type columnReader func(path string, names []string, each func([]value)) error
-
-func readerOf(open func(string) (File, error)) columnReader {
-	return func(path string, names []string, each func([]value)) error {
-		return readColumns(open, path, names, each)
-	}
-}
-
-// readColumns reads top-level columns of longs and strings, row by row. The
-// slice is reused. A column that the file lacks is null.
-func readColumns(open func(string) (File, error), path string, names []string, each func([]value)) (err error) {
-	f, err := open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+func readColumns(f tiers.FileReader, path string, names []string, each func([]value)) error {
 	pf, err := parquet.OpenFile(f, f.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)

@@ -139,7 +139,7 @@ func (v *verifier) repeats(ctx context.Context) (RepeatReport, error) {
 	every := func(parquetfile.Seqs) bool { return true }
 	err := p.files(ctx, t, every, func(f tiers.DataFile, s parquetfile.Seqs) error {
 		for from := 0; ; {
-			next, err := p.take(f.Path, s.Stream, from)
+			next, err := p.take(ctx, f.Path, s.Stream, from)
 			if err != nil || p.n < p.most {
 				return err
 			}
@@ -171,7 +171,7 @@ func (p *prover) files(ctx context.Context, t tiers.Table, want func(parquetfile
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		seqs, err := parquetfile.SeqsOf(p.v.o.OpenFile(f.Path))
+		seqs, err := p.v.o.data().seqs(ctx, f.Path)
 		if errors.Is(err, tiers.ErrDamaged) { // it is noted
 			continue
 		}
@@ -194,10 +194,10 @@ func (p *prover) files(ctx context.Context, t tiers.Table, want func(parquetfile
 
 // take takes the repeats of a file of ingest_skipped, from a row on until there
 // are as many as are looked at at once; next is the row after them.
-func (p *prover) take(path, stream string, from int) (next int, err error) {
+func (p *prover) take(ctx context.Context, path, stream string, from int) (next int, err error) {
 	row := 0
 	columns := []string{colSource, colFirst, tiers.ColStreamSeq, colTable, colMessageID, colOfStream, colOfSeq}
-	err = p.v.o.readColumns(path, columns, func(v []value) {
+	err = p.v.o.data().columns(ctx, path, columns, func(v []value) {
 		row++
 		if row <= from || p.n >= p.most {
 			return
@@ -278,7 +278,7 @@ func (p *prover) table(ctx context.Context, t tiers.Table, cs references) error 
 		default:
 			return nil
 		}
-		return p.v.o.readColumns(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(v []value) {
+		return p.v.o.data().columns(ctx, f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(v []value) {
 			each(uint64(v[0].long), v[1].text)
 		})
 	})
@@ -300,7 +300,7 @@ func (p *prover) quarantine(ctx context.Context, t tiers.Table, cs references) e
 		return p.v.accounts[s.Stream] != nil && cs.within(s.Ranges)
 	}
 	return p.files(ctx, t, want, func(f tiers.DataFile, s parquetfile.Seqs) error {
-		return p.v.o.readColumns(f.Path, []string{tiers.ColStreamSeq, colMessageID}, func(v []value) {
+		return p.v.o.data().columns(ctx, f.Path, []string{tiers.ColStreamSeq, colMessageID}, func(v []value) {
 			cs.find(uint64(v[0].long), s.Stream, v[1].text)
 		})
 	})

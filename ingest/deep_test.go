@@ -16,7 +16,7 @@ import (
 func (w *world) deep() VerifyReport {
 	w.Helper()
 	r, err := Verify(w.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>",
-		OpenFile: w.openFile, Deep: true, held: 7, readColumns: outside(w.openFile)})
+		Deep: true, held: 7, outside: outside})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -108,12 +108,15 @@ type memFile struct{ *bytes.Reader }
 
 func (memFile) Close() error { return nil }
 
-func (l *memLake) openFile(path string) (File, error) {
+func (l *memLake) OpenFile(ctx context.Context, path string) (tiers.FileReader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	data, ok := l.files[path]
 	if !ok {
-		return nil, fmt.Errorf("no file %s", path)
+		return nil, fmt.Errorf("%w: there is no file %s", tiers.ErrDamaged, path)
 	}
 	return memFile{bytes.NewReader(data)}, nil
 }

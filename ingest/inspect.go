@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // Inspection is a source as its stream and the lake show it at this moment,
@@ -237,11 +236,11 @@ func (s *Source) eachRow(ctx context.Context, t tiers.Table, columns []string,
 		return fmt.Errorf("list files of lake.%s: %w", t.Name(), err)
 	}
 	for _, f := range files {
-		seqs, err := parquetfile.SeqsOf(s.o.OpenFile(f.Path))
+		seqs, err := s.o.data().seqs(ctx, f.Path)
 		if err != nil {
 			return fmt.Errorf("read lake.%s: %w", t.Name(), err)
 		}
-		if err := s.o.readColumns(f.Path, columns, func(v []value) { each(seqs.Stream, v) }); err != nil {
+		if err := s.o.data().columns(ctx, f.Path, columns, func(v []value) { each(seqs.Stream, v) }); err != nil {
 			return fmt.Errorf("read lake.%s: %w", t.Name(), err)
 		}
 	}

@@ -27,7 +27,7 @@ func TestAPrunedStreamThatLacksMessagesHalts(t *testing.T) {
 		}
 		w.stream.drop(25) // and what was not may not
 		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>",
-			OpenFile: w.openFile, readColumns: outside(w.openFile)})
+			outside: outside})
 		if err != nil || r.Complete() || Count(r.Missed) != 5 || r.Missed[0].First != 21 ||
 			!strings.Contains(r.String(), "not committed yet: sequences 26 to 30") {
 			t.Errorf("verify: %v\n%s", err, r)
@@ -57,7 +57,7 @@ func TestATableThatLostItsMarkHalts(t *testing.T) {
 		w.stream.drop(20)
 		w.lake.(*memLake).loseMark("a", "EVENTS|events.>")
 		r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS", Filter: "events.>",
-			OpenFile: w.openFile, readColumns: outside(w.openFile)})
+			outside: outside})
 		if err != nil || r.OK() || len(r.Lost) != 0 || len(r.Unmarked) != 1 || r.Messages != 20 {
 			t.Errorf("verify: %v\n%s", err, r)
 		}

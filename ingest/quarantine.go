@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
 
 // Rejected is a row of lake.quarantine: an event, or a whole message, that
@@ -92,19 +91,9 @@ func (f RejectedFilter) takes(r *Rejected) bool {
 
 // Books reads the tables of ingest's own bookkeeping.
 type Books struct {
-	Lake     tiers.Lake
-	OpenFile func(path string) (File, error) // default: local files
+	Lake tiers.Lake
 
-	readColumns columnReader
-}
-
-func (b *Books) fill() {
-	if b.OpenFile == nil {
-		b.OpenFile = openLocal
-	}
-	if b.readColumns == nil {
-		b.readColumns = readerOf(b.OpenFile)
-	}
+	outside func(func()) // a test's, see dataFiles
 }
 
 // RejectedGroup are rows with reasons that differ in figures and quotes only.
@@ -174,7 +163,6 @@ func (b Books) Show(ctx context.Context, id string) (Rejected, error) {
 
 // each reads the rows that the filter takes; their bytes only if asked for.
 func (b Books) each(ctx context.Context, f RejectedFilter, bytes bool, do func(Rejected)) error {
-	b.fill()
 	t, files, err := b.quarantine(ctx)
 	if t == nil || err != nil {
 		return err
@@ -184,7 +172,7 @@ func (b Books) each(ctx context.Context, f RejectedFilter, bytes bool, do func(R
 		return err
 	}
 	for _, file := range files {
-		if err := b.eachOf(file, f, bytes, done, do); err != nil {
+		if err := b.eachOf(ctx, file, f, bytes, done, do); err != nil {
 			return err
 		}
 	}
@@ -214,17 +202,17 @@ func (b Books) files(ctx context.Context, name string) (tiers.Table, []tiers.Dat
 var rejectedColumns = []string{colSource, colSubject, tiers.ColStreamSeq, colIndex, tiers.ColTime, tiers.ColIngestTime,
 	colMessageID, tiers.ColEventID, colReason, colHeaders, colBytes}
 
-func (b Books) eachOf(file tiers.DataFile, f RejectedFilter, bytes bool, done map[string]string,
+func (b Books) eachOf(ctx context.Context, file tiers.DataFile, f RejectedFilter, bytes bool, done map[string]string,
 	do func(Rejected)) error {
 	columns := rejectedColumns
 	if !bytes {
 		columns = columns[:len(columns)-1]
 	}
-	seqs, err := parquetfile.SeqsOf(b.OpenFile(file.Path))
+	seqs, err := b.data().seqs(ctx, file.Path)
 	if err != nil {
 		return fmt.Errorf("read lake.%s: %w", Quarantine, err)
 	}
-	err = b.readColumns(file.Path, columns, func(v []value) {
+	err = b.data().columns(ctx, file.Path, columns, func(v []value) {
 		r := Rejected{stream: seqs.Stream, Source: v[0].text, Subject: v[1].text, Seq: uint64(v[2].long),
 			Index:     int(v[3].long),
 			Published: time.UnixMicro(v[4].long).UTC(), Ingested: time.UnixMicro(v[5].long).UTC(),
@@ -252,12 +240,12 @@ type messageOf struct {
 }
 
 // headers are those of the messages in quarantine that have any.
-func (b Books) headers(files []tiers.DataFile) (map[messageOf][]byte, error) {
+func (b Books) headers(ctx context.Context, files []tiers.DataFile) (map[messageOf][]byte, error) {
 	out := map[messageOf][]byte{}
 	for _, f := range files {
-		seqs, err := parquetfile.SeqsOf(b.OpenFile(f.Path))
+		seqs, err := b.data().seqs(ctx, f.Path)
 		if err == nil {
-			err = b.readColumns(f.Path, []string{tiers.ColStreamSeq, colHeaders}, func(v []value) {
+			err = b.data().columns(ctx, f.Path, []string{tiers.ColStreamSeq, colHeaders}, func(v []value) {
 				if v[1].text != "" {
 					out[messageOf{seqs.Stream, uint64(v[0].long)}] = []byte(v[1].text)
 				}
@@ -278,14 +266,14 @@ func (b Books) ledger(ctx context.Context) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for _, f := range files {
-		seqs, err := parquetfile.SeqsOf(b.OpenFile(f.Path))
+		seqs, err := b.data().seqs(ctx, f.Path)
 		if err != nil {
 			return nil, fmt.Errorf("read lake.%s: %w", Skipped, err)
 		}
 		if seqs.Stream != replayKey {
 			continue
 		}
-		if err := b.readColumns(f.Path, []string{tiers.ColEventID, colTable},
+		if err := b.data().columns(ctx, f.Path, []string{tiers.ColEventID, colTable},
 			func(v []value) { out[v[0].text] = v[1].text }); err != nil {
 			return nil, fmt.Errorf("read lake.%s: %w", Skipped, err)
 		}

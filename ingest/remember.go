@@ -184,7 +184,7 @@ func (g *gatherer) add(f tableFile, id string, at position, taken uint32) {
 
 // file takes the messages of a file.
 func (g *gatherer) file(ctx context.Context, f tableFile) error {
-	seqs, err := parquetfile.SeqsOf(g.e.s.o.OpenFile(f.Path))
+	seqs, err := g.e.s.o.data().seqs(ctx, f.Path)
 	if err != nil {
 		return err
 	}
@@ -198,18 +198,18 @@ func (g *gatherer) file(ctx context.Context, f tableFile) error {
 		return g.old(ctx, f, resets)
 	}
 	tag := streamTag(g.e.info.Name, g.e.info.Created, resets)
-	return g.rows(f, func(seq uint64, eventID string, taken uint32) {
+	return g.rows(ctx, f, func(seq uint64, eventID string, taken uint32) {
 		id, _ := columnar.ParseEventID(eventID, tag)
 		g.add(f, id, positionOf(resets, seq), taken)
 	})
 }
 
-func (g *gatherer) rows(f tableFile, each func(seq uint64, eventID string, taken uint32)) error {
+func (g *gatherer) rows(ctx context.Context, f tableFile, each func(seq uint64, eventID string, taken uint32)) error {
 	columns := []string{tiers.ColStreamSeq, tiers.ColEventID}
 	if f.window == nil {
-		return g.e.s.o.readColumns(f.Path, columns, func(v []value) { each(uint64(v[0].long), v[1].text, 0) })
+		return g.e.s.o.data().columns(ctx, f.Path, columns, func(v []value) { each(uint64(v[0].long), v[1].text, 0) })
 	}
-	return g.e.s.o.readColumns(f.Path, append(columns, tiers.ColIngestTime), func(v []value) {
+	return g.e.s.o.data().columns(ctx, f.Path, append(columns, tiers.ColIngestTime), func(v []value) {
 		if taken := second(time.UnixMicro(v[2].long)); taken >= f.window.oldest() {
 			each(uint64(v[0].long), v[1].text, taken)
 		}
@@ -255,7 +255,7 @@ func (g *gatherer) old(ctx context.Context, f tableFile, resets uint64) error {
 		clear(events)
 		clear(last)
 	}
-	err := g.rows(f, func(seq uint64, eventID string, taken uint32) {
+	err := g.rows(ctx, f, func(seq uint64, eventID string, taken uint32) {
 		if strings.HasPrefix(eventID, made) || f.window == nil && positionOf(resets, seq) < g.floor {
 			return
 		}
@@ -299,7 +299,7 @@ func (g *gatherer) replayed(ctx context.Context, f tableFile) error {
 	if err := g.loadRejected(ctx); err != nil {
 		return err
 	}
-	return g.rows(f, func(seq uint64, eventID string, taken uint32) {
+	return g.rows(ctx, f, func(seq uint64, eventID string, taken uint32) {
 		for resets := range g.e.resets + 1 {
 			at := positionOf(resets, seq)
 			if id := g.rejected[at]; id != "" && (eventID == id || oldEvent(eventID, id)) {
@@ -316,15 +316,15 @@ func (g *gatherer) loadRejected(ctx context.Context) error {
 		return nil
 	}
 	g.rejected = map[position]string{}
-	b := Books{Lake: g.e.s.o.Lake, OpenFile: g.e.s.o.OpenFile, readColumns: g.e.s.o.readColumns}
+	b := g.e.s.books()
 	_, files, err := b.quarantine(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
-		seqs, err := parquetfile.SeqsOf(g.e.s.o.OpenFile(f.Path))
+		seqs, err := g.e.s.o.data().seqs(ctx, f.Path)
 		if resets, ours := g.e.ours(seqs.Stream); err == nil && ours {
-			err = b.readColumns(f.Path, []string{tiers.ColStreamSeq, colMessageID}, func(v []value) {
+			err = b.data().columns(ctx, f.Path, []string{tiers.ColStreamSeq, colMessageID}, func(v []value) {
 				if v[1].text != "" {
 					g.rejected[positionOf(resets, uint64(v[0].long))] = v[1].text
 				}

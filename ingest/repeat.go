@@ -71,7 +71,7 @@ func (d *decoder) removed(ctx context.Context, f *feed) (map[uint64][]tiers.SeqR
 	}
 	ours := func(stream string) bool { _, ok := d.e.ours(stream); return ok }
 	gone, err := removal.Gone(ctx, d.s.o.Lake, []tiers.Table{t}, ours, func(path string) (parquetfile.Seqs, error) {
-		return parquetfile.SeqsOf(d.s.o.OpenFile(path))
+		return d.s.o.data().seqs(ctx, path)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read what was removed from lake.%s: %w", f.name, err)

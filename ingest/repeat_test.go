@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/tiers"
-	"github.com/lakeward/lakeward/tiers/parquetfile"
 	"github.com/lakeward/lakeward/tiers/removal"
 )
 
@@ -129,7 +128,7 @@ func (w *world) remove(table string) {
 	}
 	rec := removal.Record{ID: "erase-1", At: time.Now(), Kind: removal.Erase, Gone: map[string][]tiers.SeqRange{}}
 	for _, f := range files {
-		s, err := parquetfile.SeqsOf(w.openFile(f.Path))
+		s, err := w.data().seqs(w.Context(), f.Path)
 		if err != nil {
 			w.Fatal(err)
 		}

@@ -156,7 +156,7 @@ func (s *Source) Replay(ctx context.Context, req ReplayRequest) (ReplayReport, e
 
 func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayReport, error) {
 	p := &replay{s: s, c: &committer{s: s}, w: parquetfile.NewWriter(), req: req,
-		books: Books{Lake: s.o.Lake, OpenFile: s.o.OpenFile, readColumns: s.o.readColumns},
+		books: s.books(),
 		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{},
 		known: map[eventOf]position{}}
 	p.r.DryRun, p.req.Filter.Source = req.DryRun, p.key
@@ -168,13 +168,13 @@ func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayRepor
 		return p.r, err
 	}
 	if slices.ContainsFunc(p.s.o.Metadata, columnar.IsHeader) {
-		if p.heads, err = p.books.headers(files); err != nil {
+		if p.heads, err = p.books.headers(ctx, files); err != nil {
 			return p.r, err
 		}
 	}
 	for _, f := range files {
 		var todo []Rejected
-		err := p.books.eachOf(f, p.req.Filter, true, p.done, func(r Rejected) {
+		err := p.books.eachOf(ctx, f, p.req.Filter, true, p.done, func(r Rejected) {
 			p.r.Matched++
 			if r.Replayed != "" {
 				p.r.Before++
@@ -515,7 +515,7 @@ func (p *replay) lookUp(ctx context.Context, f *feed, e *epoch, rows []Rejected)
 		if left <= 0 {
 			return nil
 		}
-		seqs, err := parquetfile.SeqsOf(p.s.o.OpenFile(file.Path))
+		seqs, err := p.s.o.data().seqs(ctx, file.Path)
 		if err != nil {
 			return fmt.Errorf("read event ids: %w", err)
 		}
@@ -530,7 +530,7 @@ func (p *replay) lookUp(ctx context.Context, f *feed, e *epoch, rows []Rejected)
 				p.known[of] = positionOf(resets, uint64(seq))
 			}
 		}
-		if err := p.s.o.readColumns(file.Path, []string{tiers.ColEventID, tiers.ColStreamSeq}, func(v []value) {
+		if err := p.s.o.data().columns(ctx, file.Path, []string{tiers.ColEventID, tiers.ColStreamSeq}, func(v []value) {
 			if seqs.IDs != columnar.EventIDForm {
 				if of, ok := old[v[0].text]; ok {
 					found(of, v[1].long)

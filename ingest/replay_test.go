@@ -36,7 +36,7 @@ func (w *world) replay(o Options, ids ...string) (ReplayReport, error) {
 }
 
 func (w *world) books() Books {
-	return Books{Lake: w.lake, OpenFile: w.openFile, readColumns: outside(w.openFile)}
+	return Books{Lake: w.lake, outside: outside}
 }
 
 func TestReplayPutsEventsWhereTheyBelongOnce(t *testing.T) {

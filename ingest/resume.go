@@ -246,7 +246,7 @@ func (e *epoch) readRecorded(ctx context.Context) (map[recorded]bool, error) {
 			return nil, fmt.Errorf("list files of lake.%s: %w", name, err)
 		}
 		for _, file := range files {
-			err := e.readRecordedFile(name, file.Path, out)
+			err := e.readRecordedFile(ctx, name, file.Path, out)
 			if errors.Is(err, tiers.ErrDamaged) { // the rows are lost: to say them again brings them back
 				e.s.log.Error("a damaged file is passed over", "table", "lake."+name, "file", file.Path, "error", err)
 				continue
@@ -259,12 +259,12 @@ func (e *epoch) readRecorded(ctx context.Context) (map[recorded]bool, error) {
 	return out, nil
 }
 
-func (e *epoch) readRecordedFile(table, path string, out map[recorded]bool) error {
-	seqs, err := parquetfile.SeqsOf(e.s.o.OpenFile(path))
+func (e *epoch) readRecordedFile(ctx context.Context, table, path string, out map[recorded]bool) error {
+	seqs, err := e.s.o.data().seqs(ctx, path)
 	if err != nil || seqs.Stream != e.identity() { // sequences of another stream, or from before a reset
 		return err
 	}
-	return e.s.o.readColumns(path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
+	return e.s.o.data().columns(ctx, path, []string{tiers.ColStreamSeq, colSource, colIndex}, func(v []value) {
 		if seq := uint64(v[0].long); v[1].text == e.s.key && seq > e.start {
 			out[recorded{table, seq, int(v[2].long)}] = true
 		}

@@ -71,13 +71,12 @@ type Options struct {
 	// nil: nobody asks.
 	Committed func(took time.Duration)
 
-	Logger   *slog.Logger
-	Now      func() time.Time                // default time.Now
-	OpenFile func(path string) (File, error) // of the lake; default: local files
+	Logger *slog.Logger
+	Now    func() time.Time // default time.Now
 
-	readColumns columnReader // a test's, which works in a bubble of synctest
-	encode      encodeRows   // a test's, which fails; nil: rows.Part
-	decode      func([]byte) // a test's, which panics; nil: nothing
+	outside func(func()) // a test's, see dataFiles
+	encode  encodeRows   // a test's, which fails; nil: rows.Part
+	decode  func([]byte) // a test's, which panics; nil: nothing
 }
 
 // Flush says when a batch is committed; whichever is first.
@@ -200,14 +199,8 @@ func New(o Options) *Source {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.OpenFile == nil {
-		o.OpenFile = openLocal
-	}
 	if o.Committed == nil {
 		o.Committed = func(time.Duration) {}
-	}
-	if o.readColumns == nil {
-		o.readColumns = readerOf(o.OpenFile)
 	}
 	return &Source{o: o, log: o.Logger.With("source", o.Name), batchAge: filling(o.Flush.Age, o.SyncDelay),
 		flush: make(chan flushRequest), turn: make(chan struct{}, 1),

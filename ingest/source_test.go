@@ -32,34 +32,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// outside is readerOf for a bubble.
-func outside(open func(string) (File, error)) columnReader {
-	return func(path string, names []string, each func([]value)) error {
-		var err error
-		var done sync.Mutex // a channel would belong to the bubble
-		done.Lock()
-		jobs <- func() {
-			defer done.Unlock()
-			err = readColumns(open, path, names, each)
-		}
-		done.Lock()
-		return err
+// outside does f outside the bubble, and waits for it.
+func outside(f func()) {
+	var done sync.Mutex // a channel would belong to the bubble
+	done.Lock()
+	jobs <- func() {
+		defer done.Unlock()
+		f()
 	}
+	done.Lock()
 }
 
 // world is a lake and a stream, and how a source of them is set up.
 type world struct {
 	*testing.T
-	lake     tiers.Lake
-	mem      *memLake // lake, if it is one
-	openFile func(string) (File, error)
-	stream   *memStream
-	age      time.Duration // of a flush
+	lake   tiers.Lake
+	mem    *memLake // lake, if it is one
+	stream *memStream
+	age    time.Duration // of a flush
 }
 
 func newWorld(t *testing.T) *world {
 	l := newMemLake()
-	return &world{t, l, l, l.openFile, newMemStream(), time.Second}
+	return &world{t, l, l, newMemStream(), time.Second}
 }
 
 // realWorld has a lake of files, and real time.
@@ -74,13 +69,14 @@ func realWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	return &world{t, l, nil, openLocal, newMemStream(), 10 * time.Millisecond}
+	return &world{t, l, nil, newMemStream(), 10 * time.Millisecond}
 }
 
+func (w *world) data() dataFiles { return dataFiles{w.lake, outside} }
+
 func (w *world) options(lake tiers.Lake) Options {
-	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, OpenFile: w.openFile,
-		readColumns: outside(w.openFile),
-		Flush:       Flush{Rows: 5, Age: w.age}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	return Options{Name: "events", Filter: "events.>", Lake: lake, Stream: w.stream, outside: outside,
+		Flush: Flush{Rows: 5, Age: w.age}, Grace: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // running is a source at work.
@@ -148,7 +144,7 @@ func (w *world) rows(table string) []string {
 	}
 	var out []string
 	for _, f := range files {
-		err := outside(w.openFile)(f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason},
+		err := w.data().columns(w.Context(), f.Path, []string{tiers.ColStreamSeq, tiers.ColEventID, colIndex, colReason},
 			func(v []value) {
 				reason, _, _ := strings.Cut(v[3].text, ":")
 				out = append(out, strings.TrimRight(fmt.Sprintf("%04d %s %d %s", v[0].long, v[1].text, v[2].long, reason), " "))
@@ -180,7 +176,7 @@ func (w *world) content() string {
 func (w *world) verify() VerifyReport {
 	w.Helper()
 	r, err := Verify(context.Background(), VerifyOptions{Lake: w.lake, Stream: w.stream, StreamName: "EVENTS",
-		Filter: "events.>", OpenFile: w.openFile, readColumns: outside(w.openFile)})
+		Filter: "events.>", outside: outside})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -498,7 +494,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 			t.Helper()
 			for _, s := range []Stream{w.stream, nil} {
 				r, err := Verify(t.Context(), VerifyOptions{Lake: w.lake, Stream: s, StreamName: "EVENTS", Filter: "events.>",
-					OpenFile: w.openFile, readColumns: outside(w.openFile)})
+					outside: outside})
 				if err != nil || r.OK() || len(pick(r)) == 0 {
 					t.Errorf("%s: %v\n%s", what, err, r)
 				}

@@ -51,7 +51,7 @@ func TestTwoSourcesOfOneTableDisagreeOnAType(t *testing.T) {
 		}
 		var columns, others int
 		for _, f := range files {
-			if err := outside(w.openFile)(f.Path, []string{"x", beside, tiers.ColUnmapped}, func(v []value) {
+			if err := w.data().columns(w.Context(), f.Path, []string{"x", beside, tiers.ColUnmapped}, func(v []value) {
 				if strings.Contains(v[2].text, `"x":`) {
 					t.Errorf("unmapped has %s", v[2].text)
 				}

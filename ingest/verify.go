@@ -20,15 +20,14 @@ type VerifyOptions struct {
 	Stream     Stream // nil: the files are checked against each other alone
 	StreamName string
 	Filter     string
-	OpenFile   func(path string) (File, error) // default: local files
 	// Catalog is an error that wraps tiers.ErrHalt if the lake's catalog is older
 	// than the lake; nil: it is not asked.
 	Catalog func(context.Context) error
 	// Deep: besides, look for the message that each repeat repeats.
 	Deep bool
 
-	readColumns columnReader
-	held        int // a test's: repeats that are looked at at once; default mostReferences
+	outside func(func()) // a test's, see dataFiles
+	held    int          // a test's: repeats that are looked at at once; default mostReferences
 }
 
 // piece is a run of sequences that one file has.
@@ -74,12 +73,6 @@ type account struct {
 // has dropped: files record the sequences of their rows, and are checked
 // against each other and against what the stream still holds.
 func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
-	if o.OpenFile == nil {
-		o.OpenFile = openLocal
-	}
-	if o.readColumns == nil {
-		o.readColumns = readerOf(o.OpenFile)
-	}
 	if o.Catalog != nil {
 		if err := o.Catalog(ctx); errors.Is(err, tiers.ErrHalt) {
 			return VerifyReport{Stream: o.StreamName, Filter: o.Filter, Catalog: err.Error()}, nil
@@ -146,7 +139,7 @@ func (a *account) check(ctx context.Context, info StreamInfo) error {
 	covered, overlaps := a.sweep()
 	a.r.Messages = Count(covered)
 	a.r.Gaps = tiers.MergeSeqs(a.r.Gaps)
-	if err := a.repeated(overlaps); err != nil {
+	if err := a.repeated(ctx, overlaps); err != nil {
 		return err
 	}
 	if a.base > 0 {
@@ -188,7 +181,7 @@ func (v *verifier) collect(ctx context.Context) error {
 func (v *verifier) removed(ctx context.Context, tables []tiers.Table) error {
 	ours := func(stream string) bool { return v.accounts[stream] != nil }
 	gone, err := removal.Gone(ctx, v.o.Lake, tables, ours, func(path string) (parquetfile.Seqs, error) {
-		seqs, err := parquetfile.SeqsOf(v.o.OpenFile(path))
+		seqs, err := v.o.data().seqs(ctx, path)
 		if errors.Is(err, tiers.ErrDamaged) {
 			v.doubt.ledger(path, err)
 			return parquetfile.Seqs{}, nil
@@ -260,7 +253,7 @@ func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 		sums[a] = &VerifiedTable{Name: t.Name(), Mark: t.Marks()[v.key].Seq}
 	}
 	for _, f := range files {
-		seqs, err := parquetfile.SeqsOf(v.o.OpenFile(f.Path))
+		seqs, err := v.o.data().seqs(ctx, f.Path)
 		if errors.Is(err, tiers.ErrDamaged) {
 			v.doubt.file(t.Name(), f, err)
 			bad = append(bad, f)
@@ -281,7 +274,7 @@ func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 		at := len(a.files)
 		a.files = append(a.files, seenFile{t.Name(), f.Path})
 		if t.Name() == Skipped {
-			if err := a.skipped(v.key, f.Path, at); err != nil {
+			if err := a.skipped(ctx, v.key, f.Path, at); err != nil {
 				return err
 			}
 			continue
@@ -297,8 +290,8 @@ func (v *verifier) table(ctx context.Context, t tiers.Table) error {
 }
 
 // skipped reads the repeats and gaps of a file of ingest_skipped.
-func (a *account) skipped(key, path string, file int) error {
-	return a.o.readColumns(path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
+func (a *account) skipped(ctx context.Context, key, path string, file int) error {
+	return a.o.data().columns(ctx, path, []string{tiers.ColStreamSeq, colFirst, colSource}, func(row []value) {
 		seq, first := uint64(row[0].long), uint64(row[1].long)
 		switch {
 		case row[2].text != key:
@@ -341,11 +334,11 @@ type rowPlace struct {
 
 // repeated looks at the rows of sequences that several files have: a message
 // of many events may be in the files of many days, and in quarantine in part.
-func (a *account) repeated(overlaps map[int][]tiers.SeqRange) error {
+func (a *account) repeated(ctx context.Context, overlaps map[int][]tiers.SeqRange) error {
 	seen, home := map[rowPlace]bool{}, map[uint64]string{}
 	for at, ranges := range overlaps {
 		f, ranges := a.files[at], tiers.MergeSeqs(ranges)
-		err := a.o.readColumns(f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
+		err := a.o.data().columns(ctx, f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
 			seq := uint64(row[0].long)
 			if !within(ranges, seq) {
 				return

@@ -181,6 +181,10 @@ type Lake interface {
 	Open(ctx context.Context, name string) (Table, error) // ErrNoTable
 	Create(ctx context.Context, name string, s Schema, o Options) (Table, error)
 	Drop(ctx context.Context, name string) error
+	// OpenFile opens a data file whose bytes are those that were committed; the
+	// error wraps ErrDamaged if they are not, or if it is missing. It may read the
+	// whole file first, which ctx ends. The caller closes it.
+	OpenFile(ctx context.Context, path string) (FileReader, error)
 	// WriteFile stores data durably (file, then directory entry, synced) at path.
 	WriteFile(ctx context.Context, path string, data []byte) error
 	// RemoveFile deletes a file that no commit ever named.

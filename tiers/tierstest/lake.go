@@ -64,6 +64,7 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 		"snapshots do not change":          testSnapshots,
 		"unpartitioned":                    testUnpartitioned,
 		"names":                            testNames,
+		"a data file is opened":            testOpenFile,
 	}
 	for name, run := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +75,32 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 			}
 			run(c)
 		})
+	}
+}
+
+func testOpenFile(c *lakeCase) {
+	f := c.file(1, day0, day0)
+	open, err := c.lake.OpenFile(c.ctx, f.Path)
+	if err != nil {
+		c.Fatal(err)
+	}
+	b := make([]byte, open.Size())
+	if _, err := open.ReadAt(b, 0); err != nil || string(b) != "bytes" {
+		c.Errorf("read %q, %v", b, err)
+	}
+	if err := open.Close(); err != nil {
+		c.Error(err)
+	}
+	ended, end := context.WithCancel(c.ctx)
+	end()
+	if _, err := c.lake.OpenFile(ended, f.Path); !errors.Is(err, context.Canceled) {
+		c.Errorf("opening a file when nobody waits any more: %v", err)
+	}
+	if err := c.lake.RemoveFile(c.ctx, f.Path); err != nil {
+		c.Fatal(err)
+	}
+	if _, err := c.lake.OpenFile(c.ctx, f.Path); !errors.Is(err, tiers.ErrDamaged) {
+		c.Errorf("opening a file that is missing: %v", err)
 	}
 }
 
