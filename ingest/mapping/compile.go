@@ -47,7 +47,8 @@ type field struct {
 	key      []byte // with quotes and colon
 	path     []part
 	attr     *Attribute
-	listed   bool // it is the element of a list
+	listed   bool // it is an element of a list
+	joins    bool // the field before it is an element of the same list
 	children []*field
 	from     []expression
 	named    map[string]choice // of an enumeration, by caption in lower case and by number
@@ -358,7 +359,7 @@ func keyOf(name string) []byte { return append(quote(nil, []byte(name)), ':') }
 // put hangs a field into the tree at its path.
 func (f *field) put(path []part, leaf *field) {
 	for i, p := range path[:len(path)-1] {
-		at := slices.IndexFunc(f.children, func(g *field) bool { return string(g.key) == string(keyOf(p.key)) })
+		at := slices.IndexFunc(f.children, func(g *field) bool { return g.path[i] == p })
 		if at < 0 {
 			f.children = append(f.children, &field{key: keyOf(p.key), path: path[:i+1], listed: p.listed, move: -1,
 				spread: leaf.spread})
@@ -393,7 +394,8 @@ func (c *compiler) complete(r *rule, f *field, n *Node, at strict.Pos) {
 		f.children = append(f.children, g)
 	}
 	slices.SortStableFunc(f.children, func(a, b *field) int {
-		return cmp.Or(after(a.filler, b.filler), after(a.children != nil, b.children != nil), bytes.Compare(a.key, b.key))
+		return cmp.Or(after(a.filler, b.filler), after(a.children != nil, b.children != nil), bytes.Compare(a.key, b.key),
+			cmp.Compare(a.path[len(a.path)-1].index, b.path[len(b.path)-1].index))
 	})
 	if len(f.children) > 64 {
 		c.report(at, fmt.Sprintf("rule %q sets more than 64 attributes in one object", r.name), "")
@@ -402,7 +404,8 @@ func (c *compiler) complete(r *rule, f *field, n *Node, at strict.Pos) {
 	for i, g := range f.children {
 		name := g.path[len(g.path)-1].key
 		a := n.Attributes[name]
-		if a != nil && a.Required {
+		g.joins = g.listed && i > 0 && bytes.Equal(g.key, f.children[i-1].key)
+		if a != nil && a.Required && !g.joins {
 			f.required |= 1 << i
 		}
 		if slices.Contains(n.Some, name) || slices.Contains(n.One, name) {
@@ -436,7 +439,8 @@ func (r *rule) number(f *field) {
 		if g.children != nil || g.named != nil || g.spread || len(g.path) == 1 && g.path[0].key == "time" {
 			continue
 		}
-		if len(g.candidates()) > 0 {
+		later := slices.ContainsFunc(g.path, func(p part) bool { return p.index > 0 })
+		if len(g.candidates()) > 0 && !later { // an element may be missing before a later one
 			g.move = len(r.moves)
 			r.moves = append(r.moves, g)
 		}

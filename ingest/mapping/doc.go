@@ -12,6 +12,7 @@
 //	user.uid: "{domain}/{name}"               a text with values in it
 //	src_endpoint.ip: client | address         a value, and what is done to it
 //	answers[].rdata: answers                  a list of texts as a list of objects
+//	hashes[1].value: md5                      an element of a list, behind hashes[0]
 //
 // A path is keys with dots between; events[0] is an element of a list, and
 // target[type=User] the element whose member type is User. A key of the event

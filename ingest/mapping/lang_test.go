@@ -88,6 +88,19 @@ func TestExpressions(t *testing.T) {
 		{"v | person", `"v":" CORP\\Ada "`, "ada@corp"},
 		{"v | person", `"v":"Ada@Example.com"`, "ada@example.com"},
 		{"v | person", `"v":".\\ada"`, "ada"},
+		{"v | person", `"v":"AzureAD\\Ada@example.com"`, "ada@example.com"},
+		{"v | account", `"v":"CORP\\Ada"`, "ada@corp"},
+		{"v | account", `"v":"ada@CORP.EXAMPLE"`, "ada@corp"},
+		{"v | account", `"v":"corp.example\\DC01$"`, "dc01$@corp"},
+		{"v | account", `"v":"ada"`, "ada"},
+		{"v | account", `"v":"@.x"`, "@.x"},
+		{"v | until ,", `"v":"a,b,c"`, "a"},
+		{"v | until ,", `"v":"abc"`, "abc"},
+		{"v | until ,", `"v":",abc"`, "<nil>"},
+		{"v | hex", `"v":"6C73002D6c"`, "ls -l"},
+		{"v | hex", `"v":"6C7"`, "<nil>"},
+		{"v | hex", `"v":"ls"`, "<nil>"},
+		{"v | hex", `"v":"ff"`, "<nil>"},
 		{"v | host", `"v":"\\\\DC1.Corp.Local."`, "dc1.corp.local"},
 		{"v | file", `"v":"C:\\Windows\\a.exe"`, "a.exe"},
 		{"v | folder", `"v":"/usr/bin/ls"`, "/usr/bin"},
@@ -157,6 +170,32 @@ func TestValuesBecomeWhatOCSFSays(t *testing.T) {
 	}
 }
 
+// TestListsOfSeveralElements also checks what may be missing before and between.
+func TestListsOfSeveralElements(t *testing.T) {
+	m := small(t, `      device.name: =d
+      device.groups[0].name: a
+      device.groups[1].name: b
+      device.groups[1].desc: desc
+      device.groups[2].uid: c
+      device.os.name: os
+`)
+	for event, want := range map[string]string{
+		``:                             `null`,
+		`,"a":"x"`:                     `[{"name":"x"}]`,
+		`,"a":"x","b":"y","c":"z"`:     `[{"name":"x"},{"name":"y"},{"uid":"z"}]`,
+		`,"b":"y","desc":"t","os":"o"`: `[{"desc":"t","name":"y"}]`,
+		`,"a":"x","desc":"t","c":"z"`:  `[{"name":"x"},{"uid":"z"}]`,
+		`,"a":"x","desc":"t","os":"o"`: `[{"name":"x"}]`,
+		`,"c":"z"`:                     `[{"uid":"z"}]`,
+	} {
+		row := mapped(t, m, `{"kind":"x","at":1`+event+`}`)
+		got, err := json.Marshal(row["device"].(map[string]any)["groups"])
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v, not %s", event, got, err, want)
+		}
+	}
+}
+
 func TestPatterns(t *testing.T) {
 	for _, c := range []struct {
 		patterns string
@@ -219,7 +258,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		rule("user.nam: x"):                `p.yaml:13:7: rule "r": OCSF 1.8.0 has no attribute nam in authentication.user`,
 		rule("status_id: =Sucess"):         `p.yaml:13:18: "Sucess" is no value of this enumeration: use one of Failure, Other, Success, Unknown`,
-		rule("message: x | uper"):          `p.yaml:13:16: unknown function "uper": use one of address, after, after_last`,
+		rule("message: x | uper"):          `p.yaml:13:16: unknown function "uper": use one of account, address, after, after_last`,
 		rule("message: x | before"):        `p.yaml:13:16: before needs an argument: before "text"`,
 		rule("message: x | lower a"):       `p.yaml:13:16: lower takes no argument`,
 		rule("message: x | lookup t"):      `p.yaml:13:16: the mapping has no table "t"`,

@@ -88,16 +88,24 @@ func (x *Mapper) rules() []*rule {
 func (x *Mapper) members(f *field) bool {
 	start, moved := len(x.out), len(x.moved)
 	var has uint64
+	open := false // the member before is a list to which an element can be added
 	for i, g := range f.children {
 		if g.filler && has == 0 {
 			break
 		}
 		before := len(x.out)
+		if open = open && g.joins; open {
+			if x.element(g) {
+				has |= 1 << i
+			}
+			continue
+		}
 		if c := x.out[before-1]; c != '{' {
 			x.out = append(x.out, ',')
 		}
 		if x.field(g) {
 			has |= 1 << i
+			open = g.listed
 		} else {
 			x.out = x.out[:before]
 		}
@@ -134,6 +142,21 @@ func (x *Mapper) field(f *field) bool {
 		x.out = append(x.out, ']')
 	}
 	return true
+}
+
+// element adds an element to the list that was written last, and reports
+// whether it has a value.
+func (x *Mapper) element(f *field) bool {
+	x.out = append(x.out[:len(x.out)-1], ',', '{')
+	before := len(x.out) - len(",{")
+	ok := x.members(f)
+	if ok {
+		x.out = append(x.out, '}')
+	} else {
+		x.out = x.out[:before]
+	}
+	x.out = append(x.out, ']')
+	return ok
 }
 
 // leaf writes a value from the first expression that has one of its type.

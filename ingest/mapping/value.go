@@ -82,11 +82,22 @@ func functions() map[string]named {
 		"after":       cut("what stands after the first"+missing, bytes.Index, true),
 		"before_last": cut("what stands before the last"+missing, bytes.LastIndex, false),
 		"after_last":  cut("what stands after the last"+missing, bytes.LastIndex, true),
-		"address":     plain("an IP address, without port, brackets or zone; nothing if it is none", address),
-		"port":        plain("the port of an address with a port", port),
-		"number":      plain("a whole number, also from 0x1f4", number),
+		"until": {true, "what stands before the first ARGUMENT; all of it if it is not there", func(arg string) (function,
+			error) {
+			sep := []byte(arg)
+			return func(_ *Mapper, s []byte) ([]byte, bool) {
+				s, _, _ = bytes.Cut(s, sep)
+				return s, true
+			}, nil
+		}},
+		"address": plain("an IP address, without port, brackets or zone; nothing if it is none", address),
+		"port":    plain("the port of an address with a port", port),
+		"number":  plain("a whole number, also from 0x1f4", number),
+		"hex":     plain("text that is written in hexadecimal digits, NUL as a blank; nothing if it is not", unhex),
 		"person": plain("a name of a person: in lower case, without surrounding blanks, DOMAIN\\name as name@domain",
 			person),
+		"account": plain("a name of a Windows account: as person, of the domain what stands before its first dot, so that "+
+			"CORP\\name and name@corp.example are one", account),
 		"host":   plain("a name of a machine: in lower case, without the last dot and leading \\\\", host),
 		"file":   plain("the last part of a path", file),
 		"folder": plain("a path without its last part", folder),
@@ -233,10 +244,41 @@ func person(x *Mapper, s []byte) ([]byte, bool) {
 		return s, true
 	}
 	domain, name := s[:i], s[i+1:]
-	if len(domain) == 0 || domain[0] == '.' {
+	if len(domain) == 0 || domain[0] == '.' || bytes.IndexByte(name, '@') > 0 {
 		return name, true
 	}
 	return x.keep(func(dst []byte) []byte { return append(append(append(dst, name...), '@'), domain...) }), true
+}
+
+func account(x *Mapper, s []byte) ([]byte, bool) {
+	s, ok := person(x, s)
+	if at := bytes.IndexByte(s, '@'); ok && at > 0 {
+		if dot := bytes.IndexByte(s[at:], '.'); dot > 1 {
+			s = s[:at+dot]
+		}
+	}
+	return s, ok
+}
+
+func unhex(x *Mapper, s []byte) ([]byte, bool) {
+	if len(s) == 0 || len(s)%2 != 0 {
+		return nil, false
+	}
+	from := len(x.arena)
+	for i := 0; i < len(s); i += 2 {
+		high, ok := hexDigit(s[i])
+		low, also := hexDigit(s[i+1])
+		if !ok || !also {
+			return nil, false
+		}
+		c := high<<4 | low
+		if c == 0 {
+			c = ' '
+		}
+		x.arena = append(x.arena, c)
+	}
+	out := x.arena[from:len(x.arena):len(x.arena)]
+	return out, utf8.Valid(out)
 }
 
 func host(x *Mapper, s []byte) ([]byte, bool) {
