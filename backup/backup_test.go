@@ -63,8 +63,8 @@ func (s *site) add(created time.Time, seq uint64) {
 	if have, ok := tab.Marks()[to.Key()]; ok {
 		from = &have
 	}
-	f := tiers.DataFile{Path: tab.NewFilePath(0), Rows: 3, Size: 100}
-	if err := s.l.WriteFile(s.Context(), f.Path, make([]byte, f.Size)); err != nil {
+	f, err := tab.WriteNew(s.Context(), tiers.DataFile{Rows: 3}, make([]byte, 100))
+	if err != nil {
 		s.Fatal(err)
 	}
 	if _, err := tab.Commit(s.Context(), tiers.Commit{ID: fmt.Sprint("c-", seq), Add: []tiers.DataFile{f}, From: from,

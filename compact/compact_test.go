@@ -191,10 +191,10 @@ func (w *world) ingest(stream string, day time.Time, n int, fill func(t *parquet
 		parquetfile.Options{Schema: w.table.Schema(), Stream: stream + "@1",
 			Seqs: []tiers.SeqRange{{First: first, Last: last}}, Sorted: []string{tiers.ColTime}})
 	w.must(err)
-	f.Info.Path = tiers.ChecksumPath(w.table.NewFilePath(f.Info.Day), f.Info.CRC32C)
-	w.must(w.lake.WriteFile(w.Context(), f.Info.Path, f.Data))
+	written, err := w.table.WriteNew(w.Context(), f.Info, f.Data)
+	w.must(err)
 	to := tiers.Mark{Stream: stream, Filter: "events.>", Created: day0, Seq: last}
-	c := tiers.Commit{ID: fmt.Sprint(stream, first), Add: []tiers.DataFile{f.Info}, To: &to}
+	c := tiers.Commit{ID: fmt.Sprint(stream, first), Add: []tiers.DataFile{written}, To: &to}
 	if first > 1 {
 		c.From = w.mark
 	}

@@ -324,9 +324,9 @@ func (r *Rewriter) open(ctx context.Context, t tiers.Table, files []tiers.DataFi
 // store writes the rows as a file of the table.
 func (r *Rewriter) store(ctx context.Context, t tiers.Table, rows *parquetfile.Table,
 	o parquetfile.Options) (tiers.DataFile, error) {
-	f, err := encode(t, rows, byTime(rows), o)
+	f, err := parquetfile.NewWriter().Write(rows, byTime(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
-	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
+	return t.WriteNew(ctx, f.Info, f.Data)
 }

@@ -347,7 +347,7 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 			clusterPage, nil
 		order = func(t *parquetfile.Table) []uint32 { return byCluster(t, by) }
 	}
-	f, err := encode(t, rows, order(rows), o)
+	f, err := parquetfile.NewWriter().Write(rows, order(rows), o)
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
@@ -355,7 +355,7 @@ func (r *Rewriter) write(ctx context.Context, ses query.Session, t tiers.Table, 
 	if f.Info.Day != j.Day {
 		return tiers.DataFile{}, fmt.Errorf("rows of %s are in files of %s", date(f.Info.Day), date(j.Day))
 	}
-	return f.Info, r.o.Lake.WriteFile(ctx, f.Info.Path, f.Data)
+	return t.WriteNew(ctx, f.Info, f.Data)
 }
 
 // read returns the rows of the table that the condition selects.
@@ -379,15 +379,6 @@ func (r *Rewriter) read(ctx context.Context, ses query.Session, t tiers.Table, c
 		return nil, fmt.Errorf("read rows: %w", err)
 	}
 	return rows, nil
-}
-
-// encode makes a file of the table of the rows in their order.
-func encode(t tiers.Table, rows *parquetfile.Table, order []uint32, o parquetfile.Options) (parquetfile.File, error) {
-	f, err := parquetfile.NewWriter().Write(rows, order, o)
-	if err == nil {
-		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
-	}
-	return f, err
 }
 
 // byTime is the order of the rows.

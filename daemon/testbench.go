@@ -110,11 +110,11 @@ func (b *bench) commit(ctx context.Context, name string, batch *columnar.Batch) 
 	}
 	c := tiers.Commit{ID: fmt.Sprintf("test-%s-%d", name, b.seq)}
 	for _, f := range files {
-		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
-		if err := b.lake.WriteFile(ctx, f.Info.Path, f.Data); err != nil {
+		written, err := t.WriteNew(ctx, f.Info, f.Data)
+		if err != nil {
 			return fmt.Errorf("write rows of lake.%s: %w", name, err)
 		}
-		c.Add = append(c.Add, f.Info)
+		c.Add = append(c.Add, written)
 	}
 	if _, err := t.Commit(ctx, c); err != nil {
 		return fmt.Errorf("commit rows of lake.%s: %w", name, err)

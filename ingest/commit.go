@@ -219,17 +219,16 @@ func (c *committer) add(ctx context.Context, p part, cm tiers.Commit, encode enc
 		return fmt.Errorf("encode rows of lake.%s: %w", f.name, err)
 	}
 	for i := range files {
-		info := files[i].Info
-		info.Path = tiers.ChecksumPath(f.table.NewFilePath(info.Day), info.CRC32C)
-		err = c.again(ctx, "write "+info.Path, func(ctx context.Context) error {
-			return c.s.o.Lake.WriteFile(ctx, info.Path, files[i].Data)
+		var written tiers.DataFile
+		err = c.again(ctx, "write a file of lake."+f.name, func(ctx context.Context) (err error) {
+			written, err = f.table.WriteNew(ctx, files[i].Info, files[i].Data)
+			return err
 		})
-		cm.Add = append(cm.Add, info)
 		if err != nil {
 			c.remove(cm.Add)
 			return err
 		}
-		files[i].Data = nil
+		cm.Add, files[i].Data = append(cm.Add, written), nil
 	}
 	// The files are made meanwhile: unnamed, they put no event into the lake.
 	if left := c.settledAt.Sub(c.s.o.Now()); left > 0 {

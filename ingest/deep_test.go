@@ -46,9 +46,7 @@ func (w *world) forge(stream string, entries ...entry) {
 	if err != nil || len(made) != 1 {
 		w.Fatal(len(made), err)
 	}
-	if err := w.mem.WriteFile(w.Context(), files[0].Path, made[0].Data); err != nil {
-		w.Fatal(err)
-	}
+	w.mem.store(files[0].Path, made[0].Data)
 }
 
 // TestARepeatIsOfAMessageThatIsThere has one repeat, of the first message, and

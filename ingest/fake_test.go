@@ -87,11 +87,10 @@ func (l *memLake) Drop(_ context.Context, name string) error {
 	return nil
 }
 
-func (l *memLake) WriteFile(_ context.Context, path string, data []byte) error {
+func (l *memLake) store(path string, data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.files[path] = bytes.Clone(data)
-	return nil
 }
 
 func (l *memLake) RemoveFile(_ context.Context, path string) error {
@@ -371,11 +370,18 @@ func (h *memHandle) Added(_ context.Context, since, until int64) (out []tiers.Da
 	return out, true, nil
 }
 
-func (h *memHandle) NewFilePath(day int32) string {
+func (h *memHandle) WriteNew(_ context.Context, f tiers.DataFile, data []byte) (tiers.DataFile, error) {
+	sum := tiers.AddCRC32C(0, data)
+	if f.CRC32C != 0 && f.CRC32C != sum {
+		return f, errors.New("the bytes have changed")
+	}
 	h.t.lake.mu.Lock()
-	defer h.t.lake.mu.Unlock()
 	h.t.lake.n++
-	return fmt.Sprintf("mem://%s/%d/%d", h.t.name, day, h.t.lake.n)
+	path := fmt.Sprintf("mem://%s/%d/%d.parquet", h.t.name, f.Day, h.t.lake.n)
+	h.t.lake.mu.Unlock()
+	f.Path, f.Size, f.CRC32C = tiers.ChecksumPath(path, sum), int64(len(data)), sum
+	h.t.lake.store(f.Path, data)
+	return f, nil
 }
 
 func TestMemLake(t *testing.T) {

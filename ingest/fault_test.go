@@ -109,10 +109,6 @@ func (l *faultyLake) Create(ctx context.Context, name string, s tiers.Schema, o 
 	return &faultyTable{out, l}, err
 }
 
-func (l *faultyLake) WriteFile(ctx context.Context, path string, data []byte) error {
-	return l.do("write", func() error { return l.Lake.WriteFile(ctx, path, data) })
-}
-
 func (l *faultyLake) RemoveFile(ctx context.Context, path string) error {
 	return l.do("remove", func() error { return l.Lake.RemoveFile(ctx, path) })
 }
@@ -120,6 +116,11 @@ func (l *faultyLake) RemoveFile(ctx context.Context, path string) error {
 type faultyTable struct {
 	tiers.Table
 	l *faultyLake
+}
+
+func (t *faultyTable) WriteNew(ctx context.Context, f tiers.DataFile, data []byte) (out tiers.DataFile, err error) {
+	err = t.l.do("write", func() (err error) { out, err = t.Table.WriteNew(ctx, f, data); return err })
+	return out, err
 }
 
 func (t *faultyTable) Refresh(ctx context.Context) error {
@@ -269,10 +270,6 @@ func (l slowlyWell) failing(from, to time.Duration) error {
 	return nil
 }
 
-func (l slowlyWell) WriteFile(ctx context.Context, path string, data []byte) error {
-	return errors.Join(l.failing(0, eachFault), l.Lake.WriteFile(ctx, path, data))
-}
-
 func (l slowlyWell) Open(ctx context.Context, name string) (tiers.Table, error) {
 	t, err := l.Lake.Open(ctx, name)
 	return slowlyTable{t, l}, err
@@ -281,6 +278,13 @@ func (l slowlyWell) Open(ctx context.Context, name string) (tiers.Table, error) 
 type slowlyTable struct {
 	tiers.Table
 	l slowlyWell
+}
+
+func (t slowlyTable) WriteNew(ctx context.Context, f tiers.DataFile, data []byte) (tiers.DataFile, error) {
+	if err := t.l.failing(0, eachFault); err != nil {
+		return f, err
+	}
+	return t.Table.WriteNew(ctx, f, data)
 }
 
 func (t slowlyTable) Commit(ctx context.Context, c tiers.Commit) (tiers.Snapshot, error) {

@@ -114,9 +114,24 @@ type watchedLake struct {
 	at func()
 }
 
-func (l watchedLake) WriteFile(ctx context.Context, path string, data []byte) error {
-	l.at()
-	return l.Lake.WriteFile(ctx, path, data)
+func (l watchedLake) Open(ctx context.Context, name string) (tiers.Table, error) {
+	t, err := l.Lake.Open(ctx, name)
+	return watchedTable{t, l.at}, err
+}
+
+func (l watchedLake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.Options) (tiers.Table, error) {
+	t, err := l.Lake.Create(ctx, name, s, o)
+	return watchedTable{t, l.at}, err
+}
+
+type watchedTable struct {
+	tiers.Table
+	at func()
+}
+
+func (t watchedTable) WriteNew(ctx context.Context, f tiers.DataFile, data []byte) (tiers.DataFile, error) {
+	t.at()
+	return t.Table.WriteNew(ctx, f, data)
 }
 
 func TestAMessageThatIsTooLargeAsColumnsGoesToQuarantineInPart(t *testing.T) {

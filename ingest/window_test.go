@@ -179,11 +179,11 @@ func commitBatch(b *testing.B, e *epoch, l tiers.Lake, t tiers.Table, batch *col
 	}
 	c := tiers.Commit{ID: fmt.Sprint("c", to.Seq), From: from, To: &to}
 	for _, f := range files {
-		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
-		if err := l.WriteFile(b.Context(), f.Info.Path, f.Data); err != nil {
+		written, err := t.WriteNew(b.Context(), f.Info, f.Data)
+		if err != nil {
 			b.Fatal(err)
 		}
-		c.Add = append(c.Add, f.Info)
+		c.Add = append(c.Add, written)
 	}
 	if _, err := t.Commit(b.Context(), c); err != nil {
 		b.Fatal(err)

@@ -94,11 +94,11 @@ func (w *realWorld) ingest(rows []string) {
 	}
 	c := tiers.Commit{ID: fmt.Sprint("test-", w.seq)}
 	for _, f := range files {
-		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
-		if err := w.lake.WriteFile(ctx, f.Info.Path, f.Data); err != nil {
+		written, err := t.WriteNew(ctx, f.Info, f.Data)
+		if err != nil {
 			w.t.Fatal(err)
 		}
-		c.Add = append(c.Add, f.Info)
+		c.Add = append(c.Add, written)
 	}
 	if _, err := t.Commit(ctx, c); err != nil {
 		w.t.Fatal(err)

@@ -50,7 +50,7 @@ type ColumnStats struct {
 // DataFile describes one immutable Parquet file that has been written and
 // synced, ready to be named by a commit.
 type DataFile struct {
-	Path    string // absolute location (file:// URL or object URL)
+	Path    string // absolute location (file:// URL or object URL), which Table.WriteNew chooses
 	Size    int64
 	Rows    int64
 	Day     int32     // partition: days of ColTime since 1970-01-01; ignored for unpartitioned tables
@@ -149,9 +149,11 @@ type Table interface {
 	// alone do not tell what is new. Retention, which takes out old days whole,
 	// brings nothing new and is passed over.
 	Added(ctx context.Context, since, until int64) (files []DataFile, ok bool, err error)
-	// NewFilePath returns a fresh location for a data file of the given day. A
-	// file with a checksum goes to ChecksumPath of it.
-	NewFilePath(day int32) string
+	// WriteNew stores data durably (file, then directory entry, synced) as a new
+	// data file of the day f.Day, and returns f with its path, size and checksum,
+	// which is an error if f has another. Where a file goes is the table's matter.
+	// No commit names it yet; after an error there is none.
+	WriteNew(ctx context.Context, f DataFile, data []byte) (DataFile, error)
 }
 
 // FileReader is an open data file. The caller closes it.
@@ -185,8 +187,6 @@ type Lake interface {
 	// error wraps ErrDamaged if they are not, or if it is missing. It may read the
 	// whole file first, which ctx ends. The caller closes it.
 	OpenFile(ctx context.Context, path string) (FileReader, error)
-	// WriteFile stores data durably (file, then directory entry, synced) at path.
-	WriteFile(ctx context.Context, path string, data []byte) error
 	// RemoveFile deletes a file that no commit ever named.
 	RemoveFile(ctx context.Context, path string) error
 	Close() error

@@ -46,9 +46,9 @@ func TestClusteredDays(t *testing.T) {
 		f, err := parquetfile.NewWriter().Write(rows, nil,
 			parquetfile.Options{Schema: tab.Schema(), Sorted: []string{tiers.ColTime}})
 		must(err)
-		f.Info.Path = tiers.ChecksumPath(tab.NewFilePath(f.Info.Day), f.Info.CRC32C)
-		must(s.lake.WriteFile(t.Context(), f.Info.Path, f.Data))
-		_, err = tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("f", n), Add: []tiers.DataFile{f.Info}})
+		written, err := tab.WriteNew(t.Context(), f.Info, f.Data)
+		must(err)
+		_, err = tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("f", n), Add: []tiers.DataFile{written}})
 		must(err)
 	}
 	keeper := compact.NewMaintainer(compact.MaintainerOptions{Lake: s.lake,

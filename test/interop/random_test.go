@@ -54,9 +54,9 @@ func TestOthersReadAnyTable(t *testing.T) {
 				}
 				f, err := parquetfile.NewWriter().Write(c.Table, rows, o)
 				must(err)
-				f.Info.Path = tiers.ChecksumPath(tab.NewFilePath(f.Info.Day), f.Info.CRC32C)
-				must(s.lake.WriteFile(t.Context(), f.Info.Path, f.Data))
-				cm.Add = append(cm.Add, f.Info)
+				written, err := tab.WriteNew(t.Context(), f.Info, f.Data)
+				must(err)
+				cm.Add = append(cm.Add, written)
 			}
 			_, err := tab.Commit(t.Context(), cm)
 			must(err)

@@ -132,13 +132,12 @@ func (s *site) writeFile(tab tiers.Table, schema tiers.Schema, docs []string, fi
 	}
 	at := func(seq int) time.Time { return day0.Add(time.Duration(seq) * 10 * time.Minute) }
 	day := int32(at(first).Unix() / 86400)
-	sum := tiers.AddCRC32C(0, buf.Bytes())
-	f := tiers.DataFile{Path: tiers.ChecksumPath(tab.NewFilePath(day), sum), CRC32C: sum, Day: day, Size: int64(buf.Len()),
-		Rows: rec.NumRows(), TimeMin: at(first), TimeMax: at(last), SplitOffsets: []int64{4}}
+	f := tiers.DataFile{Day: day, Rows: rec.NumRows(), TimeMin: at(first), TimeMax: at(last), SplitOffsets: []int64{4}}
 	tf, _ := schema.Lookup(tiers.ColTime)
 	f.Columns = []tiers.ColumnStats{{FieldID: tf.ID, Values: f.Rows, Size: 1, Lower: tierstest.Micros(at(first)),
 		Upper: tierstest.Micros(at(last))}}
-	if err := s.lake.WriteFile(s.Context(), f.Path, buf.Bytes()); err != nil {
+	f, err = tab.WriteNew(s.Context(), f, buf.Bytes())
+	if err != nil {
 		s.Fatal(err)
 	}
 	return f

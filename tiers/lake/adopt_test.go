@@ -60,12 +60,11 @@ func (h *history) commit() error {
 	h.Helper()
 	n := len(h.at)
 	to := &tiers.Mark{Stream: "S", Filter: ">", Created: time.Unix(0, 0).UTC(), Seq: uint64(n + 1)}
-	path := h.tab.NewFilePath(0)
-	if err := h.lake.WriteFile(h.Context(), path, []byte("a file")); err != nil {
+	f, err := h.tab.WriteNew(h.Context(), tiers.DataFile{Rows: 1}, []byte("a file"))
+	if err != nil {
 		return err
 	}
-	_, err := h.tab.Commit(h.Context(), tiers.Commit{ID: path, From: h.mark, To: to,
-		Add: []tiers.DataFile{{Path: path, Size: 6, Rows: 1}}})
+	_, err = h.tab.Commit(h.Context(), tiers.Commit{ID: f.Path, From: h.mark, To: to, Add: []tiers.DataFile{f}})
 	if err != nil {
 		return err
 	}

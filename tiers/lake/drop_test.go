@@ -63,14 +63,14 @@ func (g *ingester) batch(c pgtest.Cut) {
 
 func (g *ingester) attempt(c pgtest.Cut, to *tiers.Mark) bool {
 	g.Helper()
-	f := tiers.DataFile{Path: g.tab.NewFilePath(0), Rows: 3, Size: 1}
-	if err := g.lake.WriteFile(g.Context(), f.Path, []byte("x")); err != nil {
+	f, err := g.tab.WriteNew(g.Context(), tiers.DataFile{Rows: 3}, []byte("x"))
+	if err != nil {
 		g.Fatal(err)
 	}
 	g.n++
 	id := fmt.Sprint("commit-", g.n)
 	g.proxy.Arm(c)
-	_, err := g.tab.Commit(g.Context(), tiers.Commit{ID: id, Add: []tiers.DataFile{f}, From: g.mark, To: to})
+	_, err = g.tab.Commit(g.Context(), tiers.Commit{ID: id, Add: []tiers.DataFile{f}, From: g.mark, To: to})
 	if c == pgtest.CutNever {
 		if err != nil {
 			g.Fatal(err)

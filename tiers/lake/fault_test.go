@@ -155,8 +155,8 @@ func (s *source) step(ctx context.Context, l *lake.Lake) error {
 	if _, err := tab.Evolve(ctx, schema); err != nil {
 		return err
 	}
-	file := tiers.DataFile{Path: tab.NewFilePath(0), Rows: 3, Size: 1}
-	if err := l.WriteFile(ctx, file.Path, []byte("x")); err != nil {
+	file, err := tab.WriteNew(ctx, tiers.DataFile{Rows: 3}, []byte("x"))
+	if err != nil {
 		return err
 	}
 	m.Seq += 3
@@ -265,7 +265,7 @@ func lostReply(t *testing.T, o lake.Options) {
 	for step, want := range map[lake.Step]bool{lake.StepCommit: false, lake.StepCommitted: true} {
 		lose = step
 		_, err = tab.Commit(t.Context(), tiers.Commit{ID: string(step),
-			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
+			Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1}}})
 		if !errors.Is(err, tiers.ErrUnknown) {
 			t.Fatalf("%s: error is %v, want unknown", step, err)
 		}
@@ -276,7 +276,7 @@ func lostReply(t *testing.T, o lake.Options) {
 	}
 	lose = lake.StepUpdate
 	_, err = tab.Commit(t.Context(), tiers.Commit{ID: "refused",
-		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}})
+		Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1}}})
 	for _, class := range []error{tiers.ErrUnknown, tiers.ErrConflict, tiers.ErrHalt} {
 		if err == nil || errors.Is(err, class) {
 			t.Fatalf("error is %v, want one of no class", err)

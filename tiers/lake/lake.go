@@ -307,19 +307,6 @@ func (l *Lake) Drop(ctx context.Context, name string) error {
 	return nil
 }
 
-// WriteFile stores data durably at path, a file:// URL or an absolute path:
-// when it returns, the file and the directories on its way survive power loss.
-func (l *Lake) WriteFile(_ context.Context, path string, data []byte) error {
-	if l.readOnly {
-		return errReadOnly
-	}
-	if err := l.io.WriteFile(path, data); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	l.trust.wrote(path, int64(len(data)))
-	return nil
-}
-
 // RemoveFile deletes a file that no commit ever named. It is not an error if the
 // file does not exist.
 func (l *Lake) RemoveFile(_ context.Context, path string) error {

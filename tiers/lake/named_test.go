@@ -63,9 +63,9 @@ func TestTheFieldsOfLargeFilesAreKnown(t *testing.T) {
 	}
 	path := func(own bool) string {
 		if own {
-			return tiers.ChecksumPath(tab.NewFilePath(0), 7)
+			return tiers.ChecksumPath(NewFilePath(tab, 0), 7)
 		}
-		return tab.NewFilePath(0)
+		return NewFilePath(tab, 0)
 	}
 	var want []string
 	for _, f := range []tiers.DataFile{

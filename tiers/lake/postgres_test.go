@@ -97,7 +97,7 @@ func TestCatalogOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tab.Commit(t.Context(), tiers.Commit{ID: "one",
-		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+		Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -255,10 +255,9 @@ func live(t *testing.T, o lake.Options, c *crashFS) (sums map[string]uint32, ack
 		for i := range data {
 			data[i] = byte(c.rand.Uint32())
 		}
-		f := tiers.DataFile{Path: tab.NewFilePath(20_000), Size: int64(len(data)), Rows: 1, Day: 20_000,
-			SplitOffsets: []int64{4}}
+		f, err := tab.WriteNew(t.Context(), tiers.DataFile{Rows: 1, Day: 20_000, SplitOffsets: []int64{4}}, data)
 		sums[f.Path] = crc32.ChecksumIEEE(data)
-		return f, l.WriteFile(t.Context(), f.Path, data)
+		return f, err
 	}
 	var mark *tiers.Mark
 	for n := uint64(1); ; n++ {

@@ -37,7 +37,7 @@ func readOnlyBeside(t *testing.T, o lake.Options) {
 	}
 	for i := range 3 {
 		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint(i),
-			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+			Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := seen.Refresh(t.Context()); err != nil {
@@ -78,7 +78,7 @@ func twoProcesses(t *testing.T, o lake.Options) {
 				tab, err := l.Open(t.Context(), "events")
 				if err == nil {
 					_, err = tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint(round, "-", i), From: from, To: to,
-						Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1, Size: 1}}})
+						Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1, Size: 1}}})
 				}
 				errs[i] = err
 			})
@@ -105,7 +105,7 @@ func TestMetadataStaysSmall(t *testing.T) {
 	}
 	for i := range 120 {
 		if _, err := tab.Commit(t.Context(), tiers.Commit{ID: fmt.Sprint("c", i),
-			Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1}}}); err != nil {
+			Add: []tiers.DataFile{{Path: lake.NewFilePath(tab, 0), Rows: 1}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +150,7 @@ func BenchmarkCommit(b *testing.B) {
 	var first, last time.Duration
 	now := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
 	for i := range b.N {
-		f := tiers.DataFile{Path: tab.NewFilePath(int32(20000 + i/50)), Day: int32(20000 + i/50), Rows: 1000, Size: 60000,
+		f := tiers.DataFile{Path: lake.NewFilePath(tab, int32(20000+i/50)), Day: int32(20000 + i/50), Rows: 1000, Size: 60000,
 			SplitOffsets: []int64{4}}
 		for c := 1; c <= 25; c++ {
 			f.Columns = append(f.Columns, tiers.ColumnStats{FieldID: c, Values: 1000, Size: 2000, Lower: tierstest.Micros(now),

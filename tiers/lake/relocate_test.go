@@ -114,7 +114,7 @@ func whole(t *testing.T, o lake.Options) string {
 			}
 		}
 	}
-	if p := tab.NewFilePath(0); !strings.HasPrefix(p, "file://"+strings.ReplaceAll(l.Warehouse(), " ", "%20")+"/") {
+	if p := lake.NewFilePath(tab, 0); !strings.HasPrefix(p, "file://"+strings.ReplaceAll(l.Warehouse(), " ", "%20")+"/") {
 		t.Errorf("new files go to %s", p)
 	}
 	if _, err := l.Orphans(t.Context(), time.Now().Add(time.Hour)); err != nil {

@@ -114,7 +114,6 @@ func (t *Table) writeRows(ctx context.Context, s *arrow.Schema, recs []arrow.Rec
 	if err != nil {
 		return tiers.DataFile{}, fmt.Errorf("inspect file of rows: %w", err)
 	}
-	f.Path = tiers.ChecksumPath(t.NewFilePath(0), f.CRC32C)
 	if id := t.version().boundIDs().time; id != 0 {
 		for _, c := range f.Columns {
 			lo, okLo := bound(c.Lower)
@@ -124,10 +123,7 @@ func (t *Table) writeRows(ctx context.Context, s *arrow.Schema, recs []arrow.Rec
 			}
 		}
 	}
-	if err := t.lake.WriteFile(ctx, f.Path, buf.Bytes()); err != nil {
-		return tiers.DataFile{}, err
-	}
-	return f, nil
+	return t.WriteNew(ctx, f, buf.Bytes())
 }
 
 // readRows reads a file of the table that was written by writeRows. The caller

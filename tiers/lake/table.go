@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -215,9 +216,34 @@ func (v *version) holds(id string) bool {
 	return false
 }
 
-// NewFilePath returns a fresh location for a data file of the given day
-// (since 1970-01-01); it is also what the table's partitions are called.
-func (t *Table) NewFilePath(day int32) string {
+// WriteNew stores a data file. When it returns, the file and the directories on
+// its way survive power loss.
+func (t *Table) WriteNew(_ context.Context, f tiers.DataFile, data []byte) (tiers.DataFile, error) {
+	l := t.lake
+	if l.readOnly {
+		return f, errReadOnly
+	}
+	sum := tiers.AddCRC32C(0, data)
+	if f.CRC32C != 0 && f.CRC32C != sum {
+		return f, fmt.Errorf("write a data file of lake.%s: its %d bytes have checksum %08x, its writer counted %08x: "+
+			"they changed in memory", t.name, len(data), sum, f.CRC32C)
+	}
+	path := tiers.ChecksumPath(t.newFilePath(f.Day), sum)
+	if err := l.io.WriteFile(path, data); err != nil {
+		err = fmt.Errorf("write %s: %w", path, err)
+		if rerr := l.io.Remove(path); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		return f, err
+	}
+	f.Path, f.Size, f.CRC32C = path, int64(len(data)), sum
+	l.trust.wrote(path, f.Size)
+	return f, nil
+}
+
+// newFilePath is a fresh location for a data file of the given day (since
+// 1970-01-01); it is also what the table's partitions are called.
+func (t *Table) newFilePath(day int32) string {
 	v := t.version()
 	if spec := v.meta.PartitionSpec(); spec.NumFields() == 0 {
 		return v.meta.Location() + "/data/" + uuid.NewString() + ".parquet"

@@ -30,9 +30,8 @@ func store(t testing.TB, bodies ...string) (dir string, tab tiers.Table) {
 	}
 	var add []tiers.DataFile
 	for i, b := range bodies {
-		f := tiers.DataFile{Size: int64(len(b)), Rows: int64(i + 1), CRC32C: tiers.AddCRC32C(0, []byte(b))}
-		f.Path = tiers.ChecksumPath(tab.NewFilePath(0), f.CRC32C)
-		if err := l.WriteFile(t.Context(), f.Path, []byte(b)); err != nil {
+		f, err := tab.WriteNew(t.Context(), tiers.DataFile{Rows: int64(i + 1)}, []byte(b))
+		if err != nil {
 			t.Fatal(err)
 		}
 		add = append(add, f)
@@ -93,7 +92,7 @@ func TestChecksumIsFoundByAnotherProcess(t *testing.T) {
 func TestCommitRefusesChecksumThatWouldBeLost(t *testing.T) {
 	_, tab := store(t, "one")
 	_, err := tab.Commit(t.Context(), tiers.Commit{ID: "2",
-		Add: []tiers.DataFile{{Path: tab.NewFilePath(0), Rows: 1, Size: 1, CRC32C: 7}}})
+		Add: []tiers.DataFile{{Path: NewFilePath(tab, 0), Rows: 1, Size: 1, CRC32C: 7}}})
 	if !errors.Is(err, tiers.ErrHalt) || !strings.Contains(err.Error(), "ChecksumPath") {
 		t.Fatal(err)
 	}
@@ -225,10 +224,15 @@ func TestFilesAreReadOnce(t *testing.T) {
 
 func TestOwnFilesAreNotRead(t *testing.T) {
 	c := &countingFS{}
-	l := reopen(t, t.TempDir(), c)
-	f := tiers.DataFile{Path: tiers.ChecksumPath(filepath.Join(l.warehouse, "x.parquet"), tiers.AddCRC32C(0, []byte("x"))),
-		Size: 1}
-	if err := l.WriteFile(t.Context(), f.Path, []byte("x")); err != nil {
+	dir, _ := store(t, "one")
+	l := reopen(t, dir, c)
+	tab, err := l.Open(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.opened = 0
+	f, err := tab.WriteNew(t.Context(), tiers.DataFile{}, []byte("x"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if bad, err := l.Check(t.Context(), "t", []tiers.DataFile{f}); err != nil || len(bad) > 0 || c.opened > 0 {

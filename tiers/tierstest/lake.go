@@ -65,6 +65,7 @@ func TestLake(t *testing.T, open func(t *testing.T) tiers.Lake) {
 		"unpartitioned":                    testUnpartitioned,
 		"names":                            testNames,
 		"a data file is opened":            testOpenFile,
+		"a data file is written":           testWriteNew,
 	}
 	for name, run := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -104,17 +105,32 @@ func testOpenFile(c *lakeCase) {
 	}
 }
 
+func testWriteNew(c *lakeCase) {
+	sum := tiers.AddCRC32C(0, []byte("bytes"))
+	one, two := c.file(1, day0, day0), c.file(1, day0, day0)
+	for _, f := range []tiers.DataFile{one, two} {
+		if got, ok := tiers.PathChecksum(f.Path); !ok || got != sum || f.CRC32C != sum || f.Size != 5 {
+			c.Errorf("%+v, want 5 bytes with checksum %08x, in the name too", f, sum)
+		}
+	}
+	if one.Path == two.Path {
+		c.Errorf("two files are at %s", one.Path)
+	}
+	if f, err := c.tab.WriteNew(c.ctx, tiers.DataFile{CRC32C: sum + 1}, []byte("bytes")); err == nil {
+		c.Errorf("%+v was written although its bytes have changed", f)
+	}
+}
+
 // file stores a file of the given rows whose times are [from, to].
 func (c *lakeCase) file(rows int64, from, to time.Time) tiers.DataFile {
 	c.Helper()
 	day := int32(from.Unix() / 86400)
-	sum := tiers.AddCRC32C(0, []byte("bytes"))
-	f := tiers.DataFile{Path: tiers.ChecksumPath(c.tab.NewFilePath(day), sum), CRC32C: sum, Size: 5, Rows: rows, Day: day,
-		TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
+	f := tiers.DataFile{Rows: rows, Day: day, TimeMin: from, TimeMax: to, SplitOffsets: []int64{4}}
 	if id, ok := c.tab.Schema().Lookup(tiers.ColTime); ok {
 		f.Columns = []tiers.ColumnStats{{FieldID: id.ID, Values: rows, Size: 8, Lower: Micros(from), Upper: Micros(to)}}
 	}
-	if err := c.lake.WriteFile(c.ctx, f.Path, []byte("bytes")); err != nil {
+	f, err := c.tab.WriteNew(c.ctx, f, []byte("bytes"))
+	if err != nil {
 		c.Fatal(err)
 	}
 	return f

@@ -164,7 +164,7 @@ func (b *bench) fill(ctx context.Context, l *lake.Lake, t tiers.Table) error {
 				for p := range part {
 					at += int64(share(rows, p))
 				}
-				f, err := b.file(ctx, l, t, w, d, time.Duration(from)*time.Hour, at, n)
+				f, err := b.file(ctx, t, w, d, time.Duration(from)*time.Hour, at, n)
 				if err != nil {
 					return err
 				}
@@ -200,7 +200,7 @@ func share(rows, part int) int {
 	return left
 }
 
-func (b *bench) file(ctx context.Context, l *lake.Lake, t tiers.Table, w *parquetfile.Writer, d int, from time.Duration,
+func (b *bench) file(ctx context.Context, t tiers.Table, w *parquetfile.Writer, d int, from time.Duration,
 	seq int64, n int) (tiers.DataFile, error) {
 	rows := parquetfile.NewTable(t.Schema())
 	b.company.fill(rows, first, d, from, from+24/batches*time.Hour, seq, n)
@@ -209,8 +209,7 @@ func (b *bench) file(ctx context.Context, l *lake.Lake, t tiers.Table, w *parque
 	if err != nil {
 		return tiers.DataFile{}, err
 	}
-	f.Info.Path = tiers.ChecksumPath(t.NewFilePath(day(first)+int32(d)), f.Info.CRC32C)
-	return f.Info, l.WriteFile(ctx, f.Info.Path, f.Data)
+	return t.WriteNew(ctx, f.Info, f.Data)
 }
 
 // copyPlain has DuckDB write each day in the order of time, as it would.

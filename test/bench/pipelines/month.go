@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,9 +121,8 @@ func (m *month) day(ctx context.Context, t tiers.Table, day time.Time, from, to 
 		"$hi", instant(day.Add(to)))
 	m.seq += m.perDay
 	sql := "(" + fill.Replace(query("day")) + ") UNION ALL BY NAME (" + attack.Replace(query("attacks")) + ")"
-	f := tiers.DataFile{Path: t.NewFilePath(int32(day.Unix() / 86400)), Day: int32(day.Unix() / 86400),
-		TimeMin: day.Add(from), TimeMax: day.Add(to - 1)}
-	return f, m.write(ctx, &f, t.Schema(), sql+` ORDER BY "time"`)
+	f := tiers.DataFile{Day: int32(day.Unix() / 86400), TimeMin: day.Add(from), TimeMax: day.Add(to - 1)}
+	return m.write(ctx, f, t, sql+` ORDER BY "time"`)
 }
 
 func (m *month) identities(ctx context.Context) error {
@@ -134,11 +132,11 @@ func (m *month) identities(ctx context.Context) error {
 		return err
 	}
 	day := int32(end.Unix()/86400) - days
-	f := tiers.DataFile{Path: t.NewFilePath(day), Day: day, TimeMin: end.AddDate(0, 0, -days),
+	f := tiers.DataFile{Day: day, TimeMin: end.AddDate(0, 0, -days),
 		TimeMax: end.AddDate(0, 0, -days)}
 	sql := fmt.Sprintf(`SELECT %s AS "time", "time" AS ingest_time, i AS stream_seq, 'i' || i AS event_id, NULL::VARCHAR AS unmapped, {'name': 'user' || i} AS "user",
 		['low', 'medium', 'medium', 'high', 'extreme'][(1 + hash(i) %% 5)::BIGINT] AS criticality FROM range(%d) r(i)`, instant(f.TimeMin), m.users)
-	if err := m.write(ctx, &f, t.Schema(), sql); err != nil {
+	if f, err = m.write(ctx, f, t, sql); err != nil {
 		return err
 	}
 	_, err = t.Commit(ctx, tiers.Commit{ID: "identities", Add: []tiers.DataFile{f}})
@@ -146,36 +144,34 @@ func (m *month) identities(ctx context.Context) error {
 }
 
 // write stores the rows of a query as one file, shaped as ingest shapes its own.
-func (m *month) write(ctx context.Context, f *tiers.DataFile, s tiers.Schema, sql string) error {
-	u, err := url.Parse(f.Path)
+func (m *month) write(ctx context.Context, f tiers.DataFile, t tiers.Table, sql string) (tiers.DataFile, error) {
+	dir, err := os.MkdirTemp("", "month")
 	if err != nil {
-		return err
+		return f, err
 	}
-	if err := os.MkdirAll(filepath.Dir(u.Path), 0o750); err != nil {
-		return err
-	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "rows.parquet")
 	c, err := duckdb.Scratch(ctx)
 	if err != nil {
-		return err
+		return f, err
 	}
 	defer c.Close()
 	var cols, ids []string
-	for _, col := range s.Fields {
+	for _, col := range t.Schema().Fields {
 		cols = append(cols, fmt.Sprintf("%q::%s AS %[1]q", col.Name, sqlType(col.Type)))
 		ids = append(ids, fieldID(col))
 	}
 	copySQL := fmt.Sprintf("COPY (SELECT %s FROM (%s)) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE "+
 		"122880, FIELD_IDS {%s})",
-		strings.Join(cols, ", "), sql, u.Path, strings.Join(ids, ", "))
+		strings.Join(cols, ", "), sql, path, strings.Join(ids, ", "))
 	if f.Rows, err = c.Exec(ctx, copySQL); err != nil {
-		return err
+		return f, err
 	}
-	info, err := os.Stat(u.Path)
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return f, err
 	}
-	f.Size = info.Size()
-	return nil
+	return t.WriteNew(ctx, f, data)
 }
 
 func sqlType(t tiers.Type) string {

@@ -98,7 +98,7 @@ func fill(ctx context.Context, dir string, files int) (err error) {
 	for from := 0; from < files; from += perCommit {
 		var add []tiers.DataFile
 		for i := from; i < min(from+perCommit, files); i++ {
-			add = append(add, entry(t, schema, i))
+			add = append(add, entry(schema, i))
 		}
 		if _, err := t.Commit(ctx, tiers.Commit{ID: fmt.Sprint("c", from), Add: add}); err != nil {
 			return err
@@ -107,11 +107,12 @@ func fill(ctx context.Context, dir string, files int) (err error) {
 	return nil
 }
 
-func entry(t tiers.Table, s tiers.Schema, i int) tiers.DataFile {
+func entry(s tiers.Schema, i int) tiers.DataFile {
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0,
 		i/perDay).Add(time.Duration(i%perDay) * 28 * time.Second)
 	day := int32(at.Unix() / 86400)
-	f := tiers.DataFile{Path: t.NewFilePath(day), Size: 100_000 + int64(i%50_000), Rows: 4000, Day: day, TimeMin: at,
+	path := fmt.Sprintf("file:///srv/lakeward/lake/events/data/time_day=%s/%032d.parquet", at.Format(time.DateOnly), i)
+	f := tiers.DataFile{Path: path, Size: 100_000 + int64(i%50_000), Rows: 4000, Day: day, TimeMin: at,
 		TimeMax: at.Add(30 * time.Second), SplitOffsets: []int64{4}}
 	for _, c := range s.Fields {
 		lo, hi := fmt.Appendf(nil, "value-%08d", i), fmt.Appendf(nil, "value-%08d", i+4000)

@@ -104,11 +104,11 @@ func fill(ctx context.Context, l *lake.Lake, events int) (end time.Time, err err
 	}
 	c := tiers.Commit{ID: "bench"}
 	for _, f := range files {
-		f.Info.Path = tiers.ChecksumPath(t.NewFilePath(f.Info.Day), f.Info.CRC32C)
-		if err := l.WriteFile(ctx, f.Info.Path, f.Data); err != nil {
+		written, err := t.WriteNew(ctx, f.Info, f.Data)
+		if err != nil {
 			return end, err
 		}
-		c.Add = append(c.Add, f.Info)
+		c.Add = append(c.Add, written)
 	}
 	_, err = t.Commit(ctx, c)
 	return end, err
