@@ -206,8 +206,21 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
+// NoColumnError is an expression that names a column which it may not: its input
+// has none of this name. It wraps ErrRefused.
+type NoColumnError struct {
+	Column  string // as the expression has it
+	Refused error
+}
+
+// Error is that of the refusal.
+func (e *NoColumnError) Error() string { return e.Refused.Error() }
+
+// Unwrap gives the refusal.
+func (e *NoColumnError) Unwrap() error { return e.Refused }
+
 // Confiner checks SQL by its syntax tree, without running it. Its errors are
-// a *ParseError or wrap ErrRefused. Safe for concurrent use.
+// a *ParseError or wrap ErrRefused, of an unknown column a *NoColumnError. Safe for concurrent use.
 type Confiner interface {
 	// Confine accepts one scalar or aggregate expression over the given columns
 	// (nil: any): no subquery, no parameter, no file, setting or host function.

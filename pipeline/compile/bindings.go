@@ -3,7 +3,6 @@ package compile
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/spec"
@@ -105,15 +104,6 @@ func (c columns) paths() []string {
 func (b *builder) absence(of, column string, at spec.Pos, optional bool) {
 	b.c.absent = append(b.c.absent, Absence{Pos: at, Table: b.tables[of], Column: column, Known: b.known[of].paths(),
 		Optional: optional})
-}
-
-// unknownColumn is the column that a confiner's refusal names.
-func unknownColumn(err error) (string, bool) {
-	_, rest, ok := strings.Cut(err.Error(), "there is no column ")
-	if !ok {
-		return "", false
-	}
-	return strings.TrimSuffix(rest, " here"), true
 }
 
 // Lacking are the columns that the lake does not have.

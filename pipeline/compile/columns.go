@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/pipeline/sqltext"
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -55,10 +57,11 @@ func pathPattern() *regexp.Regexp {
 
 func textPattern() *regexp.Regexp { return regexp.MustCompile(`'(?:[^']|'')*'`) }
 
-// absent is the first column that an expression names and the input lacks.
-func (b *builder) absent(cols columns, expr string) (string, bool) {
+// absent is the first column that an expression names and the input lacks;
+// empty if there is none. An error says nothing about columns.
+func (b *builder) absent(cols columns, expr string) (string, error) {
 	if cols == nil || expr == "" {
-		return "", false
+		return "", nil
 	}
 	for _, ref := range pathPattern().FindAllString(textPattern().ReplaceAllString(expr, "''"), -1) {
 		ref = strings.ReplaceAll(ref, `"`, "")
@@ -68,17 +71,15 @@ func (b *builder) absent(cols columns, expr string) (string, bool) {
 		}
 		ref = strings.TrimSpace(ref)
 		if _, ok := cols[strings.ToLower(strings.TrimSpace(head))]; (ok || dotted) && !cols.has(ref) {
-			return ref, true
+			return ref, nil
 		}
 	}
 	// A bare word may be one of the language's: only the parser knows.
-	if err := b.confiner.Confine(expr, cols.names()); err != nil {
-		if column, ok := unknownColumn(err); ok {
-			return column, true
-		}
-		return expr, true
+	err := b.confiner.Confine(expr, cols.names())
+	if none := (*query.NoColumnError)(nil); errors.As(err, &none) {
+		return none.Column, nil
 	}
-	return "", false
+	return "", err
 }
 
 // checked confines an expression and says whether its columns are there.
@@ -90,7 +91,11 @@ func (b *builder) checked(of string, t spec.Text) (missing string, gone bool) {
 		b.problem(t, err)
 		return "", false
 	}
-	return b.absent(b.known[of], t.Value)
+	missing, err := b.absent(b.known[of], t.Value)
+	if err != nil {
+		b.problem(t, err)
+	}
+	return missing, missing != ""
 }
 
 // expr is an expression that the run cannot do without.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/detect"
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -147,5 +148,48 @@ func TestMaxScoreBoundsTheScore(t *testing.T) {
 	q, err := f.SQL(detect.Source{Step: "x", RunID: "r", Ceiling: 40})
 	if err != nil || !strings.Contains(q, "least(40.0::DOUBLE, ") {
 		t.Error(q, err)
+	}
+}
+
+// interrupted is a confiner that is lost after so many answers.
+type interrupted struct {
+	Confiner
+	answers int
+}
+
+func (i *interrupted) Confine(expr string, columns []string) error {
+	if i.answers--; i.answers < 0 {
+		return query.ErrCrashed
+	}
+	return i.Confiner.Confine(expr, columns)
+}
+
+// A confiner that fails says nothing about columns: what needs them must not be
+// left out, whichever of its answers is lost.
+func TestAConfinerThatFailsIsNoMissingColumn(t *testing.T) {
+	parser, err := duckdb.NewParser(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer parser.Close()
+	p, ps := spec.Parse("p.yaml", []byte(travelText))
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	cols := append(fields("time", "event_id", "status", "lat", "lon", "ip"), structure("user", fields("name")...),
+		structure("net", fields("number", "name")...))
+	schema := func(string) (tiers.Schema, bool) { return tiers.Schema{Fields: cols}, true }
+	for answers := 0; ; answers++ {
+		confiner := &interrupted{Confiner: parser, answers: answers}
+		c, problems := Compile(p, schema, confiner)
+		if confiner.answers >= 0 {
+			if len(problems) > 0 || len(c.Missing) > 0 || len(c.Dropped) > 0 {
+				t.Errorf("with all answers: %v", problems)
+			}
+			return
+		}
+		if len(problems) == 0 && (len(c.Missing) > 0 || len(c.Dropped) > 0) {
+			t.Errorf("after %d answers: missing %v, dropped %v", answers, c.Missing, c.Dropped)
+		}
 	}
 }

@@ -291,7 +291,7 @@ func (w *walker) column(c *syntax.Column) error {
 	if w.anyColumn || len(c.Names) == 0 || w.columns[strings.ToLower(c.Names[0])] {
 		return nil
 	}
-	return w.refuse(c.At, "there is no column %s here", c.Names[0])
+	return &query.NoColumnError{Column: c.Names[0], Refused: w.refuse(c.At, "there is no column %s here", c.Names[0])}
 }
 
 // lambda adds the parameters to the columns while its body is visited.

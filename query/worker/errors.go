@@ -27,7 +27,8 @@ type wireError struct {
 	Text    string            `json:"text"`
 	Classes []string          `json:"classes,omitempty"`
 	Parse   *query.ParseError `json:"parse,omitempty"`
-	Asked   bool              `json:"asked,omitempty"` // it is about what the worker asked the daemon for
+	Column  string            `json:"column,omitempty"` // of a *query.NoColumnError
+	Asked   bool              `json:"asked,omitempty"`  // it is about what the worker asked the daemon for
 }
 
 // askedError is what the daemon answered.
@@ -46,6 +47,9 @@ func toWire(err error) *wireError {
 		}
 	}
 	errors.As(err, &w.Parse)
+	if none := (*query.NoColumnError)(nil); errors.As(err, &none) {
+		w.Column = none.Column
+	}
 	return w
 }
 
@@ -86,6 +90,9 @@ func fromWire(w *wireError, asked error) error {
 	}
 	if w.Asked && asked != nil {
 		e.errs = append(e.errs, asked)
+	}
+	if w.Column != "" {
+		return &query.NoColumnError{Column: w.Column[:min(len(w.Column), mostText)], Refused: e}
 	}
 	return e
 }

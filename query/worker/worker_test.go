@@ -104,6 +104,19 @@ func TestAStatementInAWorker(t *testing.T) {
 	r.Release()
 }
 
+func TestAMissingColumnIsKnownAcrossProcesses(t *testing.T) {
+	p := openPool(t, 1, 256<<20)
+	err := p.Confine("a + nosuch", []string{"a"})
+	if none := (*query.NoColumnError)(nil); !errors.As(err, &none) || none.Column != "nosuch" ||
+		!errors.Is(err, query.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+	err = p.Confine("getenv('HOME')", []string{"a"})
+	if none := (*query.NoColumnError)(nil); errors.As(err, &none) || !errors.Is(err, query.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAStatementThatEndsItsWorkerFailsAlone(t *testing.T) {
 	p := openPool(t, 2, 0)
 	other := open(t, p, query.Options{})
