@@ -165,23 +165,12 @@ func (r *Rewriter) byStream(ctx context.Context, files []tiers.DataFile) ([]*str
 	return out, nil
 }
 
-// union sorts ranges and joins those that touch.
+// union merges ranges of which no two may have a message in common.
 func union(in []tiers.SeqRange) ([]tiers.SeqRange, error) {
-	slices.SortFunc(in, func(a, b tiers.SeqRange) int { return cmp.Compare(a.First, b.First) })
-	var out []tiers.SeqRange
-	for _, r := range in {
-		n := len(out)
-		switch {
-		case n > 0 && r.First <= out[n-1].Last:
-			return nil, fmt.Errorf("message %d is in two of the files; they stay as they are (`lakeward verify` says more)",
-				r.First)
-		case n > 0 && r.First == out[n-1].Last+1:
-			out[n-1].Last = r.Last
-		default:
-			out = append(out, r)
-		}
+	if seq, twice := tiers.Twice(in); twice {
+		return nil, fmt.Errorf("message %d is in two of the files; they stay as they are (`lakeward verify` says more)", seq)
 	}
-	return out, nil
+	return tiers.MergeSeqs(in), nil
 }
 
 // rewrite writes the rows of a stream's files and adds the exchange to c.

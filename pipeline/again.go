@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -176,7 +176,7 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	if have, err := e.r.have(ctx, out.Table); err != nil || !have {
 		return nil, err
 	}
-	key := quote(out.Key[0])
+	key := sqltext.Ident(out.Key[0])
 	rows, err := queryRows(ctx, s, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM ("+rowsOf(outs)+") WHERE "+key+
 		" IS NOT NULL")
 	if err != nil {
@@ -189,9 +189,9 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	if len(mine) == 0 {
 		return nil, nil
 	}
-	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+quote(out.Table)+" WHERE "+
-		quote(tiers.ColPipeline)+" = ? AND "+
-		quote(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
+	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+sqltext.Ident(out.Table)+" WHERE "+
+		sqltext.Ident(tiers.ColPipeline)+" = ? AND "+
+		sqltext.Ident(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
 	if err != nil {
 		return nil, fmt.Errorf("look for later windows' rows of %s: %w", out.Table, err)
 	}
@@ -207,11 +207,7 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 // withoutKeys is a SELECT of what outputs of one table write, but for the rows
 // with the keys.
 func withoutKeys(outs []Output, later []string) string {
-	quoted := make([]string, len(later))
-	for i, k := range later {
-		quoted[i] = "'" + strings.ReplaceAll(k, "'", "''") + "'"
-	}
-	key := quote(outs[0].Key[0])
+	key := sqltext.Ident(outs[0].Key[0])
 	return "SELECT * FROM (" + rowsOf(outs) + ") WHERE " + key + " IS NULL OR " + key + "::VARCHAR NOT IN (" +
-		strings.Join(quoted, ", ") + ")"
+		sqltext.Literals(later) + ")"
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -85,7 +86,7 @@ func (r *Runner) finding(ctx context.Context, start string) (Row, error) {
 		if _, ok := t.Schema.Lookup("finding_id"); !ok {
 			continue
 		}
-		rows, err := r.ask(ctx, 2, "SELECT * FROM analytics."+quote(t.Name)+
+		rows, err := r.ask(ctx, 2, "SELECT * FROM analytics."+sqltext.Ident(t.Name)+
 			" WHERE starts_with(finding_id, ?) ORDER BY finding_id LIMIT 2", start)
 		if err != nil {
 			return nil, err
@@ -169,7 +170,7 @@ func (e *execution) ask(ctx context.Context, s query.Session, rep *FindingReport
 			continue
 		}
 		fallback = step
-		n, err := count(ctx, s, quote(step)+" WHERE finding_id = ?", id)
+		n, err := count(ctx, s, sqltext.Ident(step)+" WHERE finding_id = ?", id)
 		if err == nil && n > 0 {
 			rep.Step = step
 			break

@@ -32,8 +32,8 @@ func (b *Bench) give(ctx context.Context, table string, ndjson []byte) (err erro
 	}()
 	cols := make([]string, len(names))
 	for i, n := range names {
-		path := "'$.\"" + strings.ReplaceAll(n, "'", "''") + "\"'"
-		cols[i] = fmt.Sprintf("CAST(j->>%s AS %s) AS %s", path, kinds[n], quote(n))
+		path := sqltext.Str(`$."` + n + `"`)
+		cols[i] = fmt.Sprintf("CAST(j->>%s AS %s) AS %s", path, kinds[n], sqltext.Ident(n))
 	}
 	lines := bytes.Split(bytes.TrimSpace(ndjson), []byte("\n"))
 	list := "[" + string(bytes.Join(lines, []byte(","))) + "]"

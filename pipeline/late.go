@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -134,7 +135,7 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 		return 0, err
 	}
 	defer r.closing(s)
-	return count(ctx, s, "lake."+quote(table)+` WHERE "time" >= ? AND "time" < ?`, w.Start, w.End)
+	return count(ctx, s, "lake."+sqltext.Ident(table)+` WHERE "time" >= ? AND "time" < ?`, w.Start, w.End)
 }
 
 // RunDue runs one logical time of a pipeline: first the windows that late rows,

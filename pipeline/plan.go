@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // PlanReport is what a pipeline would have found.
@@ -164,7 +165,7 @@ func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanR
 			return nil, err
 		}
 		for table, rs := range e.program.Needs(run) {
-			needs[table] = mergeRanges(append(needs[table], rs...))
+			needs[table] = sqltext.Merge(append(needs[table], rs...))
 		}
 	}
 	v, err := e.pins.view(ctx, needs)
@@ -186,7 +187,7 @@ func (e *execution) rehearse(ctx context.Context, runs []compile.Run, rep *PlanR
 			return nil, fmt.Errorf("window [%s, %s): %w", stamp(run.Window.Start), stamp(run.Window.End), err)
 		}
 		for _, out := range e.d.Outputs {
-			rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+quote(out.From))
+			rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+sqltext.Ident(out.From))
 			if err != nil {
 				return nil, fmt.Errorf("read step %s: %w", out.From, err)
 			}
@@ -217,26 +218,6 @@ func tally(found []Row) (map[string]int, []EntityCount) {
 	}
 	slices.SortStableFunc(top, func(a, b EntityCount) int { return cmp.Compare(b.Count, a.Count) })
 	return days, top[:min(len(top), topEntities)]
-}
-
-// mergeRanges joins ranges that touch or overlap. A zero bound is unbounded.
-func mergeRanges(rs []compile.Range) []compile.Range {
-	slices.SortFunc(rs, func(a, b compile.Range) int { return a.Start.Compare(b.Start) })
-	var out []compile.Range
-	for _, r := range rs {
-		if r.Empty() {
-			continue
-		}
-		n := len(out) - 1
-		if n < 0 || (!out[n].End.IsZero() && r.Start.After(out[n].End)) {
-			out = append(out, r)
-			continue
-		}
-		if r.End.IsZero() || (!out[n].End.IsZero() && r.End.After(out[n].End)) {
-			out[n].End = r.End
-		}
-	}
-	return out
 }
 
 // Explain is the SQL of a run at logical time t, in order.

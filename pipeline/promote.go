@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -88,7 +89,7 @@ const together = ".together"
 func rowsOf(outs []Output) string {
 	parts := make([]string, len(outs))
 	for i, out := range outs {
-		parts[i] = "SELECT " + columnsOf(out) + " FROM " + quote(out.From)
+		parts[i] = "SELECT " + columnsOf(out) + " FROM " + sqltext.Ident(out.From)
 	}
 	return strings.Join(parts, " UNION ALL BY NAME ")
 }
@@ -101,7 +102,7 @@ func columnsOf(out Output) string {
 	}
 	var cols []string
 	for _, c := range tiers.FindingColumns() {
-		cols = append(cols, quote(c.Name))
+		cols = append(cols, sqltext.Ident(c.Name))
 	}
 	return strings.Join(cols, ", ")
 }
@@ -150,7 +151,7 @@ func (e *execution) write(ctx context.Context, s query.Session, outs []Output) e
 		relation := out.From
 		if len(outs) > 1 || len(later) > 0 || out.findings() {
 			relation = together
-			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+quote(relation)+" AS "+selected); err != nil {
+			if _, err := s.Exec(ctx, "CREATE OR REPLACE TEMP VIEW "+sqltext.Ident(relation)+" AS "+selected); err != nil {
 				return fmt.Errorf("put together what is written to %s.%s: %w", out.Tier, out.Table, err)
 			}
 		}
@@ -177,7 +178,7 @@ func (e *execution) fresh(ctx context.Context, s query.Session, out Output) ([]R
 	if out.Publish == "" || e.r.o.Publisher == nil {
 		return nil, nil
 	}
-	sql := "SELECT * FROM " + quote(out.From)
+	sql := "SELECT * FROM " + sqltext.Ident(out.From)
 	have, err := e.published(ctx, out)
 	if err != nil {
 		return nil, err
@@ -210,8 +211,8 @@ func (e *execution) published(ctx context.Context, out Output) (bool, error) {
 
 // finished selects the findings of runs that finished.
 func finished(table string) string {
-	return "SELECT f.finding_id FROM analytics." + quote(table) + " AS f JOIN analytics." + RunsTable +
-		" AS r ON r.run_id = f." + quote(tiers.ColRunID) +
+	return "SELECT f.finding_id FROM analytics." + sqltext.Ident(table) + " AS f JOIN analytics." + RunsTable +
+		" AS r ON r.run_id = f." + sqltext.Ident(tiers.ColRunID) +
 		" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL"
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/schedule"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
 
 // hour is a time on 2026-11-24, or hours beyond it.
@@ -50,11 +51,11 @@ func TestBaselinesReadOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestMergeRangesKeepsUnboundedOnes(t *testing.T) {
-	got := mergeRanges([]compile.Range{span(5, 6), span(0, 2), span(2, 3)})
+	got := sqltext.Merge([]compile.Range{span(5, 6), span(0, 2), span(2, 3)})
 	if spans(got) != "0-3 5-6" {
 		t.Error(spans(got))
 	}
-	if got := mergeRanges([]compile.Range{{}, span(5, 6)}); len(got) != 1 || !got[0].End.IsZero() {
+	if got := sqltext.Merge([]compile.Range{{}, span(5, 6)}); len(got) != 1 || !got[0].End.IsZero() {
 		t.Error(got)
 	}
 }

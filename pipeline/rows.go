@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -115,8 +114,6 @@ func moment(r Row, name string) time.Time {
 	}
 	return t.UTC()
 }
-
-func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // count is the number of rows of a table expression.
 func count(ctx context.Context, s query.Session, from string, args ...any) (int64, error) {

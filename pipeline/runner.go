@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/pipeline/compile"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -326,14 +327,14 @@ func (e *execution) compute(ctx context.Context, s query.Session, run compile.Ru
 		return err
 	}
 	for _, step := range e.o.Collect {
-		rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+quote(step))
+		rows, err := queryRows(ctx, s, CollectLimit, "SELECT * FROM "+sqltext.Ident(step))
 		if err != nil {
 			return fmt.Errorf("read step %s: %w", step, err)
 		}
 		e.res.Rows[step] = rows
 	}
 	for _, out := range e.d.Outputs {
-		n, err := count(ctx, s, quote(out.From))
+		n, err := count(ctx, s, sqltext.Ident(out.From))
 		if err != nil {
 			return fmt.Errorf("count the rows of step %s: %w", out.From, err)
 		}

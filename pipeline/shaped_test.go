@@ -15,6 +15,7 @@ import (
 
 	"github.com/lakeward/lakeward/pipeline/compile"
 	"github.com/lakeward/lakeward/pipeline/spec"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -90,7 +91,7 @@ func duckColumn(t tiers.Type) string {
 	case tiers.KindStruct:
 		var parts []string
 		for _, f := range t.Fields {
-			parts = append(parts, quote(f.Name)+" "+duckColumn(f.Type))
+			parts = append(parts, sqltext.Ident(f.Name)+" "+duckColumn(f.Type))
 		}
 		return "STRUCT(" + strings.Join(parts, ", ") + ")"
 	case tiers.KindBool:
@@ -110,9 +111,9 @@ func fieldIDs(fs []tiers.Field) string {
 	var parts []string
 	for _, f := range fs {
 		if f.Type.Kind == tiers.KindStruct {
-			parts = append(parts, fmt.Sprintf("%s: {__duckdb_field_id: %d, %s}", quote(f.Name), f.ID, fieldIDs(f.Type.Fields)))
+			parts = append(parts, fmt.Sprintf("%s: {__duckdb_field_id: %d, %s}", sqltext.Ident(f.Name), f.ID, fieldIDs(f.Type.Fields)))
 		} else {
-			parts = append(parts, fmt.Sprintf("%s: %d", quote(f.Name), f.ID))
+			parts = append(parts, fmt.Sprintf("%s: %d", sqltext.Ident(f.Name), f.ID))
 		}
 	}
 	return strings.Join(parts, ", ")

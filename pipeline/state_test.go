@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/pipeline/sqltext"
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
@@ -143,7 +144,7 @@ func (w *realWorld) content() string {
 	}
 	for _, r := range tables {
 		name := text(r, "v")
-		tell("SELECT '" + name + " ' || (r::JSON)::VARCHAR AS v FROM state.main." + quote(name) + " AS r ORDER BY 1")
+		tell("SELECT '" + name + " ' || (r::JSON)::VARCHAR AS v FROM state.main." + sqltext.Ident(name) + " AS r ORDER BY 1")
 	}
 	tell("SELECT 'waits ' || pipeline || ' ' || window_start AS v FROM " + reopenedTable + " ORDER BY 1")
 	return b.String()

@@ -24,6 +24,17 @@ func MergeSeqs(rs []SeqRange) []SeqRange {
 	return out
 }
 
+// Twice finds a sequence that is in two of the ranges.
+func Twice(rs []SeqRange) (seq uint64, ok bool) {
+	rs = slices.SortedFunc(slices.Values(rs), func(a, b SeqRange) int { return cmp.Compare(a.First, b.First) })
+	for i := 1; i < len(rs); i++ { // the first two that overlap are neighbours
+		if rs[i].First <= rs[i-1].Last {
+			return rs[i].First, true
+		}
+	}
+	return 0, false
+}
+
 // SubtractSeqs is what the ranges a have and b have not. Both are as MergeSeqs
 // returns them, and so is the result.
 func SubtractSeqs(a, b []SeqRange) []SeqRange {

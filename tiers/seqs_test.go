@@ -31,3 +31,18 @@ func TestRangesAreSets(t *testing.T) {
 		t.Errorf("count is %d", n)
 	}
 }
+
+func TestASequenceInTwoRangesIsFound(t *testing.T) {
+	r := func(first, last uint64) SeqRange { return SeqRange{First: first, Last: last} }
+	for _, c := range []struct {
+		in   []SeqRange
+		want uint64
+	}{
+		{nil, 0}, {[]SeqRange{r(5, 6), r(1, 4)}, 0}, {[]SeqRange{r(4, 6), r(1, 4)}, 4},
+		{[]SeqRange{r(1, 9), r(3, 4), r(6, 7)}, 3}, {[]SeqRange{r(2, 2), r(2, 2)}, 2},
+	} {
+		if got, ok := Twice(c.in); got != c.want || ok != (c.want > 0) {
+			t.Errorf("%v: %d, %t", c.in, got, ok)
+		}
+	}
+}

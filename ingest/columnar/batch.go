@@ -386,25 +386,4 @@ func (b *Batch) addSeq(seq uint64) {
 }
 
 // Seqs are the stream sequences of the rows, ascending.
-func (b *Batch) Seqs() []tiers.SeqRange { return mergeSeqs(slices.Clone(b.seqs)) }
-
-func mergeSeqs(rs []tiers.SeqRange) []tiers.SeqRange {
-	slices.SortFunc(rs, func(a, b tiers.SeqRange) int {
-		switch {
-		case a.First < b.First:
-			return -1
-		case a.First > b.First:
-			return 1
-		}
-		return 0
-	})
-	out := rs[:0]
-	for _, r := range rs {
-		if n := len(out) - 1; n >= 0 && r.First <= out[n].Last+1 {
-			out[n].Last = max(out[n].Last, r.Last)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
-}
+func (b *Batch) Seqs() []tiers.SeqRange { return tiers.MergeSeqs(b.seqs) }

@@ -88,5 +88,5 @@ func (b *Batch) seqsOf(rows []uint32) []tiers.SeqRange {
 		}
 		rs = append(rs, tiers.SeqRange{First: s, Last: s})
 	}
-	return mergeSeqs(rs)
+	return tiers.MergeSeqs(rs)
 }

@@ -9,9 +9,12 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	_ "time/tzdata" // time zones are part of the language, whatever the host has
 
 	"github.com/robfig/cron/v3"
 )
@@ -27,32 +30,31 @@ type Cron struct {
 // at most.
 const searchBack = 9 * 366 * 24 * time.Hour
 
-// Parse reads a five-field cron expression. An empty zone is UTC.
+// ErrNever is a schedule of which no date ever matches.
+var ErrNever = errors.New("no date ever matches")
+
+// Parse reads five cron fields in a time zone (IANA name; empty: UTC). It is the
+// one reader of schedules.
 func Parse(expr, zone string) (c *Cron, err error) {
-	// The parser panics on some malformed input.
-	defer func() {
+	defer func() { // the library panics on some malformed input
 		if r := recover(); r != nil {
-			c, err = nil, fmt.Errorf("parse schedule %q: %v", expr, r)
+			c, err = nil, fmt.Errorf("read schedule %q: %v", expr, r)
 		}
 	}()
-	loc := time.UTC
-	if zone != "" {
-		if loc, err = time.LoadLocation(zone); err != nil {
-			return nil, fmt.Errorf("parse schedule %q: time zone %q is not known: %w", expr, zone, err)
-		}
-	}
-	p := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-	if len(expr) > 0 && (expr[0] == 'T' || expr[0] == 'C' || expr[0] == '@') {
-		return nil, fmt.Errorf("parse schedule %q: give five fields (minute hour day month weekday); the zone goes in "+
-			"timezone", expr)
-	}
-	s, err := p.Parse(expr)
+	loc, err := time.LoadLocation(zone)
 	if err != nil {
-		return nil, fmt.Errorf("parse schedule %q: %w", expr, err)
+		return nil, fmt.Errorf("read time zone of schedule %q: %w", expr, err)
+	}
+	if n := len(strings.Fields(expr)); n != 5 || strings.Contains(expr, "=") {
+		return nil, fmt.Errorf("read schedule %q: it has %d fields, and five are needed", expr, n)
+	}
+	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(expr)
+	if err != nil {
+		return nil, fmt.Errorf("read schedule %q: %w", expr, err)
 	}
 	out := &Cron{expr: expr, next: s, zone: loc}
 	if out.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return nil, fmt.Errorf("parse schedule %q: no date ever matches", expr)
+		return nil, fmt.Errorf("read schedule %q: %w", expr, ErrNever)
 	}
 	return out, nil
 }

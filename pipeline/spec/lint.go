@@ -1,12 +1,13 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/pipeline/terms"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -51,10 +52,6 @@ func (l *linter) lint() {
 	l.cases(l.p.Tests)
 }
 
-// neverFires is when a schedule is asked for its next time: a time of no
-// meaning, so that lint is the same every day.
-func neverFires() time.Time { return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) }
-
 // isUnknownKey holds for a key that may be the misspelt one that is missing.
 func isUnknownKey(p Problem) bool { return strings.HasPrefix(p.What, "unknown key") }
 
@@ -83,13 +80,13 @@ func (l *linter) schedule() {
 	if what, _ := zoneProblem(p.Timezone); what != "" {
 		return // reported where it stands
 	}
-	t, err := p.Timetable()
+	_, err := schedule.Parse(p.Schedule.Value, p.Timezone)
 	switch {
+	case errors.Is(err, schedule.ErrNever):
+		l.report(p.Schedule.Pos, "the schedule never comes", "check day of month and month")
 	case err != nil:
 		l.report(p.Schedule.Pos, strings.TrimPrefix(err.Error(), "read "), "write minute, hour, day of month, month and "+
 			"day of week, such as `5 * * * *`")
-	case t.Next(neverFires()).IsZero():
-		l.report(p.Schedule.Pos, "the schedule never comes", "check day of month and month")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lakeward/lakeward/pipeline/detect"
+	"github.com/lakeward/lakeward/pipeline/schedule"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/pipeline/sqltext"
 )
@@ -211,7 +212,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if p.Schedule.Value != "" {
-			if _, err := p.Timetable(); err != nil {
+			if _, err := schedule.Parse(p.Schedule.Value, p.Timezone); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
 // Ident quotes an identifier.
-func Ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+func Ident(name string) string { return quote.Ident(name) }
 
 // Path quotes a dotted path member by member.
 func Path(p string) string {
@@ -25,7 +26,7 @@ func Path(p string) string {
 }
 
 // Str quotes a string literal. The engine's strings know no backslash escapes.
-func Str(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func Str(s string) string { return quote.Text(s) }
 
 // Num writes a finite number literal.
 func Num(f float64) string {

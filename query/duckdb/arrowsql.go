@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/lakeward/lakeward/query/quote"
 )
 
 var plainSQL = map[arrow.Type]string{
@@ -42,7 +44,7 @@ func sqlTypeOf(t arrow.DataType) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			parts[i] = quoteIdent(f.Name) + " " + s
+			parts[i] = quote.Ident(f.Name) + " " + s
 		}
 		return "STRUCT(" + strings.Join(parts, ", ") + ")", nil
 	case *arrow.MapType:

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -58,7 +59,7 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 	}
 	err := os.MkdirAll(t.dir, 0o700) // who tidies up temporary files may have removed it
 	if err == nil {
-		_, err = c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quoteText(path)+" (FORMAT parquet)")
+		_, err = c.Exec(ctx, "COPY (SELECT "+key+" WHERE false) TO "+quote.Text(path)+" (FORMAT parquet)")
 	}
 	if err != nil {
 		_ = os.Remove(path) // a part of it would pass for the whole
@@ -160,7 +161,7 @@ func (s *Session) byName(ctx context.Context, schema tiers.Schema, nulls []strin
 	for i, f := range schema.Fields {
 		if sh.has[i] {
 			has = append(has, nulls[i])
-			p.columns[i] = quoteIdent(f.Name)
+			p.columns[i] = quote.Ident(f.Name)
 		}
 	}
 	p.template, err = s.templates.of(ctx, s.conn, has)
@@ -175,7 +176,7 @@ func nullColumns(t query.TableView) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("table %s, column %s: %w", t.Name, f.Name, err)
 		}
-		out[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quoteIdent(f.Name))
+		out[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", typ, quote.Ident(f.Name))
 	}
 	return out, nil
 }

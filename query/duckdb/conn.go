@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	duck "github.com/duckdb/duckdb-go-bindings"
-
 	"github.com/apache/arrow-go/v18/arrow/array"
+	duck "github.com/duckdb/duckdb-go-bindings"
 )
 
 // reassert is how often an interrupt is repeated until the call returns: the
@@ -229,7 +227,5 @@ func (c *Conn) progress() (float64, int64, time.Duration) {
 }
 
 // quoteIdent quotes an identifier.
-func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // quoteText quotes a string literal.
-func quoteText(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }

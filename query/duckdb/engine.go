@@ -18,6 +18,7 @@ import (
 	duck "github.com/duckdb/duckdb-go-bindings"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 )
 
 // Options are an engine's settings.
@@ -177,7 +178,7 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 			_ = c.Close()
 			return err
 		}
-		dirs[i] = quoteText(strings.TrimSuffix(d, "/") + "/")
+		dirs[i] = quote.Text(strings.TrimSuffix(d, "/") + "/")
 	}
 	for _, sql := range []string{
 		"SET allowed_directories=[" + strings.Join(dirs, ",") + "]",
@@ -204,7 +205,7 @@ func attach(ctx context.Context, c *Conn, name, path string, readOnly bool) erro
 			path, suffix = ":memory:", ""
 		}
 	}
-	if _, err := c.Exec(ctx, "ATTACH "+quoteText(path)+" AS "+quoteIdent(name)+suffix); err != nil {
+	if _, err := c.Exec(ctx, "ATTACH "+quote.Text(path)+" AS "+quote.Ident(name)+suffix); err != nil {
 		return fmt.Errorf("attach the %s database %s (does a daemon hold it?): %w", name, path, err)
 	}
 	return nil

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"unsafe"
 
-	duck "github.com/duckdb/duckdb-go-bindings"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	duck "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/lakeward/lakeward/query/quote"
 )
 
 // Load creates the temporary table and fills it with rows, whose types it
@@ -23,13 +24,13 @@ func (c *Conn) Load(ctx context.Context, table string, rows array.RecordReader) 
 type place struct{ catalog, schema, table string }
 
 func (p place) String() string {
-	return quoteIdent(p.catalog) + "." + quoteIdent(p.schema) + "." + quoteIdent(p.table)
+	return quote.Ident(p.catalog) + "." + quote.Ident(p.schema) + "." + quote.Ident(p.table)
 }
 
 // create begins the statement that makes the table.
 func (p place) create() string {
 	if p.catalog == "temp" { // which is not named where a table is made
-		return "CREATE TEMP TABLE " + quoteIdent(p.table)
+		return "CREATE TEMP TABLE " + quote.Ident(p.table)
 	}
 	return "CREATE TABLE " + p.String()
 }
@@ -43,7 +44,7 @@ func (c *Conn) load(ctx context.Context, to place, rows array.RecordReader) (int
 		if err != nil {
 			return 0, fmt.Errorf("load %s: column %s: %w", table, f.Name, err)
 		}
-		defs[i] = quoteIdent(f.Name) + " " + t
+		defs[i] = quote.Ident(f.Name) + " " + t
 	}
 	if _, err := c.Exec(ctx, to.create()+" ("+strings.Join(defs, ", ")+")"); err != nil {
 		return 0, fmt.Errorf("load %s: %w", table, err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -52,7 +53,7 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", f.Name, err)
 		}
-		parts[i] = quoteIdent(f.Name) + " " + t
+		parts[i] = quote.Ident(f.Name) + " " + t
 	}
 	return "STRUCT(" + strings.Join(parts, ", ") + ")", nil
 }
@@ -71,7 +72,7 @@ func tableSelect(v verified, parts []part) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("table %s, column %s: %w", t.Name, f.Name, err)
 		}
-		cols = append(cols, quoteIdent(f.Name))
+		cols = append(cols, quote.Ident(f.Name))
 		ids = append(ids, fieldByID(f.ID, f.Name, typ))
 		if f.ID <= 0 && len(t.Files) > 0 {
 			return "", fmt.Errorf("table %s, column %s has no field id", t.Name, f.Name)
@@ -97,8 +98,8 @@ func tableSelect(v verified, parts []part) (string, error) {
 func merged(fields []tiers.Field, sel string) string {
 	var replaced []string
 	for _, f := range fields {
-		if e := mergedField(fields, f, quoteIdent(f.Name)); e != "" {
-			replaced = append(replaced, e+" AS "+quoteIdent(f.Name))
+		if e := mergedField(fields, f, quote.Ident(f.Name)); e != "" {
+			replaced = append(replaced, e+" AS "+quote.Ident(f.Name))
 		}
 	}
 	if len(replaced) == 0 {
@@ -112,7 +113,7 @@ func merged(fields []tiers.Field, sel string) string {
 func mergedField(siblings []tiers.Field, f tiers.Field, ref string) string {
 	for _, b := range siblings {
 		if tiers.Merged(f, b) {
-			return "coalesce(" + strings.TrimSuffix(ref, quoteIdent(f.Name)) + quoteIdent(b.Name) + ", " + ref + "::DOUBLE)"
+			return "coalesce(" + strings.TrimSuffix(ref, quote.Ident(f.Name)) + quote.Ident(b.Name) + ", " + ref + "::DOUBLE)"
 		}
 	}
 	if f.Type.Kind != tiers.KindStruct {
@@ -121,10 +122,10 @@ func mergedField(siblings []tiers.Field, f tiers.Field, ref string) string {
 	var members []string
 	any := false
 	for _, m := range f.Type.Fields {
-		in := ref + "." + quoteIdent(m.Name)
+		in := ref + "." + quote.Ident(m.Name)
 		e := mergedField(f.Type.Fields, m, in)
 		any = any || e != ""
-		members = append(members, quoteIdent(m.Name)+" := "+cmp.Or(e, in))
+		members = append(members, quote.Ident(m.Name)+" := "+cmp.Or(e, in))
 	}
 	if !any {
 		return ""
@@ -134,7 +135,7 @@ func mergedField(siblings []tiers.Field, f tiers.Field, ref string) string {
 
 // fieldByID is an entry of read_parquet's schema.
 func fieldByID(id int, name, typ string) string {
-	return fmt.Sprintf("%d: {name: %s, type: %s, default_value: NULL}", id, quoteText(name), quoteText(typ))
+	return fmt.Sprintf("%d: {name: %s, type: %s, default_value: NULL}", id, quote.Text(name), quote.Text(typ))
 }
 
 // sql is the SELECT of a part of a table whose columns have these names and ids.
@@ -144,18 +145,18 @@ func (p part) sql(cols, ids []string) (string, error) {
 		return "", err
 	}
 	for i := range paths {
-		paths[i] = quoteText(paths[i])
+		paths[i] = quote.Text(paths[i])
 	}
 	if p.template != "" {
 		// What DuckDB expects of a file without rows would be none.
 		return fmt.Sprintf("SELECT %s FROM read_parquet([%s,%s], hive_partitioning = false, explicit_cardinality = %d)",
-			strings.Join(p.columns, ", "), quoteText(p.template), strings.Join(paths, ","), max(p.rows, 1)), nil
+			strings.Join(p.columns, ", "), quote.Text(p.template), strings.Join(paths, ","), max(p.rows, 1)), nil
 	}
 	var conds []string
 	ids = slices.Clone(ids)
 	for i, e := range p.want {
 		name := fmt.Sprintf(copyName+"%d", tiers.CopyID(e.field))
-		conds = append(conds, quoteIdent(name)+" = "+quoteText(e.value))
+		conds = append(conds, quote.Ident(name)+" = "+quote.Text(e.value))
 		if !slices.ContainsFunc(p.want[:i], func(o equality) bool { return o.field == e.field }) {
 			ids = append(ids, fieldByID(tiers.CopyID(e.field), name, "VARCHAR"))
 		}

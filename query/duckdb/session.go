@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb/syntax"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -58,7 +59,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 }
 
 func (s *Session) setup(ctx context.Context, v query.View) error {
-	db := quoteIdent(s.name)
+	db := quote.Ident(s.name)
 	for _, sql := range []string{
 		"ATTACH ':memory:' AS " + db,
 		"CREATE SCHEMA " + db + ".lake",
@@ -128,7 +129,7 @@ func (s *Session) show(ctx context.Context, tables []string, statement *syntax.S
 		if err != nil {
 			return err
 		}
-		if _, err := s.conn.Exec(ctx, "CREATE OR REPLACE VIEW lake."+quoteIdent(t.Name)+" AS "+sel); err != nil {
+		if _, err := s.conn.Exec(ctx, "CREATE OR REPLACE VIEW lake."+quote.Ident(t.Name)+" AS "+sel); err != nil {
 			return fmt.Errorf("view of lake.%s: %w", t.Name, err)
 		}
 		if !narrow {
@@ -271,7 +272,7 @@ func (s *Session) Close() error {
 	_, _ = s.conn.Exec(ctx, "ROLLBACK")
 	_, err := s.conn.Exec(ctx, "USE memory")
 	if err == nil {
-		_, err = s.conn.Exec(ctx, "DETACH DATABASE IF EXISTS "+quoteIdent(s.name))
+		_, err = s.conn.Exec(ctx, "DETACH DATABASE IF EXISTS "+quote.Ident(s.name))
 	}
 	return errors.Join(err, s.conn.Close(), s.forget())
 }

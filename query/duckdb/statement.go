@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/duckdb/syntax"
+	"github.com/lakeward/lakeward/query/quote"
 )
 
 // listing returns the scope of SHOW TABLES, if that is the whole statement:
@@ -63,7 +64,7 @@ func (s *Session) list(ctx context.Context, tier string, args []any) (array.Reco
 
 // lines answers with one column of texts.
 func (s *Session) lines(ctx context.Context, name string, lines []string) (array.RecordReader, error) {
-	return s.conn.query(ctx, "SELECT unnest(?::VARCHAR[]) AS "+quoteIdent(name), s.limits(), []any{lines})
+	return s.conn.query(ctx, "SELECT unnest(?::VARCHAR[]) AS "+quote.Ident(name), s.limits(), []any{lines})
 }
 
 // bareOfExplain is a statement without the EXPLAIN before it. What is left stands where it

@@ -57,7 +57,7 @@ func libraries() []library {
 		{"github.com/parquet-go/parquet-go", []string{"ingest", "tiers/parquetfile"},
 			"writes files, and reads their footers"},
 		{"github.com/prometheus/", []string{"daemon", "serve"}, "metrics"},
-		{"github.com/robfig/cron", []string{"pipeline/schedule", "pipeline/spec"}, "reads schedules"},
+		{"github.com/robfig/cron", []string{"pipeline/schedule"}, "reads schedules"},
 		{"github.com/spf13/", []string{"cli", "internal/docgen"}, "the command line"},
 		{"golang.org/x/sys", []string{"query/worker"}, "what a worker gives up"},
 		{"golang.org/x/term", []string{"query/format"}, "the width of a terminal"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -80,7 +81,7 @@ func (p *promotion) apply(ctx context.Context, c tiers.Statements) (tiers.WriteR
 func (p *promotion) create(ctx context.Context, c tiers.Statements) error {
 	var defs []string
 	for _, col := range slices.Concat(p.columns, provenance) {
-		defs = append(defs, ident(col.name)+" "+sqlType(col.typ))
+		defs = append(defs, quote.Ident(col.name)+" "+sqlType(col.typ))
 	}
 	_, err := c.Exec(ctx, "CREATE TABLE "+qualified(p.write.Table)+" ("+strings.Join(defs, ", ")+")")
 	return err
@@ -93,10 +94,10 @@ func (p *promotion) evolve(ctx context.Context, c tiers.Statements, held *table)
 		at := find(held.columns, col.name)
 		if at < 0 {
 			held.columns = append(held.columns, col)
-			changes = append(changes, ident(col.name)+" "+sqlType(col.typ))
+			changes = append(changes, quote.Ident(col.name)+" "+sqlType(col.typ))
 			continue
 		}
-		grown, adds, ok := widen(held.columns[at].typ, col.typ, ident(held.columns[at].name))
+		grown, adds, ok := widen(held.columns[at].typ, col.typ, quote.Ident(held.columns[at].name))
 		if !ok {
 			return fmt.Errorf("column %s is %s in the table and %s in the rows: cast it in the pipeline to %s, write to "+
 				"another table, or drop this one",
@@ -130,7 +131,7 @@ func (p *promotion) clear(ctx context.Context, c tiers.Statements) (int64, error
 	}
 	same := make([]string, len(w.Key))
 	for i, k := range w.Key {
-		same[i] = "held." + ident(k) + " IS NOT DISTINCT FROM fresh." + ident(k)
+		same[i] = "held." + quote.Ident(k) + " IS NOT DISTINCT FROM fresh." + quote.Ident(k)
 	}
 	m, err := c.Exec(ctx, "DELETE FROM "+t+" AS held USING "+p.from+" AS fresh WHERE "+strings.Join(same, " AND "))
 	return n + m, err
@@ -143,11 +144,11 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 	var names, values []string
 	for _, col := range p.columns {
 		stored := held.columns[find(held.columns, col.name)]
-		names = append(names, ident(stored.name))
-		values = append(values, "CAST("+ident(col.name)+" AS "+sqlType(stored.typ)+")")
+		names = append(names, quote.Ident(stored.name))
+		values = append(values, "CAST("+quote.Ident(col.name)+" AS "+sqlType(stored.typ)+")")
 	}
 	for _, col := range provenance {
-		names = append(names, ident(col.name))
+		names = append(names, quote.Ident(col.name))
 		values = append(values, "?")
 	}
 	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " +
@@ -155,7 +156,7 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 	if w.Mode == tiers.Merge {
 		keys := make([]string, len(w.Key))
 		for i, k := range w.Key {
-			keys[i] = ident(k)
+			keys[i] = quote.Ident(k)
 		}
 		sql += " WHERE rowid IN (SELECT max(rowid) FROM " + p.from + " GROUP BY " + strings.Join(keys, ", ") + ")"
 	}

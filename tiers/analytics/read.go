@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -108,11 +109,11 @@ func selectOf(t *table, w query.Want) (sql string, args []any) {
 	var exprs []string
 	for _, c := range t.columns {
 		if w.Columns == nil || slices.ContainsFunc(w.Columns, func(n string) bool { return strings.EqualFold(n, c.name) }) {
-			exprs = append(exprs, ident(c.name))
+			exprs = append(exprs, quote.Ident(c.name))
 		}
 	}
 	if len(exprs) == 0 && len(t.columns) > 0 { // only counted
-		exprs = []string{"true AS " + ident(t.columns[0].name)}
+		exprs = []string{"true AS " + quote.Ident(t.columns[0].name)}
 	}
 	var ands []string
 	if within := spansOf(t, w.Times, &args); within != "" {
@@ -120,7 +121,7 @@ func selectOf(t *table, w query.Want) (sql string, args []any) {
 	}
 	for _, c := range w.Where {
 		if conditionHolds(t, c) {
-			ands = append(ands, ident(c.Column)+" "+c.Op+" ?")
+			ands = append(ands, quote.Ident(c.Column)+" "+c.Op+" ?")
 			args = append(args, c.Value)
 		}
 	}
@@ -141,10 +142,10 @@ func spansOf(t *table, spans []query.Span, args *[]any) string {
 	for _, s := range spans {
 		var ands []string
 		if !s.From.IsZero() {
-			ands, *args = append(ands, ident(col.name)+" >= ?"), append(*args, s.From)
+			ands, *args = append(ands, quote.Ident(col.name)+" >= ?"), append(*args, s.From)
 		}
 		if !s.To.IsZero() {
-			ands, *args = append(ands, ident(col.name)+" < ?"), append(*args, s.To)
+			ands, *args = append(ands, quote.Ident(col.name)+" < ?"), append(*args, s.To)
 		}
 		if len(ands) == 0 {
 			ands = []string{"true"}

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -107,7 +107,7 @@ func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation strin
 			res, err = tiers.WriteResult{}, fmt.Errorf("write rows of %s to analytics.%s: %w", w.Pipeline, w.Table, err)
 		}
 	}()
-	schema, err := schemaOf(ctx, c, ident(relation))
+	schema, err := schemaOf(ctx, c, quote.Ident(relation))
 	if err != nil {
 		return res, err
 	}
@@ -126,7 +126,7 @@ func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation strin
 	}
 	if p.from = temporary(relation); !slices.Contains(tables, relation) { // a view, computed once
 		p.from = temporary(incoming)
-		if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+ident(incoming)+" AS FROM "+ident(relation)); err != nil {
+		if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+quote.Ident(incoming)+" AS FROM "+quote.Ident(relation)); err != nil {
 			return res, err
 		}
 	}
@@ -137,7 +137,7 @@ func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation strin
 	return res, err
 }
 
-func temporary(table string) string { return "temp.main." + ident(table) }
+func temporary(table string) string { return "temp.main." + quote.Ident(table) }
 
 func schemaOf(ctx context.Context, c tiers.Statements, relation string) (*arrow.Schema, error) {
 	r, err := c.Query(ctx, "FROM "+relation+" LIMIT 0")
@@ -166,7 +166,7 @@ func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) 
 			return fmt.Errorf("%s is not a column of times", column)
 		}
 		return transact(ctx, c, func() (err error) {
-			n, err = c.Exec(ctx, "DELETE FROM "+qualified(table)+" WHERE "+ident(col.name)+" < ?", cut)
+			n, err = c.Exec(ctx, "DELETE FROM "+qualified(table)+" WHERE "+quote.Ident(col.name)+" < ?", cut)
 			return err
 		})
 	})
@@ -239,6 +239,4 @@ func once(ctx context.Context, c tiers.Statements, f func() error) error {
 	return err
 }
 
-func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-func qualified(table string) string { return "analytics.main." + ident(table) }
+func qualified(table string) string { return "analytics.main." + quote.Ident(table) }

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -107,9 +108,8 @@ func (s *Sink) Tables(ctx context.Context) ([]tiers.TableInfo, error) {
 func sizes(ctx context.Context, c tiers.Statements, names []string) (map[string]int64, error) {
 	var parts []string
 	for i, n := range names {
-		q := strings.ReplaceAll(qualified(n), "'", "''")
 		parts = append(parts, fmt.Sprintf("SELECT %d AS t, block_id, additional_block_ids, persistent, count FROM "+
-			"pragma_storage_info('%s')", i, q))
+			"pragma_storage_info(%s)", i, quote.Text(qualified(n))))
 	}
 	sql := fmt.Sprintf(`WITH s AS (%s),
 	b AS (SELECT t, block_id AS id FROM s WHERE block_id >= 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -35,7 +36,7 @@ func sqlType(t tiers.Type) string {
 	case tiers.KindStruct:
 		parts := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
-			parts[i] = ident(f.Name) + " " + sqlType(f.Type)
+			parts[i] = quote.Ident(f.Name) + " " + sqlType(f.Type)
 		}
 		return "STRUCT(" + strings.Join(parts, ", ") + ")"
 	case tiers.KindList:
@@ -67,10 +68,10 @@ func widen(held, want tiers.Type, path string) (tiers.Type, []string, bool) {
 		at := member(held.Fields, w.Name)
 		if at < 0 {
 			grown.Fields = append(grown.Fields, tiers.Field{Name: w.Name, Type: w.Type})
-			adds = append(adds, path+"."+ident(w.Name)+" "+sqlType(w.Type))
+			adds = append(adds, path+"."+quote.Ident(w.Name)+" "+sqlType(w.Type))
 			continue
 		}
-		t, more, ok := widen(held.Fields[at].Type, w.Type, path+"."+ident(held.Fields[at].Name))
+		t, more, ok := widen(held.Fields[at].Type, w.Type, path+"."+quote.Ident(held.Fields[at].Name))
 		if !ok {
 			return held, nil, false
 		}

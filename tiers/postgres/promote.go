@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -105,10 +106,10 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 	}
 	defs := make([]string, 0, len(t.columns)+1)
 	for _, c := range t.columns {
-		defs = append(defs, ident(c.name)+" "+c.typ)
+		defs = append(defs, quote.Ident(c.name)+" "+c.typ)
 	}
 	if p.identified() {
-		defs = append(defs, "PRIMARY KEY ("+ident(p.columns[find(p.columns, findingID)].name)+")")
+		defs = append(defs, "PRIMARY KEY ("+quote.Ident(p.columns[find(p.columns, findingID)].name)+")")
 	}
 	name := qualified(t.name)
 	stmts := []string{
@@ -117,11 +118,11 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 		"CREATE INDEX ON " + name + " (" + tiers.ColPipeline + ", " + tiers.ColWindowStart + ", " + tiers.ColWindowEnd + ")",
 	}
 	if at := find(p.columns, tiers.ColTime); at >= 0 && p.columns[at].typ == typeTime {
-		stmts = append(stmts, "CREATE INDEX ON "+name+" ("+ident(p.columns[at].name)+")")
+		stmts = append(stmts, "CREATE INDEX ON "+name+" ("+quote.Ident(p.columns[at].name)+")")
 	}
 	// A hash index takes values of any length, which a tree does not.
 	if key := p.lookedUp(); key != "" && !p.identified() {
-		stmts = append(stmts, "CREATE INDEX ON "+name+" USING hash ("+ident(key)+")")
+		stmts = append(stmts, "CREATE INDEX ON "+name+" USING hash ("+quote.Ident(key)+")")
 	}
 	for _, s := range append(stmts, comments(t.name, t.columns)...) {
 		if _, err := tx.Exec(ctx, s); err != nil {
@@ -168,7 +169,7 @@ func (p *promotion) evolve(ctx context.Context, tx pgx.Tx, held *table) error {
 		}
 	}
 	for _, c := range fresh {
-		if _, err := tx.Exec(ctx, "ALTER TABLE "+qualified(held.name)+" ADD COLUMN "+ident(c.name)+" "+c.typ); err != nil {
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+qualified(held.name)+" ADD COLUMN "+quote.Ident(c.name)+" "+c.typ); err != nil {
 			return err
 		}
 	}
@@ -220,8 +221,8 @@ func (p *promotion) merge(ctx context.Context, tx pgx.Tx, held *table) (res tier
 	var defs, names []string
 	for _, c := range p.columns {
 		to := held.columns[find(held.columns, c.name)]
-		defs = append(defs, ident(to.name)+" "+to.typ)
-		names = append(names, ident(to.name))
+		defs = append(defs, quote.Ident(to.name)+" "+to.typ)
+		names = append(names, quote.Ident(to.name))
 	}
 	if _, err = tx.Exec(ctx, "CREATE TEMPORARY TABLE "+incoming+" ("+strings.Join(defs, ", ")+", "+order+
 		" bigint) ON COMMIT DROP"); err != nil {
@@ -236,7 +237,7 @@ func (p *promotion) merge(ctx context.Context, tx pgx.Tx, held *table) (res tier
 	}
 	keys := make([]string, len(p.write.Key))
 	for i, k := range p.write.Key {
-		keys[i] = ident(held.columns[find(held.columns, k)].name)
+		keys[i] = quote.Ident(held.columns[find(held.columns, k)].name)
 	}
 	for _, sql := range sameKeys(keys) {
 		tag, err := tx.Exec(ctx, "DELETE FROM "+qualified(held.name)+" AS held USING "+incoming+" AS fresh WHERE "+sql)
@@ -294,7 +295,7 @@ func comments(name string, cols []column) []string {
 	var out []string
 	for _, c := range cols {
 		if doc := docs[strings.ToLower(c.name)]; doc != "" {
-			out = append(out, "COMMENT ON COLUMN "+qualified(name)+"."+ident(c.name)+" IS"+literal(doc))
+			out = append(out, "COMMENT ON COLUMN "+qualified(name)+"."+quote.Ident(c.name)+" IS"+literal(doc))
 		}
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -89,7 +90,7 @@ func selectOf(t *table, w query.Want) (sql string, args []any, cols []column) {
 		if w.Columns != nil && !slices.ContainsFunc(w.Columns, func(n string) bool { return strings.EqualFold(n, c.name) }) {
 			continue
 		}
-		e := ident(c.name)
+		e := quote.Ident(c.name)
 		switch k := kindOf(c.typ); {
 		case k == tiers.KindString && c.typ != typeText:
 			e += "::text"
@@ -131,10 +132,10 @@ func spansOf(t *table, spans []query.Span, arg func(any) string) string {
 	for _, s := range spans {
 		var ands []string
 		if !s.From.IsZero() {
-			ands = append(ands, ident(t.columns[at].name)+" >= "+arg(s.From))
+			ands = append(ands, quote.Ident(t.columns[at].name)+" >= "+arg(s.From))
 		}
 		if !s.To.IsZero() {
-			ands = append(ands, ident(t.columns[at].name)+" < "+arg(s.To))
+			ands = append(ands, quote.Ident(t.columns[at].name)+" < "+arg(s.To))
 		}
 		if len(ands) == 0 {
 			return "true"
@@ -164,7 +165,7 @@ func conditionOf(t *table, c query.Condition, arg func(any) string) string {
 	if !same {
 		return ""
 	}
-	return ident(col.name) + " " + c.Op + " " + arg(c.Value)
+	return quote.Ident(col.name) + " " + c.Op + " " + arg(c.Value)
 }
 
 // Query implements tiers.RemoteSink.

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lakeward/lakeward/query"
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -317,7 +318,7 @@ func (s *Sink) Retain(ctx context.Context, table, column string, cut time.Time) 
 			if at < 0 || t.columns[at].typ != typeTime && t.columns[at].typ != typeDate {
 				return fmt.Errorf("%s is not a column of times", column)
 			}
-			tag, err := tx.Exec(ctx, "DELETE FROM "+qualified(t.name)+" WHERE "+ident(t.columns[at].name)+" < $1", cut)
+			tag, err := tx.Exec(ctx, "DELETE FROM "+qualified(t.name)+" WHERE "+quote.Ident(t.columns[at].name)+" < $1", cut)
 			if err != nil {
 				return err
 			}

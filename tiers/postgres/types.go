@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/lakeward/lakeward/query/quote"
 	"github.com/lakeward/lakeward/tiers"
 )
 
@@ -109,12 +110,10 @@ func kindOf(typ string) tiers.Kind {
 	return tiers.KindString
 }
 
-func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
 // literal is a text where PostgreSQL takes no argument. Names and comments are
 // ours; one with a backslash is written so that no setting changes its meaning.
 func literal(s string) string {
 	return ` E'` + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + `'`
 }
 
-func qualified(table string) string { return Schema + "." + ident(table) }
+func qualified(table string) string { return Schema + "." + quote.Ident(table) }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward/query/duckdb"
+	"github.com/lakeward/lakeward/query/quote"
 )
 
 // copyByDuckDB is the yardstick of writing: DuckDB's own way from the same
@@ -28,7 +28,7 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 	}
 	began := time.Now()
 	n, err := c.Exec(ctx, fmt.Sprintf("COPY (FROM read_json(%s, format = 'newline_delimited')) TO %s (FORMAT parquet, "+
-		"COMPRESSION zstd)", quoted(file), quoted(parquet)))
+		"COMPRESSION zstd)", quote.Text(file), quote.Text(parquet)))
 	if err != nil {
 		return o, err
 	}
@@ -44,5 +44,3 @@ func copyByDuckDB(ctx context.Context, file, parquet string) (o outcome, err err
 	o.Bytes = st.Size()
 	return o, nil
 }
-
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
