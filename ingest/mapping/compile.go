@@ -35,13 +35,6 @@ type rule struct {
 	id    []byte   // of the column mapped_by, as far as it is the same for all
 }
 
-// index finds the rules that an event can be of by the text of one value.
-type index struct {
-	slots  []int
-	byText map[string][]*rule
-	others []*rule // of all other texts
-}
-
 // field is a member of the row to be written: an object, or a value.
 type field struct {
 	key      []byte // with quotes and colon
@@ -57,6 +50,7 @@ type field struct {
 	move     int               // place in rule.moves; -1: the value stays where it is
 	spread   bool              // a list of texts becomes a list of objects with this member
 	filler   bool              // it is written only beside other members
+	resort   bool              // one of its expressions counts only without others that the object needs
 	// Of an object, by the place of its members: those that it needs, and those
 	// of which it needs one.
 	required, some uint64
@@ -83,6 +77,14 @@ func compile(spec Spec) (*Mapping, strict.Problems) {
 	var err error
 	if c.schema, err = OCSF(); err != nil {
 		c.report(spec.Name.Pos, err.Error(), "")
+		return nil, c.problems
+	}
+	for _, as := range spec.Spellings {
+		if spelled(nil, as.Value) == nil {
+			c.report(as.Pos, fmt.Sprintf("%q is no spelling of keys", as.Value), "use lower or pascal")
+		}
+	}
+	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
 	c.out.takes = c.when(spec.Takes)
@@ -121,16 +123,29 @@ func (c *compiler) slots(path string) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		slot, ok := c.byPath[p]
-		if !ok {
-			slot = len(c.out.slots)
-			c.byPath[p] = slot
-			c.out.slots = append(c.out.slots, parts)
-			c.out.trie.at(parts).slot = slot
+		out = append(out, c.slot(parts))
+	}
+	for _, as := range c.spec.Spellings {
+		for _, slot := range slices.Clone(out) {
+			if s := c.slot(spelled(c.out.slots[slot], as.Value)); !slices.Contains(out, s) {
+				out = append(out, s)
+			}
 		}
-		out = append(out, slot)
 	}
 	return out, nil
+}
+
+// slot is the place of one raw path.
+func (c *compiler) slot(parts []part) int {
+	p := pathText(parts)
+	slot, ok := c.byPath[p]
+	if !ok {
+		slot = len(c.out.slots)
+		c.byPath[p] = slot
+		c.out.slots = append(c.out.slots, parts)
+		c.out.trie.at(parts).slot = slot
+	}
+	return slot
 }
 
 // forms are the raw paths that a path of the mapping stands for.
@@ -251,7 +266,7 @@ func (c *compiler) identities(spec Rule, class *Class) []assigned {
 				}
 				a := Assignment{Attribute: strict.At[string]{Value: name, Pos: sets[i].Attribute.Pos}}
 				for _, e := range sets[i].From {
-					if !strings.HasPrefix(e.Value, "=") {
+					if !strings.HasPrefix(e.Value, "=") && !strings.HasPrefix(e.Value, "?=") {
 						a.From = append(a.From, strict.At[string]{Value: e.Value + " | " + function, Pos: e.Pos})
 					}
 				}
@@ -319,6 +334,7 @@ func (c *compiler) assign(r *rule, a Assignment, optional bool) {
 			}
 		}
 		f.from = append(f.from, e)
+		f.resort = f.resort || e.resort
 	}
 	if len(attr.Enum) > 0 {
 		f.choices(r.class)
@@ -394,8 +410,8 @@ func (c *compiler) complete(r *rule, f *field, n *Node, at strict.Pos) {
 		f.children = append(f.children, g)
 	}
 	slices.SortStableFunc(f.children, func(a, b *field) int {
-		return cmp.Or(after(a.filler, b.filler), after(a.children != nil, b.children != nil), bytes.Compare(a.key, b.key),
-			cmp.Compare(a.path[len(a.path)-1].index, b.path[len(b.path)-1].index))
+		return cmp.Or(after(a.filler, b.filler), after(a.resort, b.resort), after(a.children != nil, b.children != nil),
+			bytes.Compare(a.key, b.key), cmp.Compare(a.path[len(a.path)-1].index, b.path[len(b.path)-1].index))
 	})
 	if len(f.children) > 64 {
 		c.report(at, fmt.Sprintf("rule %q sets more than 64 attributes in one object", r.name), "")
@@ -461,64 +477,6 @@ func (f *field) candidates() []int {
 // marks say in mapped_by which candidate a value came from; the last: it did
 // not leave.
 const marks = "0123456789abcdefghijklmnopqrstuvwxyz-"
-
-// newIndex chooses the value that most rules ask one text of.
-func newIndex(rules []*rule) index {
-	votes := map[string]int{}
-	for _, r := range rules {
-		for _, t := range r.first() {
-			votes[fmt.Sprint(t.slots)]++
-		}
-	}
-	best := ""
-	for _, key := range slices.Sorted(maps.Keys(votes)) {
-		if votes[key] > votes[best] {
-			best = key
-		}
-	}
-	var x index
-	texts := map[string]bool{}
-	keyed := func(r *rule) *test {
-		for _, t := range r.first() {
-			if fmt.Sprint(t.slots) == best {
-				return &t
-			}
-		}
-		return nil
-	}
-	for _, r := range rules {
-		if t := keyed(r); t != nil {
-			x.slots = t.slots
-			for s := range t.exact {
-				texts[s] = true
-			}
-		}
-	}
-	x.byText = map[string][]*rule{}
-	for _, r := range rules {
-		t := keyed(r)
-		for s := range texts {
-			if t == nil || t.exact[s] {
-				x.byText[s] = append(x.byText[s], r)
-			}
-		}
-		if t == nil {
-			x.others = append(x.others, r)
-		}
-	}
-	return x
-}
-
-// first are the tests of a rule that ask for one of some texts; none if the
-// rule has alternatives.
-func (r *rule) first() []test {
-	if len(r.when) != 1 {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(r.when[0]), func(t test) bool {
-		return len(t.exact) == 0 || len(t.patterns) > 0 || t.absent || t.present
-	})
-}
 
 // Classes are the classes of a mapping's rules, which are its tables, in order
 // of their names.

@@ -9,6 +9,7 @@
 //	user.name: actor.alternateId              a path of the event
 //	user.name: [actor.alternateId, actor.id]  the first that has a value
 //	activity_id: =Logon                       a constant
+//	src_endpoint.name: [host, ?=unknown]      a constant that only saves the object
 //	user.uid: "{domain}/{name}"               a text with values in it
 //	src_endpoint.ip: client | address         a value, and what is done to it
 //	answers[].rdata: answers                  a list of texts as a list of objects
@@ -16,7 +17,12 @@
 //
 // A path is keys with dots between; events[0] is an element of a list, and
 // target[type=User] the element whose member type is User. A key of the event
-// may have dots in it itself. Empty text, "-" and null are no value.
+// may have dots in it itself. Texts that are JSON are read by the function json:
+// status | json error.code, or json [0].name of a list. Empty text, "-" and null are no value.
+//
+// A constant with ?= counts only if its object has no other member of those of
+// which OCSF needs one: so the row of an event without an address has a source
+// all the same.
 //
 // Values become what OCSF says of the attribute: text, numbers, true or false.
 // An enumeration is set by a number, or by its caption, and has both; what it

@@ -105,6 +105,18 @@ func TestExpressions(t *testing.T) {
 		{"v | file", `"v":"C:\\Windows\\a.exe"`, "a.exe"},
 		{"v | folder", `"v":"/usr/bin/ls"`, "/usr/bin"},
 		{`v | match "id=([0-9]+)"`, `"v":"x id=42;"`, "42"},
+		{`v | like "^[a-z]+$"`, `"v":"abc"`, "abc"},
+		{`v | like "^[a-z]+$"`, `"v":"ab1"`, "<nil>"},
+		{`v | unlike "^i-"`, `"v":"ada"`, "ada"},
+		{`v | unlike "^i-"`, `"v":"i-01"`, "<nil>"},
+		{"v | json a.b", `"v":"{ \"x\":[1], \"a\" : {\"b\":\"\\u0041\"} }"`, "A"},
+		{"v | json a.c", `"v":"{\"a\":{\"b\":1}}"`, "<nil>"},
+		{"v | json a", `"v":"{\"a\":null}"`, "<nil>"},
+		{"v | json [1].n | lower", `"v":"[{\"n\":\"x\"} , {\"n\":\"Y\"}]"`, "y"},
+		{"v | json a[k=b].n", `"v":"{\"a\":[{\"k\":\"a\"},{\"n\":2,\"k\":\"b\"}]}"`, "2"},
+		{"v | json [2]", `"v":"[1,2]"`, "<nil>"},
+		{"v | json a", `"v":"{\"a\":"`, "<nil>"},
+		{"v | json a", `"v":"a"`, "<nil>"},
 		{`"{v}@{w}"`, `"v":"a","w":"b"`, "a@b"},
 		{`"{v}@{w}"`, `"v":"a"`, "<nil>"},
 		{`"{v}/{w} | lower"`, `"v":"A","w":"B"`, "a/b"},
@@ -193,6 +205,63 @@ func TestListsOfSeveralElements(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %s, %v, not %s", event, got, err, want)
 		}
+	}
+}
+
+func TestLastResortSavesAnObject(t *testing.T) {
+	m := small(t, "      src_endpoint.ip: ip | address\n      src_endpoint.name: [host, \"?=unknown\"]\n"+
+		"      src_endpoint.port: port\n")
+	for event, want := range map[string]string{
+		`"ip":"10.0.0.1"`:            `{"ip":"10.0.0.1"}`,
+		`"ip":"10.0.0.1","host":"h"`: `{"ip":"10.0.0.1","name":"h"}`,
+		`"ip":"none"`:                `{"name":"unknown"}`,
+		`"port":7`:                   `{"name":"unknown","port":7}`,
+	} {
+		got, err := json.Marshal(mapped(t, m, `{"kind":"x","at":1,`+event+`}`)["src_endpoint"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s: %s, not %s", event, got, want)
+		}
+	}
+}
+
+func TestSpellings(t *testing.T) {
+	m, ps := Parse("s.yaml", []byte(`name: s
+vendor: V
+product: P
+spellings: [lower, pascal]
+takes: {eventKind: "*"}
+rules:
+  - name: r
+    when: {eventKind: X}
+    class: authentication
+    set: {time: eventTime, user.name: "list[userType=User].userName", service.name: =S}
+`))
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	for _, event := range []string{
+		`{"eventKind":"X","eventTime":1,"list":[{},{"userType":"User","userName":"ada"}]}`,
+		`{"EventKind":"X","EventTime":1,"List":[{},{"UserType":"User","UserName":"ada"}]}`,
+		`{"eventkind":"X","eventtime":1,"list":[{},{"usertype":"User","username":"ada"}]}`,
+	} {
+		if got := mapped(t, m, event)["user"]; fmt.Sprint(got) != "map[name:ada]" {
+			t.Errorf("%s: %v", event, got)
+		}
+	}
+	_, ps = Parse("s.yaml", []byte("name: s\nvendor: V\nproduct: P\nspellings: [upper]\ntakes: {k: v}\nrules: []\n"))
+	if want := `"upper" is no spelling of keys`; !strings.Contains(ps.Error(), want) {
+		t.Errorf("says %v, not %s", ps, want)
+	}
+}
+
+func TestFunctionsAllocateNothing(t *testing.T) {
+	m := small(t, "      status_detail: v | unlike \"^[0-9]+$\" | json a.b | lower\n")
+	x, event := m.NewMapper(), []byte(`{"kind":"x","at":1,"v":"{\"a\":{\"b\":\"Q\\\"\"}}"}`)
+	if n := testing.AllocsPerRun(100, func() { x.Map(event) }); n != 0 {
+		t.Errorf("%v allocations an event", n)
 	}
 }
 

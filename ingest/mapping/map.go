@@ -17,6 +17,7 @@ type Mapper struct {
 	out   []byte
 	moved []move
 	marks []byte
+	alone bool // the object that is being written has none yet of the members of which it needs one
 }
 
 // move is a value that has left the raw event, and where its rule's mark stands.
@@ -103,6 +104,7 @@ func (x *Mapper) members(f *field) bool {
 		if c := x.out[before-1]; c != '{' {
 			x.out = append(x.out, ',')
 		}
+		x.alone = has&f.some == 0
 		if x.field(g) {
 			has |= 1 << i
 			open = g.listed

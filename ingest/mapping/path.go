@@ -84,6 +84,31 @@ func pathText(path []part) string {
 	return strings.Join(out, ".")
 }
 
+// spelled is a path with its keys spelled otherwise; nil if that is no spelling.
+func spelled(path []part, as string) []part {
+	out := make([]part, len(path))
+	for i, p := range path {
+		out[i] = p
+		switch as {
+		case "lower":
+			out[i].key, out[i].name = strings.ToLower(p.key), strings.ToLower(p.name)
+		case "pascal":
+			out[i].key, out[i].name = pascal(p.key), pascal(p.name)
+		}
+	}
+	if as != "lower" && as != "pascal" {
+		return nil
+	}
+	return out
+}
+
+func pascal(key string) string {
+	if key == "" {
+		return ""
+	}
+	return strings.ToUpper(key[:1]) + key[1:]
+}
+
 // trie leads from an event's keys to the slots of the values that a mapping
 // asks for.
 type trie struct {

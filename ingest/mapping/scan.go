@@ -146,28 +146,96 @@ func (x *Mapper) elementOf(t *trie, index, p int) *trie {
 
 // memberText is the text of a member of the object at p.
 func (x *Mapper) memberText(p int, name string) []byte {
+	if p = x.memberAt(p, name); p < 0 {
+		return nil
+	}
+	return x.text(x.event[p:valueEnd(x.event, p)])
+}
+
+// memberAt is where the value of a member of the object at p begins, -1 if there
+// is none.
+func (x *Mapper) memberAt(p int, name string) int {
 	for p = x.space(p + 1); p < len(x.event) && x.event[p] == '"'; {
 		end := stringEnd(x.event, p)
 		if end < 0 {
-			return nil
+			return -1
 		}
 		is := string(x.event[p+1:end-1]) == name
 		if p = x.space(end); p >= len(x.event) || x.event[p] != ':' {
-			return nil
+			return -1
 		}
 		p = x.space(p + 1)
-		if end = valueEnd(x.event, p); end < 0 {
-			return nil
-		}
-		if is {
-			return x.text(x.event[p:end])
+		if end = valueEnd(x.event, p); end < 0 || is {
+			return min(p, end)
 		}
 		if p = x.space(end); p >= len(x.event) || x.event[p] != ',' {
-			return nil
+			return -1
 		}
 		p = x.space(p + 1)
 	}
-	return nil
+	return -1
+}
+
+// embedded reads JSON that stands in a text.
+func embedded(arg string) (function, error) {
+	list := strings.HasPrefix(arg, "[")
+	if list {
+		arg = "-" + arg
+	}
+	path, err := parsePath(arg)
+	if err != nil {
+		return nil, err
+	}
+	if list {
+		path[0].key = ""
+	}
+	return func(x *Mapper, s []byte) ([]byte, bool) {
+		event := x.event
+		defer func() { x.event = event }()
+		x.event = s
+		p := x.space(0)
+		for _, part := range path {
+			if p = x.find(p, part); p < 0 {
+				return nil, false
+			}
+		}
+		end := valueEnd(s, p)
+		if end < 0 || s[p] == 'n' {
+			return nil, false
+		}
+		text := x.text(s[p:end])
+		return text, text != nil
+	}, nil
+}
+
+// find is where a step of a path leads from the value at p, -1 if nowhere.
+func (x *Mapper) find(p int, to part) int {
+	if p >= len(x.event) || x.event[p] != '{' && to.key != "" {
+		return -1
+	}
+	if to.key != "" {
+		p = x.memberAt(p, to.key)
+	}
+	if !to.listed || p < 0 {
+		return p
+	}
+	if x.event[p] != '[' {
+		return -1
+	}
+	p = x.space(p + 1)
+	for i := 0; p < len(x.event) && x.event[p] != ']'; i++ {
+		end := valueEnd(x.event, p)
+		if end < 0 {
+			return -1
+		}
+		if i == to.index || to.index < 0 && x.event[p] == '{' && string(x.memberText(p, to.name)) == to.value {
+			return p
+		}
+		if p = x.space(end); p < len(x.event) && x.event[p] == ',' {
+			p = x.space(p + 1)
+		}
+	}
+	return -1
 }
 
 // stringEnd is the end of the string at p, -1 if it has none.

@@ -13,6 +13,7 @@ type Spec struct {
 	Vendor      string
 	Product     string
 	Paths       []Alias
+	Spellings   []strict.At[string]
 	Tables      []Table
 	Takes       []When
 	Set         []Assignment
@@ -120,6 +121,9 @@ func specType() strict.Type[Spec] {
 			func(s *Spec) *[]Alias { return &s.Paths }, "Names for values that stand at other paths in other forms of the "+
 				"event, the first that has a value counts: `id: [winlog.event_id, EventID]`. `data.*: [EventData.*, \"*\"]` "+
 				"names all values below."),
+		strict.F("spellings", strict.List(text()), func(s *Spec) *[]strict.At[string] { return &s.Spellings },
+			"How else the keys of a path may be spelled, as some collectors do: `lower` (eventname for eventName), `pascal` "+
+				"(EventName for eventName)."),
 		strict.F("tables", strict.Keyed(table, func(t *Table) *strict.At[string] { return &t.Name }, key),
 			func(s *Spec) *[]Table { return &s.Tables }, "Texts by text, for the function `lookup`: "+
 				"`logon: {2: Interactive, 3: Network}`."),

@@ -17,6 +17,7 @@ import (
 // it.
 type expression struct {
 	constant []byte
+	resort   bool  // the constant counts only if the object has nothing else of what it needs one
 	slots    []int // of the places at which it may stand, the first that is there counts
 	template []piece
 	steps    []function
@@ -104,6 +105,10 @@ func functions() map[string]named {
 		"folder": plain("a path without its last part", folder),
 		"match": {true, "the first group of a regular expression, or all of it; nothing if it does not match. It costs " +
 			"an allocation", match},
+		"like":   {true, "itself if a regular expression matches; otherwise nothing", like(true)},
+		"unlike": {true, "itself if a regular expression does not match; otherwise nothing", like(false)},
+		"json": {true, "of a text that is JSON the value at a path of keys and [2]; nothing if it has none, or an object",
+			embedded},
 	}
 }
 
@@ -114,6 +119,17 @@ func file(_ *Mapper, s []byte) ([]byte, bool) { return s[bytes.LastIndexAny(s, `
 func folder(_ *Mapper, s []byte) ([]byte, bool) {
 	i := bytes.LastIndexAny(s, `/\`)
 	return s[:max(i, 0)], i > 0
+}
+
+// like keeps a text that matches, or one that does not.
+func like(want bool) func(string) (function, error) {
+	return func(arg string) (function, error) {
+		re, err := regexp.Compile(arg)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ *Mapper, s []byte) ([]byte, bool) { return s, re.Match(s) == want }, nil
+	}
 }
 
 func match(arg string) (function, error) {
@@ -306,6 +322,8 @@ func vacant(s []byte) bool {
 func (x *Mapper) take(e *expression) (text []byte, slot int, ok bool) {
 	slot = -1
 	switch {
+	case e.resort && !x.alone:
+		return nil, -1, false
 	case e.constant != nil:
 		text = e.constant
 	case e.template != nil:
@@ -368,10 +386,12 @@ func (x *Mapper) fill(template []piece) ([]byte, bool) {
 }
 
 // parseExpression reads what stands behind an attribute: a path, "text with a
-// {path}", or =constant, and then | function for each step.
+// {path}", =constant or ?=constant, and then | function for each step.
 func (c *compiler) parseExpression(text string) (expression, error) {
 	var e expression
-	if s, ok := strings.CutPrefix(text, "="); ok {
+	rest, resort := strings.CutPrefix(text, "?")
+	if s, ok := strings.CutPrefix(rest, "="); ok {
+		e.resort = resort
 		e.constant = []byte(s)
 		if vacant(e.constant) {
 			return e, errors.New("the constant is empty")
