@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,6 +106,11 @@ func functions() map[string]named {
 			"an allocation", match},
 		"like":   {true, "itself if a regular expression matches; otherwise nothing", like(true)},
 		"unlike": {true, "itself if a regular expression does not match; otherwise nothing", like(false)},
+		"as": {true, "another text in its place", func(arg string) (function, error) {
+			to := []byte(arg)
+			return func(*Mapper, []byte) ([]byte, bool) { return to, true }, nil
+		}},
+		"word": plain("its first word: Create of CreateUser, create-user and create user", word),
 		"json": {true, "of a text that is JSON the value at a path of keys and [2]; nothing if it has none, or an object",
 			embedded},
 	}
@@ -119,34 +123,6 @@ func file(_ *Mapper, s []byte) ([]byte, bool) { return s[bytes.LastIndexAny(s, `
 func folder(_ *Mapper, s []byte) ([]byte, bool) {
 	i := bytes.LastIndexAny(s, `/\`)
 	return s[:max(i, 0)], i > 0
-}
-
-// like keeps a text that matches, or one that does not.
-func like(want bool) func(string) (function, error) {
-	return func(arg string) (function, error) {
-		re, err := regexp.Compile(arg)
-		if err != nil {
-			return nil, err
-		}
-		return func(_ *Mapper, s []byte) ([]byte, bool) { return s, re.Match(s) == want }, nil
-	}
-}
-
-func match(arg string) (function, error) {
-	re, err := regexp.Compile(arg)
-	if err != nil {
-		return nil, err
-	}
-	return func(_ *Mapper, s []byte) ([]byte, bool) {
-		m := re.FindSubmatchIndex(s)
-		switch {
-		case m == nil:
-			return nil, false
-		case len(m) > 2 && m[2] >= 0:
-			return s[m[2]:m[3]], true
-		}
-		return s[m[0]:m[1]], true
-	}, nil
 }
 
 // keep puts what f appends into the arena.
@@ -421,6 +397,8 @@ func (c *compiler) parseExpression(text string) (expression, error) {
 		e.table = nil
 		if i := c.tableNamed(arg); name == "lookup" && i >= 0 {
 			e.table = c.spec.Tables[i].Entries
+		} else if name == "as" {
+			e.table = []Entry{{To: strings.Trim(arg, `"`)}}
 		}
 	}
 	return e, nil
