@@ -80,8 +80,8 @@ func compile(spec Spec) (*Mapping, strict.Problems) {
 		return nil, c.problems
 	}
 	for _, as := range spec.Spellings {
-		if spelled(nil, as.Value) == nil {
-			c.report(as.Pos, fmt.Sprintf("%q is no spelling of keys", as.Value), "use lower or pascal")
+		if spelled([]part{{}}, as.Value) == nil {
+			c.report(as.Pos, fmt.Sprintf("%q is no spelling of keys", as.Value), "use lower or capital")
 		}
 	}
 	if len(c.problems) > 0 {

@@ -215,6 +215,16 @@ func TestListsOfSeveralElements(t *testing.T) {
 	}
 }
 
+func TestAnElementIsFoundByIndexAndByMember(t *testing.T) {
+	m := small(t, "      user.name: \"l[k=a].n\"\n      status_detail: \"l[0].m\"\n      status_code: \"l[0].n\"\n"+
+		"      message: \"l[z=1].m\"\n")
+	row := mapped(t, m, `{"kind":"x","at":1,"l":[{"m":"y","n":"z","k":"a"},{"z":1,"m":"q"}]}`)
+	if got := fmt.Sprint(row["user"], row["status_detail"], row["status_code"], row["message"]); got !=
+		"map[name:z uid:nobody] y z q" {
+		t.Error(got)
+	}
+}
+
 func TestLastResortSavesAnObject(t *testing.T) {
 	m := small(t, "      src_endpoint.ip: ip | address\n      src_endpoint.name: [host, \"?=unknown\"]\n"+
 		"      src_endpoint.port: port\n")
@@ -238,7 +248,7 @@ func TestSpellings(t *testing.T) {
 	m, ps := Parse("s.yaml", []byte(`name: s
 vendor: V
 product: P
-spellings: [lower, pascal]
+spellings: [lower, capital]
 takes: {eventKind: "*"}
 rules:
   - name: r
@@ -251,7 +261,7 @@ rules:
 	}
 	for _, event := range []string{
 		`{"eventKind":"X","eventTime":1,"list":[{},{"userType":"User","userName":"ada"}]}`,
-		`{"EventKind":"X","EventTime":1,"List":[{},{"UserType":"User","UserName":"ada"}]}`,
+		`{"EventKind":"X","EventTime":1,"List":[{},{"userType":"User","userName":"ada"}]}`,
 		`{"eventkind":"X","eventtime":1,"list":[{},{"usertype":"User","username":"ada"}]}`,
 	} {
 		if got := mapped(t, m, event)["user"]; fmt.Sprint(got) != "map[name:ada]" {

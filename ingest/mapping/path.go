@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -86,27 +87,20 @@ func pathText(path []part) string {
 
 // spelled is a path with its keys spelled otherwise; nil if that is no spelling.
 func spelled(path []part, as string) []part {
-	out := make([]part, len(path))
-	for i, p := range path {
-		out[i] = p
-		switch as {
-		case "lower":
+	out := slices.Clone(path)
+	switch as {
+	case "lower":
+		for i, p := range path {
 			out[i].key, out[i].name = strings.ToLower(p.key), strings.ToLower(p.name)
-		case "pascal":
-			out[i].key, out[i].name = pascal(p.key), pascal(p.name)
 		}
-	}
-	if as != "lower" && as != "pascal" {
+	case "capital":
+		if k := path[0].key; k != "" {
+			out[0].key = strings.ToUpper(k[:1]) + k[1:]
+		}
+	default:
 		return nil
 	}
 	return out
-}
-
-func pascal(key string) string {
-	if key == "" {
-		return ""
-	}
-	return strings.ToUpper(key[:1]) + key[1:]
 }
 
 // trie leads from an event's keys to the slots of the values that a mapping

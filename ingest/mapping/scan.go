@@ -113,7 +113,7 @@ func (x *Mapper) elements(t *trie, p int) int {
 		return p + 1
 	}
 	for i := 0; p < len(x.event); i++ {
-		end := x.value(x.elementOf(t, i, p), p, p, true)
+		end := x.readElement(t, i, p)
 		if end < 0 {
 			return -1
 		}
@@ -129,19 +129,21 @@ func (x *Mapper) elements(t *trie, p int) int {
 	return p + 1
 }
 
-// elementOf is where the element at p leads: by its index, or by one of its
-// members.
-func (x *Mapper) elementOf(t *trie, index, p int) *trie {
+// readElement reads the element at p, once for each path that leads to it: by its
+// index, or by one of its members.
+func (x *Mapper) readElement(t *trie, index, p int) (end int) {
+	read := false
 	for i := range t.elements {
 		e := &t.elements[i]
-		if e.index == index && e.name == "" {
-			return e.to
-		}
-		if e.index < 0 && x.event[p] == '{' && string(x.memberText(p, e.name)) == e.value {
-			return e.to
+		if e.name == "" && e.index == index ||
+			e.name != "" && x.event[p] == '{' && string(x.memberText(p, e.name)) == e.value {
+			end, read = x.value(e.to, p, p, true), true
 		}
 	}
-	return nil
+	if !read {
+		end = valueEnd(x.event, p)
+	}
+	return end
 }
 
 // memberText is the text of a member of the object at p.
