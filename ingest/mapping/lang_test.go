@@ -219,8 +219,7 @@ func TestAnElementIsFoundByIndexAndByMember(t *testing.T) {
 	m := small(t, "      user.name: \"l[k=a].n\"\n      status_detail: \"l[0].m\"\n      status_code: \"l[0].n\"\n"+
 		"      message: \"l[z=1].m\"\n")
 	row := mapped(t, m, `{"kind":"x","at":1,"l":[{"m":"y","n":"z","k":"a"},{"z":1,"m":"q"}]}`)
-	if got := fmt.Sprint(row["user"], row["status_detail"], row["status_code"], row["message"]); got !=
-		"map[name:z uid:nobody] y z q" {
+	if got := fmt.Sprint(row["user"], row["status_detail"], row["status_code"], row["message"]); got != "map[name:z uid:nobody]yzq" {
 		t.Error(got)
 	}
 }
