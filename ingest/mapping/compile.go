@@ -81,7 +81,7 @@ func compile(spec Spec) (*Mapping, strict.Problems) {
 	}
 	for _, as := range spec.Spellings {
 		if spelled([]part{{}}, as.Value) == nil {
-			c.report(as.Pos, fmt.Sprintf("%q is no spelling of keys", as.Value), "use lower or capital")
+			c.report(as.Pos, fmt.Sprintf("%q is no spelling of keys", as.Value), "use lower, column or capital")
 		}
 	}
 	if len(c.problems) > 0 {

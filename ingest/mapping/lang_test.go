@@ -247,21 +247,22 @@ func TestSpellings(t *testing.T) {
 	m, ps := Parse("s.yaml", []byte(`name: s
 vendor: V
 product: P
-spellings: [lower, capital]
+spellings: [lower, capital, column]
 takes: {eventKind: "*"}
 rules:
   - name: r
     when: {eventKind: X}
     class: authentication
-    set: {time: eventTime, user.name: "list[userType=User].userName", service.name: =S}
+    set: {time: eventTime, user.name: "theList[userType=User].userName", service.name: =S}
 `))
 	if len(ps) > 0 {
 		t.Fatal(ps)
 	}
 	for _, event := range []string{
-		`{"eventKind":"X","eventTime":1,"list":[{},{"userType":"User","userName":"ada"}]}`,
-		`{"EventKind":"X","EventTime":1,"List":[{},{"userType":"User","userName":"ada"}]}`,
-		`{"eventkind":"X","eventtime":1,"list":[{},{"usertype":"User","username":"ada"}]}`,
+		`{"eventKind":"X","eventTime":1,"theList":[{},{"userType":"User","userName":"ada"}]}`,
+		`{"EventKind":"X","EventTime":1,"TheList":[{},{"userType":"User","userName":"ada"}]}`,
+		`{"eventkind":"X","eventtime":1,"thelist":[{},{"usertype":"User","username":"ada"}]}`,
+		`{"eventkind":"X","eventtime":1,"thelist":[{},{"userType":"User","userName":"ada"}]}`,
 	} {
 		if got := mapped(t, m, event)["user"]; fmt.Sprint(got) != "map[name:ada]" {
 			t.Errorf("%s: %v", event, got)

@@ -97,6 +97,8 @@ func spelled(path []part, as string) []part {
 		if k := path[0].key; k != "" {
 			out[0].key = strings.ToUpper(k[:1]) + k[1:]
 		}
+	case "column":
+		out[0].key = strings.ToLower(path[0].key)
 	default:
 		return nil
 	}

@@ -122,8 +122,8 @@ func specType() strict.Type[Spec] {
 				"event, the first that has a value counts: `id: [winlog.event_id, EventID]`. `data.*: [EventData.*, \"*\"]` "+
 				"names all values below."),
 		strict.F("spellings", strict.List(text()), func(s *Spec) *[]strict.At[string] { return &s.Spellings },
-			"How else the keys of a path may be spelled, as some collectors do: `lower` (eventname for eventName), `capital` "+
-				"(Status.code for status.code, as columns are)."),
+			"How else the keys of a path may be spelled, as some collectors do: `lower` (eventname for eventName), `column` "+
+				"(the first key alone, as a column is called), `capital` (the first key, with a capital letter)."),
 		strict.F("tables", strict.Keyed(table, func(t *Table) *strict.At[string] { return &t.Name }, key),
 			func(s *Spec) *[]Table { return &s.Tables }, "Texts by text, for the function `lookup`: "+
 				"`logon: {2: Interactive, 3: Network}`."),
