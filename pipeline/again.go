@@ -189,9 +189,9 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	if len(mine) == 0 {
 		return nil, nil
 	}
+	pipeline, _ := tiers.Owner(out.Table)
 	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+sqltext.Ident(out.Table)+" WHERE "+
-		sqltext.Ident(tiers.ColPipeline)+" = ? AND "+
-		sqltext.Ident(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
+		sqltext.Ident(pipeline)+" = ? AND "+sqltext.Ident(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
 	if err != nil {
 		return nil, fmt.Errorf("look for later windows' rows of %s: %w", out.Table, err)
 	}

@@ -211,8 +211,9 @@ func (e *execution) published(ctx context.Context, out Output) (bool, error) {
 
 // finished selects the findings of runs that finished.
 func finished(table string) string {
+	_, run := tiers.Owner(table)
 	return "SELECT f.finding_id FROM analytics." + sqltext.Ident(table) + " AS f JOIN analytics." + RunsTable +
-		" AS r ON r.run_id = f." + sqltext.Ident(tiers.ColRunID) +
+		" AS r ON r.run_id = f." + sqltext.Ident(run) +
 		" WHERE r.status = '" + StatusSucceeded + "' AND f.finding_id IS NOT NULL"
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -22,13 +24,31 @@ const (
 	Overwrite     WriteMode = "overwrite"      // the table becomes exactly these rows
 )
 
-// Provenance columns are added to every row that a pipeline writes, in both tiers.
+// Provenance columns are added to every row that a pipeline writes, in both
+// tiers; in the analytics tier those of Owner.
 const (
 	ColPipeline    = "_pipeline"
 	ColRunID       = "_run_id"
 	ColWindowStart = "_window_start"
 	ColWindowEnd   = "_window_end"
 )
+
+// IsProvenance reports whether a name, in any case, is one of them.
+func IsProvenance(column string) bool {
+	return slices.Contains([]string{ColPipeline, ColRunID, ColWindowStart, ColWindowEnd}, strings.ToLower(column))
+}
+
+// FindingsTable is the table of the analytics tier that has findings alone.
+const FindingsTable = "findings"
+
+// Owner names the columns of an analytics table that say which pipeline and
+// which run wrote a row. A finding has them among its own.
+func Owner(table string) (pipeline, run string) {
+	if strings.EqualFold(table, FindingsTable) {
+		return "pipeline", "run_id"
+	}
+	return ColPipeline, ColRunID
+}
 
 // Write is one atomic promotion of rows into a table.
 type Write struct {

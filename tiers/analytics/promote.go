@@ -17,11 +17,18 @@ import (
 // a pipeline has such a name.
 const incoming = ".incoming"
 
-// provenance is what the sink adds to each row.
-var provenance = []column{
-	{tiers.ColPipeline, tiers.Type{Kind: tiers.KindString}}, {tiers.ColRunID, tiers.Type{Kind: tiers.KindString}},
-	{tiers.ColWindowStart, tiers.Type{Kind: tiers.KindTimestamp}},
-	{tiers.ColWindowEnd, tiers.Type{Kind: tiers.KindTimestamp}},
+// provenance says which write a row is of.
+type provenance struct {
+	column
+	value any
+}
+
+// provenanceOf is in the order of a table's columns.
+func provenanceOf(w tiers.Write) []provenance {
+	pipeline, run := tiers.Owner(w.Table)
+	str, at := tiers.Type{Kind: tiers.KindString}, tiers.Type{Kind: tiers.KindTimestamp}
+	return []provenance{{column{pipeline, str}, w.Pipeline}, {column{run, str}, w.RunID},
+		{column{tiers.ColWindowStart, at}, w.Start}, {column{tiers.ColWindowEnd, at}, w.End}}
 }
 
 // promotion is one checked write on its way into a table.
@@ -29,6 +36,16 @@ type promotion struct {
 	write   tiers.Write
 	from    string   // temporary table of the rows, quoted
 	columns []column // of the rows, as they are stored
+	added   []provenance
+}
+
+// all are the columns of the rows and those that are added to them.
+func (p *promotion) all() []column {
+	out := slices.Clone(p.columns)
+	for _, a := range p.added {
+		out = append(out, a.column)
+	}
+	return out
 }
 
 func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
@@ -44,10 +61,15 @@ func newPromotion(w tiers.Write, rows *arrow.Schema) (*promotion, error) {
 		if find(p.columns, f.Name) >= 0 {
 			return nil, fmt.Errorf("column %s appears twice (names differ by more than case)", f.Name)
 		}
-		if find(provenance, f.Name) >= 0 {
+		if tiers.IsProvenance(f.Name) {
 			return nil, fmt.Errorf("column %s is the sink's own", f.Name)
 		}
 		p.columns = append(p.columns, column{f.Name, t})
+	}
+	for _, a := range provenanceOf(w) {
+		if find(p.columns, a.name) < 0 {
+			p.added = append(p.added, a)
+		}
 	}
 	for _, k := range w.Key {
 		if find(p.columns, k) < 0 {
@@ -64,7 +86,7 @@ func (p *promotion) apply(ctx context.Context, c tiers.Statements) (tiers.WriteR
 	switch {
 	case errors.Is(err, tiers.ErrNoTable):
 		err = p.create(ctx, c)
-		held = &table{name: p.write.Table, columns: slices.Concat(p.columns, provenance)}
+		held = &table{name: p.write.Table, columns: p.all()}
 	case err == nil:
 		err = p.evolve(ctx, c, held)
 	}
@@ -80,7 +102,7 @@ func (p *promotion) apply(ctx context.Context, c tiers.Statements) (tiers.WriteR
 
 func (p *promotion) create(ctx context.Context, c tiers.Statements) error {
 	var defs []string
-	for _, col := range slices.Concat(p.columns, provenance) {
+	for _, col := range p.all() {
 		defs = append(defs, quote.Ident(col.name)+" "+sqlType(col.typ))
 	}
 	_, err := c.Exec(ctx, "CREATE TABLE "+qualified(p.write.Table)+" ("+strings.Join(defs, ", ")+")")
@@ -90,7 +112,7 @@ func (p *promotion) create(ctx context.Context, c tiers.Statements) error {
 // evolve adds what the table lacks, and keeps held in step.
 func (p *promotion) evolve(ctx context.Context, c tiers.Statements, held *table) error {
 	var changes []string
-	for _, col := range slices.Concat(p.columns, provenance) {
+	for _, col := range p.all() {
 		at := find(held.columns, col.name)
 		if at < 0 {
 			held.columns = append(held.columns, col)
@@ -117,12 +139,13 @@ func (p *promotion) evolve(ctx context.Context, c tiers.Statements, held *table)
 // clear deletes the rows that make way.
 func (p *promotion) clear(ctx context.Context, c tiers.Statements) (int64, error) {
 	w, t := p.write, qualified(p.write.Table)
-	const window = " WHERE _pipeline = ? AND "
+	pipeline, run := tiers.Owner(w.Table)
+	window := " WHERE " + pipeline + " = ? AND "
 	switch w.Mode {
 	case tiers.Overwrite:
 		return c.Exec(ctx, "DELETE FROM "+t)
 	case tiers.Append:
-		return c.Exec(ctx, "DELETE FROM "+t+window+"(_run_id = ? OR (_window_start = ? AND _window_end = ?))", w.Pipeline,
+		return c.Exec(ctx, "DELETE FROM "+t+window+"("+run+" = ? OR (_window_start = ? AND _window_end = ?))", w.Pipeline,
 			w.RunID, w.Start, w.End)
 	}
 	n, err := c.Exec(ctx, "DELETE FROM "+t+window+"_window_start >= ? AND _window_end <= ?", w.Pipeline, w.Start, w.End)
@@ -147,9 +170,9 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 		names = append(names, quote.Ident(stored.name))
 		values = append(values, "CAST("+quote.Ident(col.name)+" AS "+sqlType(stored.typ)+")")
 	}
-	for _, col := range provenance {
-		names = append(names, quote.Ident(col.name))
-		values = append(values, "?")
+	var args []any
+	for _, a := range p.added {
+		names, values, args = append(names, quote.Ident(a.name)), append(values, "?"), append(args, a.value)
 	}
 	sql := "INSERT INTO " + qualified(w.Table) + " (" + strings.Join(names, ", ") + ") SELECT " +
 		strings.Join(values, ", ") + " FROM " + p.from
@@ -160,5 +183,5 @@ func (p *promotion) insert(ctx context.Context, c tiers.Statements, held *table)
 		}
 		sql += " WHERE rowid IN (SELECT max(rowid) FROM " + p.from + " GROUP BY " + strings.Join(keys, ", ") + ")"
 	}
-	return c.Exec(ctx, sql, w.Pipeline, w.RunID, w.Start, w.End)
+	return c.Exec(ctx, sql, args...)
 }

@@ -91,6 +91,9 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 		if _, err := c.Load(ctx, incoming, w.Rows); err != nil {
 			return err
 		}
+		if err := unite(ctx, c, w.Table); err != nil {
+			return err
+		}
 		return transact(ctx, c, func() (err error) {
 			res, err = p.apply(ctx, c)
 			return err
@@ -129,6 +132,9 @@ func (s *Sink) WriteFrom(ctx context.Context, c tiers.Statements, relation strin
 		if _, err := c.Exec(ctx, "CREATE OR REPLACE TEMP TABLE "+quote.Ident(incoming)+" AS FROM "+quote.Ident(relation)); err != nil {
 			return res, err
 		}
+	}
+	if err := unite(ctx, c, w.Table); err != nil {
+		return res, err
 	}
 	err = transact(ctx, c, func() (err error) {
 		res, err = p.apply(ctx, c)

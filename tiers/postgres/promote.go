@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -13,10 +14,17 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// provenance is what the sink adds to each row.
-var provenance = []column{
-	{tiers.ColPipeline, typeText}, {tiers.ColRunID, typeText}, {tiers.ColWindowStart, typeTime},
-	{tiers.ColWindowEnd, typeTime},
+// provenance says which write a row is of.
+type provenance struct {
+	column
+	value any
+}
+
+// provenanceOf is in the order of a table's columns.
+func provenanceOf(w tiers.Write) []provenance {
+	pipeline, run := tiers.Owner(w.Table)
+	return []provenance{{column{pipeline, typeText}, w.Pipeline}, {column{run, typeText}, w.RunID},
+		{column{tiers.ColWindowStart, typeTime}, w.Start}, {column{tiers.ColWindowEnd, typeTime}, w.End}}
 }
 
 // The temporary table of a merge, which ends with the transaction, and the
@@ -34,6 +42,23 @@ type promotion struct {
 	write   tiers.Write
 	rows    *taken
 	columns []column // of the rows
+	added   []provenance
+	log     *slog.Logger
+}
+
+// addedColumns are those of what is added to the rows.
+func (p *promotion) addedColumns() (out []column) {
+	for _, a := range p.added {
+		out = append(out, a.column)
+	}
+	return out
+}
+
+func (p *promotion) addedValues() (out []any) {
+	for _, a := range p.added {
+		out = append(out, a.value)
+	}
+	return out
 }
 
 func newPromotion(w tiers.Write) (*promotion, error) {
@@ -54,10 +79,15 @@ func newPromotion(w tiers.Write) (*promotion, error) {
 				"with AS", f.Name, maxName)
 		case find(p.columns, f.Name) >= 0:
 			return nil, fmt.Errorf("column %s appears twice (names differ by more than case)", f.Name)
-		case find(provenance, f.Name) >= 0 || strings.EqualFold(f.Name, order):
+		case tiers.IsProvenance(f.Name) || strings.EqualFold(f.Name, order):
 			return nil, fmt.Errorf("column %s is the sink's own", f.Name)
 		}
 		p.columns = append(p.columns, column{f.Name, t})
+	}
+	for _, a := range provenanceOf(w) {
+		if find(p.columns, a.name) < 0 {
+			p.added = append(p.added, a)
+		}
 	}
 	for _, k := range w.Key {
 		if find(p.columns, k) < 0 {
@@ -75,7 +105,9 @@ func (p *promotion) apply(ctx context.Context, tx pgx.Tx, id string) (tiers.Writ
 	case errors.Is(err, tiers.ErrNoTable):
 		held, err = p.create(ctx, tx)
 	case err == nil:
-		err = p.evolve(ctx, tx, held)
+		if held, err = p.renew(ctx, tx, held); err == nil {
+			err = p.evolve(ctx, tx, held)
+		}
 	}
 	if err != nil {
 		return res, err
@@ -83,9 +115,8 @@ func (p *promotion) apply(ctx context.Context, tx pgx.Tx, id string) (tiers.Writ
 	if p.write.Mode == tiers.Merge {
 		res, err = p.merge(ctx, tx, held)
 	} else if res.Deleted, err = p.clear(ctx, tx, held.name); err == nil {
-		res.Inserted, err = p.copy(ctx, tx, pgx.Identifier{Schema, held.name}, held, provenance, func(int64) []any {
-			return []any{p.write.Pipeline, p.write.RunID, p.write.Start, p.write.End}
-		})
+		res.Inserted, err = p.copy(ctx, tx, pgx.Identifier{Schema, held.name}, held, p.addedColumns(),
+			func(int64) []any { return p.addedValues() })
 	}
 	if err != nil {
 		return res, err
@@ -100,7 +131,7 @@ func (p *promotion) apply(ctx context.Context, tx pgx.Tx, id string) (tiers.Writ
 
 // create makes the table with its comments and indexes.
 func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
-	t := &table{name: p.write.Table, columns: slices.Concat(p.columns, provenance)}
+	t := &table{name: p.write.Table, columns: slices.Concat(p.columns, p.addedColumns())}
 	if at := find(t.columns, "evidence"); at >= 0 && p.findings() && t.columns[at].typ == typeText {
 		t.columns[at].typ = typeJSON
 	}
@@ -115,7 +146,7 @@ func (p *promotion) create(ctx context.Context, tx pgx.Tx) (*table, error) {
 	stmts := []string{
 		"CREATE TABLE " + name + " (" + strings.Join(defs, ", ") + ")",
 		"COMMENT ON TABLE " + name + " IS" + literal(tableComment(p)),
-		"CREATE INDEX ON " + name + " (" + tiers.ColPipeline + ", " + tiers.ColWindowStart + ", " + tiers.ColWindowEnd + ")",
+		windowIndex(t.name),
 	}
 	if at := find(p.columns, tiers.ColTime); at >= 0 && p.columns[at].typ == typeTime {
 		stmts = append(stmts, "CREATE INDEX ON "+name+" ("+quote.Ident(p.columns[at].name)+")")
@@ -156,7 +187,7 @@ func (p *promotion) lookedUp() string {
 // evolve adds what the table lacks, and keeps held in step.
 func (p *promotion) evolve(ctx context.Context, tx pgx.Tx, held *table) error {
 	var fresh []column
-	for _, c := range slices.Concat(p.columns, provenance) {
+	for _, c := range slices.Concat(p.columns, p.addedColumns()) {
 		at := find(held.columns, c.name)
 		if at < 0 {
 			fresh = append(fresh, c)
@@ -185,13 +216,14 @@ func (p *promotion) evolve(ctx context.Context, tx pgx.Tx, held *table) error {
 // clear deletes the rows of the window, or all.
 func (p *promotion) clear(ctx context.Context, tx pgx.Tx, name string) (int64, error) {
 	w, sql, args := p.write, "DELETE FROM "+qualified(name), []any(nil)
+	pipeline, run := tiers.Owner(name)
 	switch w.Mode {
 	case tiers.Overwrite:
 	case tiers.Append:
-		sql += " WHERE _pipeline = $1 AND (_run_id = $2 OR (_window_start = $3 AND _window_end = $4))"
+		sql += " WHERE " + pipeline + " = $1 AND (" + run + " = $2 OR (_window_start = $3 AND _window_end = $4))"
 		args = []any{w.Pipeline, w.RunID, w.Start, w.End}
 	default:
-		sql += " WHERE _pipeline = $1 AND _window_start >= $2 AND _window_end <= $3"
+		sql += " WHERE " + pipeline + " = $1 AND _window_start >= $2 AND _window_end <= $3"
 		args = []any{w.Pipeline, w.Start, w.End}
 	}
 	tag, err := tx.Exec(ctx, sql, args...)
@@ -246,12 +278,13 @@ func (p *promotion) merge(ctx context.Context, tx pgx.Tx, held *table) (res tier
 		}
 		res.Deleted += tag.RowsAffected()
 	}
-	w, list := p.write, strings.Join(names, ", ")
-	tag, err := tx.Exec(ctx, "INSERT INTO "+qualified(held.name)+" ("+list+
-		", _pipeline, _run_id, _window_start, _window_end) SELECT "+list+
-		", $1, $2, $3::timestamptz, $4::timestamptz FROM "+incoming+" WHERE "+order+" IN (SELECT max("+order+") FROM "+
-		incoming+" GROUP BY "+
-		strings.Join(keys, ", ")+") ORDER BY "+order, w.Pipeline, w.RunID, w.Start, w.End)
+	values := slices.Clone(names)
+	for i, a := range p.added {
+		names, values = append(names, quote.Ident(a.name)), append(values, fmt.Sprintf("$%d::%s", i+1, a.typ))
+	}
+	tag, err := tx.Exec(ctx, "INSERT INTO "+qualified(held.name)+" ("+strings.Join(names, ", ")+") SELECT "+
+		strings.Join(values, ", ")+" FROM "+incoming+" WHERE "+order+" IN (SELECT max("+order+") FROM "+incoming+
+		" GROUP BY "+strings.Join(keys, ", ")+") ORDER BY "+order, p.addedValues()...)
 	res.Inserted = tag.RowsAffected()
 	return res, err
 }

@@ -130,6 +130,7 @@ func (s *Sink) Write(ctx context.Context, w tiers.Write) (res tiers.WriteResult,
 	if err != nil {
 		return res, err
 	}
+	p.log = s.log
 	if p.rows, err = take(w.Rows); err != nil {
 		return res, err
 	}

@@ -274,12 +274,13 @@ type answer struct {
 
 // agree fails unless both found the same entities with the same scores.
 func (s *station) agree(ctx context.Context, name string) (int, error) {
-	table := "analytics.findings"
+	table := "findings"
 	if name == "entity-risk" {
-		table = "analytics.entity_risk"
+		table = "entity_risk"
 	}
-	ours, err := s.answers(ctx, "SELECT entity_type, entity, score FROM "+table+" WHERE _pipeline = '"+name+
-		"' ORDER BY ALL")
+	pipeline, _ := tiers.Owner(table)
+	ours, err := s.answers(ctx, "SELECT entity_type, entity, score FROM analytics."+table+" WHERE "+pipeline+
+		" = '"+name+"' ORDER BY ALL")
 	if err != nil {
 		return 0, err
 	}
