@@ -47,14 +47,20 @@ func queryCommand() entry {
 		long: "Runs one SELECT over both tiers: through the running daemon if there is one, otherwise\n" +
 			"directly on the data directory. With - the statement is read from standard input. SHOW TABLES, DESCRIBE\n" +
 			"TABLE and EXPLAIN SELECT are answered, too.\n\n" +
+			"A table of the lake can be read as it was: lake.t AT (VERSION => N) is its snapshot N, and\n" +
+			"lake.t AT (TIMESTAMP => '2026-11-28 10:00:00') the last snapshot until then, in UTC unless the time\n" +
+			"names a zone; an alias stands before AT. It has the columns that the table has now. `tables describe`\n" +
+			"lists the newest snapshots; old ones expire, and then that is the error.\n\n" +
 			"On a terminal, rows that are wider than it are shown one column a line, and a long result stops after\n" +
 			"1,000 rows. What goes elsewhere is whole.",
 		example: `  lakeward query "SELECT user.name, count(*) FROM lake.signin WHERE status = 'Failure' GROUP BY ALL ORDER BY 2 DESC LIMIT 10"
-  lakeward query --output findings.parquet "SELECT * FROM analytics.findings"`,
+  lakeward query --output findings.parquet "SELECT * FROM analytics.findings"
+  lakeward query "FROM lake.signin EXCEPT ALL FROM lake.signin AT (TIMESTAMP => '2026-11-28 10:00:00')"`,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&a.form, "format", "f", "", "table, csv, json, ndjson, parquet or arrow (default: as the name of "+
 				"--output ends; table on a terminal, csv otherwise)")
-			f.StringVarP(&a.output, "output", "o", "", "write to this file instead of standard output")
+			f.StringVarP(&a.output, "output", "o", "", "write to this file instead of standard output, compressed "+
+				"if its name ends in .gz or .zst")
 			f.BoolVar(&a.vertical, "vertical", false, "show one column a line")
 			f.BoolVar(&a.all, "all", false, "show every row of a long result on a terminal")
 			f.Int64Var(&q.MaxRows, "max-rows", 0, "fail rather than answer more rows than this (0: no bound)")
@@ -158,7 +164,11 @@ func (a answer) write(out io.Writer, f format.Format, rows array.RecordReader) e
 		if err != nil {
 			return fmt.Errorf("write answer: %w", err)
 		}
-		return errors.Join(a.show(file, f, rows), file.Close())
+		packed, err := format.Compressed(file, a.output)
+		if err != nil {
+			return errors.Join(err, file.Close())
+		}
+		return errors.Join(a.show(packed, f, rows), packed.Close(), file.Close())
 	}
 	return a.show(out, f, rows)
 }

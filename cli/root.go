@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/internal/version"
+	"github.com/lakeward/lakeward/query/format"
 )
 
 // Exit codes, for scripts.
@@ -215,10 +215,6 @@ func (c *cli) quietLogger(cfg config.Config) *slog.Logger {
 
 // isTerminal reports whether w is a terminal, where progress may be drawn.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
+	_, terminal := format.Terminal(w)
+	return terminal
 }

@@ -40,8 +40,12 @@ func Parse(name string) (Format, error) {
 	return "", fmt.Errorf("unknown format %q: use one of %s", name, strings.Join(names, ", "))
 }
 
-// ByName is the form that the ending of a file's name stands for.
+// ByName is the form that the ending of a file's name stands for, before that of
+// a compression.
 func ByName(file string) (Format, bool) {
+	if compression(file) != "" {
+		file = strings.TrimSuffix(file, filepath.Ext(file))
+	}
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".csv":
 		return CSV, true

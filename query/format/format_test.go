@@ -317,7 +317,8 @@ func TestAVerticalRowShowsValuesWhole(t *testing.T) {
 
 func TestFormsByTheNameOfAFile(t *testing.T) {
 	for file, want := range map[string]Format{"a.csv": CSV, "/b/a.JSON": JSON, "a.ndjson": NDJSON, "a.jsonl": NDJSON,
-		"a.b.parquet": Parquet, "a.arrow": Arrow, "parquet": "", "a.txt": "", "a.csv.gz": ""} {
+		"a.b.parquet": Parquet, "a.arrow": Arrow, "parquet": "", "a.txt": "", "a.csv.gz": CSV,
+		"a.PARQUET.zst": Parquet, "a.gz": ""} {
 		if got, ok := ByName(file); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v", file, got, ok)
 		}

@@ -50,7 +50,7 @@ func libraries() []library {
 		{"github.com/hanwen/go-fuse", []string{"test"}, "disks that fail"},
 		{"github.com/jackc/pgx", []string{"tiers/lake", "tiers/postgres", "internal/pgtest"},
 			"PostgreSQL as a catalog, and as the analytics tier"},
-		{"github.com/klauspost/compress", []string{"ingest/format", "serve", "tiers/lake", "tiers/parquetfile"},
+		{"github.com/klauspost/compress", []string{"ingest/format", "query/format", "serve", "tiers/lake", "tiers/parquetfile"},
 			"gzip, zstd and snappy"},
 		{"github.com/minio/highwayhash", []string{"ingest/jetstream"}, "the checksum beside a stream's metadata"},
 		{"github.com/nats-io/", []string{"ingest/jetstream", "test"}, "streams behind `ingest.Stream`"},
