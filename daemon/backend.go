@@ -83,7 +83,7 @@ func (b *backend) closeSession(s query.Session) {
 // view is every lake table at its current snapshot. Those that cannot be read
 // are among them, with their problem.
 func (b *backend) view(ctx context.Context) (query.View, error) {
-	var v query.View
+	v := query.View{At: b.at}
 	err := b.each(ctx, func(l listing) error {
 		tv := query.TableView{Name: l.name, Files: l.files, Problem: l.problem}
 		if l.problem == nil {
@@ -93,6 +93,23 @@ func (b *backend) view(ctx context.Context) (query.View, error) {
 		return nil
 	})
 	return v, err
+}
+
+// at is a lake table at a version.
+func (b *backend) at(ctx context.Context, name string, v query.Version) (query.TableView, error) {
+	l, err := b.list(ctx, name)
+	if err == nil {
+		err = l.problem
+	}
+	if err != nil {
+		return query.TableView{}, err
+	}
+	s, err := v.Of(name, l.table.Snapshots())
+	if err != nil {
+		return query.TableView{}, err
+	}
+	files, err := l.table.Files(ctx, s.ID, time.Time{}, time.Time{})
+	return query.TableView{Name: name, Snapshot: s.ID, Schema: l.table.Schema(), Files: files}, err
 }
 
 // Tables lists both tiers.

@@ -35,6 +35,9 @@ type View struct {
 	// Fill gives a table's schema and files when a statement first reads it, of
 	// which the files can be trusted; nil: Tables have them.
 	Fill func(ctx context.Context, table string) (TableView, error)
+	// At is a table at a version, with the columns that it has now; the files are
+	// trusted if Fill is there. nil: statements that say AT are refused.
+	At func(ctx context.Context, table string, v Version) (TableView, error)
 }
 
 // Want is what a session needs of a table of a Remote, or more.

@@ -54,7 +54,7 @@ func shifted(err error, n int) error {
 
 // ConfineSelect implements query.Confiner.
 func (p *Parser) ConfineSelect(sql string, inputs []string) error {
-	_, err := p.confineSelect(sql, inputs)
+	_, err := p.confineSelect(sql, inputs, false)
 	return err
 }
 
@@ -63,16 +63,17 @@ type reads struct {
 	tables []string // in lower case, as SCHEMA.NAME or NAME
 	named  []string // those with a tier, also if the statement is refused
 	tree   *syntax.Statement
+	pinned []*syntax.BaseTable // with a version; they are not among the tables
 }
 
 // confineSelect also returns what the statement reads, and of one that is
-// refused what it names.
-func (p *Parser) confineSelect(sql string, inputs []string) (reads, error) {
+// refused what it names. versions says that tables of the lake may have AT.
+func (p *Parser) confineSelect(sql string, inputs []string, versions bool) (reads, error) {
 	tree, err := p.parse(sql)
 	if err != nil {
 		return reads{}, err
 	}
-	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}, used: map[string]bool{}}
+	w := walker{p: p, sql: sql, anyColumn: true, inputs: map[string]bool{}, used: map[string]bool{}, versions: versions}
 	for _, in := range inputs {
 		w.inputs[strings.ToLower(in)] = true
 	}
@@ -80,7 +81,7 @@ func (p *Parser) confineSelect(sql string, inputs []string) (reads, error) {
 	if err := w.walk(tree.Node, nil); err != nil {
 		return r, err
 	}
-	r.tables, r.tree = slices.Sorted(maps.Keys(w.used)), tree
+	r.tables, r.tree, r.pinned = slices.Sorted(maps.Keys(w.used)), tree, w.pinned
 	return r, nil
 }
 
@@ -114,6 +115,8 @@ type walker struct {
 	columns    map[string]bool
 	anyColumn  bool
 	expression bool // one expression: no table, no subquery, no parameter
+	versions   bool // tables of the lake may have AT
+	pinned     []*syntax.BaseTable
 }
 
 func (w *walker) refuse(at syntax.Place, format string, args ...any) error {
@@ -199,8 +202,10 @@ func (w *walker) table(t *syntax.BaseTable, ctes []string) error {
 	switch {
 	case w.expression:
 		return w.refuse(t.At, "an expression has no tables")
-	case t.Version != nil:
+	case t.Version != nil && !w.versions:
 		return w.refuse(t.At, "AT is not supported here")
+	case t.Version != nil && !strings.EqualFold(t.Schema, "lake"):
+		return w.refuse(t.At, "AT is for tables of the lake, written as lake.%s AT (VERSION => NUMBER)", t.Name)
 	case t.Catalog == "" && t.Schema == "":
 		if slices.Contains(ctes, full) {
 			return nil
@@ -215,7 +220,10 @@ func (w *walker) table(t *syntax.BaseTable, ctes []string) error {
 	space, _, dotted := strings.Cut(full, ".")
 	if w.inputs[full] || dotted && t.Schema != "" &&
 		strings.Count(full, ".") == strings.Count(t.Name, ".")+1 && w.inputs[space+".*"] {
-		if w.used != nil {
+		switch {
+		case t.Version != nil:
+			w.pinned = append(w.pinned, t)
+		case w.used != nil:
 			w.used[full] = true
 		}
 		return nil
@@ -296,7 +304,7 @@ func (w *walker) column(c *syntax.Column) error {
 
 // lambda adds the parameters to the columns while its body is visited.
 func (w *walker) lambda(l *syntax.Lambda, ctes []string) error {
-	inner := *w
+	inner := *w // an expression: it has no tables to note
 	inner.columns = maps.Clone(w.columns)
 	if inner.columns == nil {
 		inner.columns = map[string]bool{}

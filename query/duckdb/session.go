@@ -34,6 +34,8 @@ type Session struct {
 	listed    []query.Want               // analytics tables that SHOW TABLES names
 	unseen    map[string]query.TableView // by lower-case name: no statement has read them yet
 	fill      func(context.Context, string) (query.TableView, error)
+	at        func(context.Context, string, query.Version) (query.TableView, error)
+	pins      []pinned     // by the number in the name of their view
 	remote    query.Remote // nil: the analytics tier is attached
 	lookups   *extracts
 	templates *templates
@@ -70,7 +72,7 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 		}
 	}
 	s.inputs = []string{"analytics.*"}
-	s.unseen, s.fill = map[string]query.TableView{}, v.Fill
+	s.unseen, s.fill, s.at = map[string]query.TableView{}, v.Fill, v.At
 	for _, t := range v.Tables {
 		s.unseen["lake."+strings.ToLower(t.Name)] = t
 		s.inputs = append(s.inputs, "lake."+t.Name)
@@ -155,14 +157,21 @@ func (s *Session) verify(ctx context.Context, t query.TableView) (verified, erro
 	if t.Problem != nil {
 		return verified{}, t.Problem
 	}
-	if s.fill != nil {
+	table := t.Name
+	if p, ok := s.pinOf(t.Name); ok {
+		full, err := s.at(ctx, p.table, p.at)
+		if full.Name = t.Name; err != nil || s.fill != nil {
+			return verified{full}, err
+		}
+		t, table = full, p.table
+	} else if s.fill != nil {
 		full, err := s.fill(ctx, t.Name)
 		return verified{full}, err
 	}
 	if s.checker == nil {
 		return verified{t}, nil
 	}
-	bad, err := s.checker.Check(ctx, t.Name, t.Files)
+	bad, err := s.checker.Check(ctx, table, t.Files)
 	switch {
 	case err != nil:
 		return verified{}, err
@@ -197,9 +206,15 @@ func (s *Session) Query(ctx context.Context, sql string, args ...any) (array.Rec
 	if err != nil {
 		return nil, err
 	}
-	reads, err := s.parser.confineSelect(sql, s.inputs)
+	reads, err := s.parser.confineSelect(sql, s.inputs, s.at != nil)
 	if s.opts.OnTables != nil && len(reads.named) > 0 {
 		s.opts.OnTables(reads.named)
+	}
+	if err == nil && len(reads.pinned) > 0 {
+		var views []string
+		if sql, views, err = s.pin(sql, reads.pinned); err == nil {
+			reads, err = s.parser.confineSelect(sql, slices.Concat(s.inputs, views), false)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ type request struct {
 // view is what a session sees, without the files: they are asked for when a
 // table is first read.
 type view struct {
+	Versions  bool          `json:"versions,omitempty"` // statements may say AT
 	Tables    []string      `json:"tables,omitempty"`
 	Analytics []want        `json:"analytics,omitempty"`
 	Trusted   bool          `json:"trusted,omitempty"`
@@ -70,8 +71,9 @@ type reply struct {
 
 // question is what the worker asks while it does what a request says.
 type question struct {
-	Table string `json:"table,omitempty"` // of the lake: its schema and files
-	Read  []want `json:"read,omitempty"`  // of the remote tier
+	Table string         `json:"table,omitempty"` // of the lake: its schema and files
+	At    *query.Version `json:"at,omitempty"`    // nil: as the view has it
+	Read  []want         `json:"read,omitempty"`  // of the remote tier
 }
 
 // answer answers a question about a table of the lake; its files follow the

@@ -51,7 +51,7 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 		c.ch.close()
 		return nil, err
 	}
-	out := &view{Analytics: wants, Trusted: o.Trusted, MaxRows: o.MaxRows, MaxBytes: o.MaxBytes, Timeout: o.Timeout}
+	out := &view{Versions: v.At != nil, Analytics: wants, Trusted: o.Trusted, MaxRows: o.MaxRows, MaxBytes: o.MaxBytes, Timeout: o.Timeout}
 	for _, t := range v.Tables {
 		out.Tables = append(out.Tables, t.Name)
 	}
@@ -79,7 +79,7 @@ func (s *session) asked(ctx context.Context, q question) error {
 	if s.named != nil { // whatever the worker says of the statement
 		s.named([]string{"lake." + strings.ToLower(q.Table)})
 	}
-	t, err := s.table(ctx, q.Table)
+	t, err := s.table(ctx, q)
 	a := answer{Schema: t.Schema, Snapshot: t.Snapshot, Error: toWire(err)}
 	data, jerr := json.Marshal(a)
 	if jerr != nil {
@@ -90,17 +90,26 @@ func (s *session) asked(ctx context.Context, q question) error {
 }
 
 // table is a table of the view without the files that are damaged.
-func (s *session) table(ctx context.Context, name string) (query.TableView, error) {
-	at := slices.IndexFunc(s.view.Tables, func(t query.TableView) bool { return t.Name == name })
-	if at < 0 {
-		return query.TableView{}, fmt.Errorf("%w: lake.%s is not among the tables", query.ErrRefused, name)
+func (s *session) table(ctx context.Context, q question) (query.TableView, error) {
+	at := slices.IndexFunc(s.view.Tables, func(t query.TableView) bool { return t.Name == q.Table })
+	if at < 0 || q.At != nil && s.view.At == nil {
+		return query.TableView{}, fmt.Errorf("%w: lake.%s is not among the tables", query.ErrRefused, q.Table)
 	}
 	t := s.view.Tables[at]
 	if t.Problem != nil {
 		return query.TableView{}, t.Problem
 	}
+	if q.At != nil {
+		var err error
+		if t, err = s.view.At(ctx, q.Table, *q.At); err != nil {
+			return t, err
+		}
+	}
 	if s.view.Fill != nil {
-		return s.view.Fill(ctx, name)
+		if q.At != nil {
+			return t, nil
+		}
+		return s.view.Fill(ctx, q.Table)
 	}
 	if s.e.o.Checker == nil {
 		return t, nil
