@@ -29,13 +29,13 @@ const (
 	whyFlags = "run again: what was flagged before it has changed"
 )
 
-// again is a finished window that is to be run again.
+// again is a finished window that must be run again.
 type again struct {
 	Record
 	why string
 }
 
-// flagsChanged reports whether the run flags something else than the window had.
+// flagsChanged reports whether the run flags other entities than the window had.
 func (e *execution) flagsChanged(ctx context.Context, s query.Session, run compile.Run) (bool, error) {
 	sql := e.program.Reflagged(run)
 	if sql == "" {
@@ -165,8 +165,8 @@ func (r *Runner) runAgain(ctx context.Context, d *Definition, todo []again, p *p
 	return out, left, nil
 }
 
-// laterKeys are those of the keys of an output that a later window of the
-// pipeline has written: what it knows is newer, so they are left to it.
+// laterKeys returns the keys of an output that a later window of the pipeline has
+// written. That window's rows are newer, so they are kept.
 func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Output) ([]string, error) {
 	out := outs[0]
 	if out.Mode != tiers.Merge || len(out.Key) != 1 || out.Tier != "analytics" || e.o.Trigger == TriggerSchedule ||
@@ -190,8 +190,8 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 		return nil, nil
 	}
 	pipeline, _ := tiers.Owner(out.Table)
-	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+sqltext.Ident(out.Table)+" WHERE "+
-		sqltext.Ident(pipeline)+" = ? AND "+sqltext.Ident(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
+	held, err := e.r.ask(ctx, 0, "SELECT DISTINCT "+key+"::VARCHAR AS k FROM analytics."+sqltext.Ident(out.Table)+
+		" WHERE "+sqltext.Ident(pipeline)+" = ? AND "+sqltext.Ident(tiers.ColWindowStart)+" > ?", e.d.Name, e.window.Start)
 	if err != nil {
 		return nil, fmt.Errorf("look for later windows' rows of %s: %w", out.Table, err)
 	}
@@ -204,8 +204,8 @@ func (e *execution) laterKeys(ctx context.Context, s query.Session, outs []Outpu
 	return later, nil
 }
 
-// withoutKeys is a SELECT of what outputs of one table write, but for the rows
-// with the keys.
+// withoutKeys returns a SELECT of the rows that outputs of one table write, without
+// those that have the keys.
 func withoutKeys(outs []Output, later []string) string {
 	key := sqltext.Ident(outs[0].Key[0])
 	return "SELECT * FROM (" + rowsOf(outs) + ") WHERE " + key + " IS NULL OR " + key + "::VARCHAR NOT IN (" +

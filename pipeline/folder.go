@@ -230,7 +230,7 @@ type fileMark struct {
 	stable   bool // a change from now on would have another time
 }
 
-// coarse is more than the step of any file system's clock.
+// coarse exceeds the resolution of every file system's clock.
 const coarse = 2 * time.Second
 
 func markOf(root *os.Root, name string) fileMark {

@@ -42,7 +42,7 @@ func (r *Runner) have(ctx context.Context, table string) (bool, error) {
 	return all[table], nil
 }
 
-// attempts is how often a window was run.
+// attempts returns how often a window was run.
 func (r *Runner) attempts(ctx context.Context, pipeline, key string) (int, error) {
 	r.known.mu.Lock()
 	runs, ok := r.known.attempts[pipeline]

@@ -23,7 +23,7 @@ func (e *TimeError) Error() string {
 // Unwrap is the class of error.
 func (e *TimeError) Unwrap() error { return context.DeadlineExceeded }
 
-// Within does f, which keeps nothing, with a limit of time. 0 is none.
+// Within does f, which keeps nothing, within a limit of time; 0 means no limit.
 func Within(ctx context.Context, limit time.Duration, what string, f func(context.Context) error) error {
 	if limit <= 0 {
 		return f(ctx)

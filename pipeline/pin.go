@@ -12,7 +12,7 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// pins are the lake tables of a run, each at one snapshot. Keys are bare names.
+// pins holds the lake tables of a run by bare name, each at one snapshot.
 type pins struct {
 	tables map[string]tiers.Table
 	at     map[string]int64 // 0: the table has no snapshot yet

@@ -212,7 +212,7 @@ func number(v any) (float64, bool) {
 	}
 }
 
-// shown are the columns that a diff prints of a row that nobody expected.
+// shown returns the columns that a diff prints of an unexpected row.
 func shown(want []Row) map[string]bool {
 	cols := map[string]bool{"entity": true, "time": true, "severity": true, "reason": true}
 	for _, w := range want {

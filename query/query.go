@@ -20,8 +20,8 @@ type TableView struct {
 	Snapshot int64
 	Schema   tiers.Schema
 	Files    []tiers.DataFile
-	// Problem is why the table cannot be read, and then it has no schema and no
-	// files: statements that read it fail with this error, and others do not.
+	// Problem is why the table cannot be read. The table then lacks a schema and
+	// files; only statements that read it fail, with this error.
 	Problem error
 }
 
@@ -88,7 +88,7 @@ type Options struct {
 	OnTables func(names []string)
 }
 
-// Least is the smaller of two bounds, of which 0 is none.
+// Least returns the smaller of two bounds. 0 means unbounded.
 func Least[T int64 | time.Duration](a, b T) T {
 	if a <= 0 || (b > 0 && b < a) {
 		return b
@@ -136,7 +136,7 @@ func Report(s Session, every time.Duration, report func(Progress)) (stop func())
 	})
 }
 
-// Usage is what an engine holds at one moment, in bytes.
+// Usage is the memory and disk that an engine uses, in bytes.
 type Usage struct {
 	Memory int64
 	Spill  int64 // on disk

@@ -62,7 +62,7 @@ func Parse(expr, zone string) (c *Cron, err error) {
 // String returns the expression.
 func (c *Cron) String() string { return c.expr }
 
-// Next is the first logical time after t, in UTC; zero if there is none.
+// Next returns the first logical time after t, in UTC, or the zero time.
 func (c *Cron) Next(t time.Time) (next time.Time) {
 	defer func() {
 		if recover() != nil {
@@ -76,7 +76,7 @@ func (c *Cron) Next(t time.Time) (next time.Time) {
 	return n.UTC()
 }
 
-// Prev is the last logical time before t, in UTC; zero if there is none.
+// Prev returns the last logical time before t, in UTC, or the zero time.
 func (c *Cron) Prev(t time.Time) time.Time {
 	for back := time.Minute; back < searchBack; back *= 4 {
 		if last := c.last(t.Add(-back), t); !last.IsZero() {

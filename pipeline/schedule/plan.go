@@ -188,7 +188,7 @@ func (p *planner) plan() Plan {
 	return out
 }
 
-// earlier is the earlier of two times, of which zero is none.
+// earlier returns the earlier of two times. A zero time does not count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -24,7 +24,7 @@ import (
 // mostTemplates bounds the files of templates, and so what DuckDB remembers of them.
 const mostTemplates = 1000
 
-// mostShapes is into how many parts the files read by name are divided.
+// mostShapes bounds the number of parts into which files read by name are divided.
 const mostShapes = 4
 
 // templates makes files without rows that tell DuckDB a table's columns. Safe
@@ -37,8 +37,8 @@ type templates struct {
 	known map[string]string // local paths by the columns
 }
 
-// of is the template for columns, each an expression and its name; empty if
-// there is none. It fails only when ctx ends.
+// of returns the path of the template for columns, each an expression and its
+// name, or an empty path if it cannot be made. It fails only when ctx ends.
 func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, error) {
 	if t.dir == "" {
 		return "", nil
@@ -74,7 +74,7 @@ func (t *templates) of(ctx context.Context, c *Conn, columns []string) (string, 
 	return path, nil
 }
 
-// shape is files that have columns for the same fields at the top.
+// shape is a set of files with the same top-level columns.
 type shape struct {
 	has   []bool // by the schema's fields
 	files []tiers.DataFile
@@ -168,7 +168,7 @@ func (s *Session) byName(ctx context.Context, schema tiers.Schema, nulls []strin
 	return p, err
 }
 
-// nullColumns are the columns of a table's view without values.
+// nullColumns returns the columns of a table's view, each as a typed NULL.
 func nullColumns(t query.TableView) ([]string, error) {
 	out := make([]string, len(t.Schema.Fields))
 	for i, f := range t.Schema.Fields {

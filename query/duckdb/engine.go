@@ -153,7 +153,7 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	start := []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'",
 		"SET GLOBAL parquet_metadata_cache=true"} // data files never change, so that a footer is decoded once
 	if e.opts.TempDir != "" {
-		// Given when the instance is opened, this one has no effect.
+		// This setting has no effect when it is given to open.
 		start = append(start, fmt.Sprintf("SET GLOBAL max_temp_directory_size='%dB'",
 			orDefault(e.opts.MaxSpill, defaultSpill)))
 	}
@@ -309,7 +309,7 @@ func (e *Engine) Trim(ctx context.Context) error {
 	return nil
 }
 
-// footers is how much of its memory the instance keeps footers in.
+// footers returns how much memory the instance uses for footers.
 func (e *Engine) footers(ctx context.Context) (n int64, err error) {
 	err = e.ask(ctx, "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = "+
 		"'OBJECT_CACHE'", func(r arrow.RecordBatch) {
@@ -324,7 +324,7 @@ func (e *Engine) Conn(ctx context.Context) (*Conn, error) {
 	return c, err
 }
 
-// Connect is Conn for those who know no engine.
+// Connect is Conn as an interface that does not name the engine.
 func (e *Engine) Connect(ctx context.Context) (query.Conn, error) {
 	c, err := e.Conn(ctx)
 	if err != nil {
@@ -343,7 +343,7 @@ func (e *Engine) Usage(ctx context.Context) (u query.Usage, err error) {
 	return u, err
 }
 
-// ask asks the instance for its memory.
+// ask runs a query about the instance's memory and calls row with each batch.
 func (e *Engine) ask(ctx context.Context, sql string, row func(arrow.RecordBatch)) (err error) {
 	c, err := e.Conn(ctx)
 	if err != nil {

@@ -103,20 +103,20 @@ func runError(sql, msg string) error {
 const ofTheStatement = "|Conversion|Invalid Input|Out of Range|Invalid Type|Mismatch Type|Not " +
 	"implemented|Constraint|Sequence|Divide by Zero|Object Size|"
 
-// statementError is DuckDB's word about such an error, with its place.
+// statementError is DuckDB's text of such an error, with its place.
 type statementError struct{ at error }
 
 func (e *statementError) Error() string { return e.at.Error() }
 func (e *statementError) Unwrap() error { return query.ErrStatement }
 
-// conflictError is DuckDB's word about a transaction that came second.
+// conflictError is DuckDB's error about a transaction that lost to another.
 type conflictError struct{ msg string }
 
 func (e *conflictError) Error() string { return e.msg }
 func (e *conflictError) Unwrap() error { return query.ErrConflict }
 
-// memoryError is DuckDB's word about memory or disk that is used up; the
-// engine says it anew, with its limits.
+// memoryError is DuckDB's error about exhausted memory or disk. The session
+// replaces its text by one that names the limits.
 type memoryError struct{ msg string }
 
 func (e *memoryError) Error() string { return e.msg }

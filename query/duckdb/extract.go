@@ -93,8 +93,8 @@ func (x *extracts) take() string {
 
 func (x *extracts) name(at int) string { return filepath.Join(x.dir, strconv.Itoa(at)+".parquet") }
 
-// next is a time of modification that no other file has: by it the engine sees
-// that the name is of another file now.
+// next returns a modification time that no other file has. It tells the engine
+// that the name now belongs to another file.
 func (x *extracts) next() time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -198,7 +198,7 @@ func totalBytes(files []tiers.DataFile) (n int64) {
 
 func workers() int { return min(runtime.GOMAXPROCS(0), 8) }
 
-// extraction is that of one part's files.
+// extraction extracts pages of one part's files.
 type extraction struct {
 	x     *extracts
 	want  []equality
@@ -219,7 +219,7 @@ func (w *extraction) run(ctx context.Context, files []tiers.DataFile) error {
 	return g.Wait()
 }
 
-// pagesFile is one extract on its way.
+// pagesFile is an extract that is being written.
 type pagesFile struct {
 	f   *os.File
 	buf *bufio.Writer

@@ -17,9 +17,9 @@ const fallible = " + - * << >> abs @ gcd greatest_common_divisor lcm least_commo
 	"to_timestamp epoch_ms json json_structure json_extract json_extract_string json_extract_path " +
 	"json_extract_path_text json_array_length json_type json_keys json_contains json_transform from_json -> ->>"
 
-// parsing are those that fail on what their argument of this number says: a
-// pattern, a part of a date, a zone. If it is the pipeline's own, that is a
-// mistake to be told, and no value's.
+// parsing lists, by the number of the argument, functions that fail on its text: a
+// pattern, a part of a date, a zone. If that text is a constant of the pipeline,
+// the failure is a mistake in the pipeline and must be reported.
 var parsing = [...]string{
 	" date_trunc datetrunc date_part datepart date_diff datediff date_sub datesub timezone time_bucket format printf",
 	" regexp_matches regexp_replace regexp_extract regexp_extract_all regexp_full_match regexp_split_to_array " +
@@ -37,14 +37,14 @@ const arithmetic = " + - * // % << abs add subtract multiply divide mod lcm bit_
 	" to_years to_months to_weeks to_days to_hours to_minutes to_seconds to_milliseconds to_microseconds to_decades " +
 	"to_centuries to_millennia"
 
-// dividing are those of them that give NULL for a divisor of zero.
+// dividing lists those of arithmetic that return NULL for a divisor of zero.
 const dividing = " // % divide mod"
 
 // squaring are the aggregates that fail on values whose squares are out of range.
 const squaring = " stddev stddev_samp stddev_pop variance var_samp var_pop covar_samp covar_pop corr sem" +
 	" regr_sxy regr_sxx regr_syy regr_slope regr_intercept regr_r2"
 
-// converting are those of them, and strptime's twin, that convert their first argument.
+// converting lists those of fallible, and try_strptime, that convert their first argument.
 const converting = " from_base64 unhex from_hex from_binary unbin to_timestamp epoch_ms try_strptime"
 
 // aggregates are the functions that TRY may not hold, nor a condition of rows.

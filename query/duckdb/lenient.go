@@ -50,7 +50,7 @@ func (p *Parser) LenientSelect(sql string) (string, []string, error) {
 	return out, counts, nil
 }
 
-// misfit says which rows do not convert.
+// misfit is a condition that holds for the rows that do not convert.
 type misfit struct {
 	cond string
 	from *syntax.Select // of a count, over the table that the condition is about; nil: not known
@@ -154,10 +154,10 @@ func (l *lenience) rewritten(e syntax.Expr, in scope) syntax.Expr {
 	return e
 }
 
-// comparison makes a column's comparison with constants that are no texts give
-// NULL for a text that does not convert to their type. What the column's type
-// is, only the engine knows; it decides that before it plans, so a number's
-// comparison stays as it is.
+// comparison makes the comparison of a column with constants other than texts
+// return NULL for a text that does not convert to their type. Only the engine knows
+// the column's type; it resolves typeof before it plans, so the comparison of a
+// number costs nothing more.
 func (l *lenience) comparison(e syntax.Expr, values []syntax.Expr, in scope) syntax.Expr {
 	var column syntax.Expr
 	for _, v := range values {
@@ -196,8 +196,8 @@ func countOf(s *syntax.Select) *syntax.Select {
 	return out
 }
 
-// cast makes a conversion give NULL where it would fail, or give no finite number. Texts and constants
-// always convert, or never.
+// cast makes a conversion return NULL where it would fail or return a number that
+// is not finite. Conversions to text and of constants always succeed or always fail.
 func (l *lenience) cast(c *syntax.Cast, in scope) syntax.Expr {
 	if c.To.ID == "VARCHAR" || !varies(c.Child) {
 		return c

@@ -91,8 +91,8 @@ func narrowed(t query.TableView, want []equality) []part {
 	return out
 }
 
-// part is some files of a table, of which only the rows are read that have
-// what is wanted in the copies of the fields.
+// part is a set of a table's files. Of these only the rows are read that have the
+// wanted values in the copies of the fields.
 type part struct {
 	files    []tiers.DataFile
 	extracts []string // local paths of files with pages of others, instead of files
@@ -104,7 +104,7 @@ type part struct {
 	rows     int64
 }
 
-// paths are those of its files.
+// paths returns the local paths of a part's files.
 func (p part) paths() ([]string, error) {
 	out := slices.Clone(p.extracts)
 	for _, f := range p.files {

@@ -25,8 +25,8 @@ type limits struct {
 	spill    int64         // of the engine, for errors
 }
 
-// errTimeout is the cause of a context that limits ended, so that the caller's
-// own deadline is another matter.
+// errTimeout is the cause of a context that ended because of the limits, which
+// tells it from the caller's own deadline.
 var errTimeout = fmt.Errorf("timeout: %w", context.DeadlineExceeded)
 
 func (l limits) bound(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -50,8 +50,8 @@ func (s *Session) pin(sql string, tables []*syntax.BaseTable) (string, []string,
 	return sql, views, nil
 }
 
-// blank is nothing that takes the place of a text, so that what follows stays in
-// its line and column; as many bytes less as can be spared from the first line.
+// blank returns spaces and line ends in place of a text, so that what follows keeps
+// its line and column. Up to less bytes are left out of its first line.
 func blank(text string, less int) string {
 	out := strings.Map(func(r rune) rune {
 		if r == '\n' {
@@ -73,8 +73,8 @@ func (s *Session) unversioned(name string) string {
 	return name
 }
 
-// viewOf is the name of the view of a pinned table. No table of the lake has such
-// a name.
+// viewOf returns the name of the view of a pinned table. Tables of the lake cannot
+// have such a name.
 func (s *Session) viewOf(p pinned) string {
 	at := slices.Index(s.pins, p)
 	if at < 0 {
@@ -86,7 +86,7 @@ func (s *Session) viewOf(p pinned) string {
 	return fmt.Sprintf("@%d", at)
 }
 
-// pinOf is what a view is of, if that is a pinned table.
+// pinOf returns the pinned table that a view shows, if it shows one.
 func (s *Session) pinOf(view string) (pinned, bool) {
 	var n int
 	if _, err := fmt.Sscanf(view, "@%d", &n); err != nil || n >= len(s.pins) {
@@ -95,7 +95,7 @@ func (s *Session) pinOf(view string) (pinned, bool) {
 	return s.pins[n], true
 }
 
-// versionOf is what AT says.
+// versionOf returns the version that AT names.
 func versionOf(v *syntax.Version) (query.Version, error) {
 	switch strings.ToUpper(v.Unit) {
 	case "VERSION":

@@ -41,7 +41,7 @@ func (s *server) table(q question) (query.TableView, error) {
 	return t, err
 }
 
-// question asks the daemon something about the request that it waits for.
+// question asks the daemon something that the current request needs.
 func (s *server) question(q question) (frame, error) {
 	if err := s.ch.sendJSON(kindAsk, q); err != nil {
 		return frame{}, err
@@ -53,7 +53,7 @@ func (s *server) question(q question) (frame, error) {
 	return f, err
 }
 
-// remote is the analytics tier outside of the worker: the daemon reads it.
+// remote is an analytics tier that the daemon reads for the worker.
 type remote struct{}
 
 // Read implements query.Remote, within a request.
@@ -97,8 +97,8 @@ func (remote) Read(ctx context.Context, wants []query.Want, each func(string, ar
 	}
 }
 
-// readTable takes the rows of one table, or passes over them. That they do not
-// all come is not its error: the daemon says what that means.
+// readTable takes or skips the rows of one table. A stream that is cut short is not
+// its error: the daemon reports that itself.
 func (s *server) readTable(r reply, skip bool, each func(string, array.RecordReader) error) error {
 	if len(r.Names) != 1 {
 		return fmt.Errorf("%w: a table without a name", errFrame)

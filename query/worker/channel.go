@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// window is how many bytes of rows a side sends before the other has consumed
-// some of them. So what a side has sent never waits in the socket for a reader
-// that is slow, and a request to cancel is read at once.
+// window is how many bytes of rows a side may send before the other has consumed
+// some of them. It keeps a slow reader from filling the socket, so that a request
+// to cancel is read at once.
 const window = 8 << 20
 
 const (
@@ -22,8 +22,8 @@ const (
 	flushAfter = 50 * time.Millisecond
 )
 
-// channel is one connection between the daemon and a worker, as either sees it.
-// A goroutine reads it all the time; what it reads is taken by next.
+// channel is one end of a connection between the daemon and a worker. A goroutine
+// reads it continuously; next returns what it has read.
 type channel struct {
 	conn net.Conn
 
@@ -46,8 +46,8 @@ type channel struct {
 	ended  chan struct{}
 }
 
-// bounds are what a side accepts of the other. The daemon takes a worker for
-// somebody else's program: a text that it evaluates may have made it one.
+// bounds limit what a side accepts from the other. The daemon treats a worker as
+// an untrusted program: SQL that the worker evaluated may have taken it over.
 type bounds struct {
 	rows    int // bytes of a frame of rows
 	said    int // bytes of another frame
@@ -55,10 +55,10 @@ type bounds struct {
 	notes   int // that cannot wait for next, at once, and then one each noteEvery; 0: any number
 }
 
-// ofDaemon is what a worker accepts: views may be long.
+// ofDaemon returns the bounds of a worker for the daemon's frames: views may be long.
 func ofDaemon() bounds { return bounds{rows: mostFrame, said: mostFrame, waiting: 1 << 16} }
 
-// ofWorker is what the daemon accepts.
+// ofWorker returns the bounds of the daemon for a worker's frames.
 func ofWorker() bounds { return bounds{rows: mostFrame, said: mostSaid, waiting: 16, notes: 1000} }
 
 const noteEvery = 50 * time.Millisecond
@@ -91,7 +91,7 @@ func (c *channel) read() {
 	}
 }
 
-// mostOf is how many bytes a frame may have.
+// mostOf returns the greatest length of a frame, in bytes.
 func (c *channel) mostOf(k kind) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +163,7 @@ func (c *channel) fail(err error) {
 	_ = c.conn.Close() // nothing more comes or goes
 }
 
-// next is the next frame. After the last, it is the error that ended the channel.
+// next returns the next frame, and after the last one the error that ended the channel.
 func (c *channel) next() (frame, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +187,7 @@ func (c *channel) next() (frame, error) {
 	return f, nil
 }
 
-// silent is an error if something waits that nobody has asked for.
+// silent returns an error if a frame is waiting that was not asked for.
 func (c *channel) silent() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,7 +280,7 @@ func (c *channel) close() {
 	<-c.ended
 }
 
-// over reports whether an error is that of a channel which has ended.
+// over reports whether err means that the channel has ended.
 func over(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.As(err, new(*net.OpError))

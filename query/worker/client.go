@@ -22,7 +22,7 @@ const (
 )
 
 // client is the daemon's end of a channel. It makes one request at a time; only
-// progress may be asked for meanwhile.
+// Progress may be called while a request runs.
 type client struct {
 	p                 *Process
 	ch                *channel
@@ -156,7 +156,7 @@ func (c *client) interrupt(w *watch, n uint64) {
 	w.stop = append(w.stop, t.Stop)
 }
 
-// lost is why the channel has ended: the worker's end, most likely.
+// lost returns the reason why the channel has ended, usually the end of the worker.
 func (c *client) lost(err error) error {
 	if !over(err) {
 		return c.p.distrust(err)
@@ -205,7 +205,7 @@ func (c *client) decode(f frame, r *reply, number uint64) error {
 	return nil
 }
 
-// of is the error of a request whose context may have ended it.
+// of returns the error of a request, taking into account that its context may have ended it.
 func (c *client) of(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -213,7 +213,7 @@ func (c *client) of(ctx context.Context, err error) error {
 	return err
 }
 
-// do is a request without rows.
+// do makes a request whose answer has no rows.
 func (c *client) do(ctx context.Context, r request, within time.Duration) (reply, error) {
 	if err := c.begin(ctx, r, within); err != nil {
 		return reply{}, err

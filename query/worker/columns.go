@@ -6,9 +6,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// wireColumn is a column of a result on its way to the daemon. It has a form of
-// its own, since an Arrow schema that somebody forged can make its reader
-// allocate without a bound.
+// wireColumn describes a column of a result to the daemon. It is not an Arrow
+// schema, because a forged one can make its reader allocate without bound.
 type wireColumn struct {
 	Name  string       `json:"name,omitempty"`
 	Type  string       `json:"type"` // one of scalars, or decimal, list, map, struct
@@ -18,7 +17,7 @@ type wireColumn struct {
 	Of    []wireColumn `json:"of,omitempty"`
 }
 
-// markKey is what a column is marked with in its metadata.
+// markKey is the key of a column's mark in its metadata.
 const markKey = "lakeward.type"
 
 const (
@@ -32,7 +31,7 @@ const (
 	mostFields  = 1e5 // of one result, nested ones included
 )
 
-// scalars are the types of columns without parameters: all that an engine gives.
+// scalars lists the types without parameters that an engine returns.
 func scalars() map[string]arrow.DataType {
 	out := map[string]arrow.DataType{}
 	for _, t := range []arrow.DataType{

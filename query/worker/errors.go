@@ -8,8 +8,8 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// classes are the errors that callers branch on, by their name between the
-// processes.
+// classes lists the errors that callers branch on, with their names in the
+// protocol.
 var classes = []struct {
 	name string
 	err  error
@@ -22,7 +22,7 @@ var classes = []struct {
 	{"canceled", context.Canceled}, {"deadline", context.DeadlineExceeded},
 }
 
-// wireError is an error on its way to the other process.
+// wireError is the form of an error in the protocol.
 type wireError struct {
 	Text    string            `json:"text"`
 	Classes []string          `json:"classes,omitempty"`
@@ -31,7 +31,7 @@ type wireError struct {
 	Asked   bool              `json:"asked,omitempty"`  // it is about what the worker asked the daemon for
 }
 
-// askedError is what the daemon answered.
+// askedError is an error that the daemon gave as the answer to a question.
 type askedError struct{ text string }
 
 func (e *askedError) Error() string { return e.text }
@@ -53,7 +53,7 @@ func toWire(err error) *wireError {
 	return w
 }
 
-// remoteError is an error of the other process, which wraps what that one did.
+// remoteError is an error of the other process. It wraps the errors that the original wrapped.
 type remoteError struct {
 	text string
 	errs []error
@@ -62,10 +62,11 @@ type remoteError struct {
 func (e *remoteError) Error() string   { return e.text }
 func (e *remoteError) Unwrap() []error { return e.errs }
 
-// mostText is how much of an error's text the other process may say.
+// mostText bounds the text of an error from the other process.
 const mostText = 64 << 10 // bytes
 
-// fromWire gives the error back. asked is the one that this side answered with.
+// fromWire returns the error that w describes. asked is the error that this side gave
+// as an answer, if any.
 func fromWire(w *wireError, asked error) error {
 	if w == nil {
 		return nil

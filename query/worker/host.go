@@ -24,7 +24,7 @@ type Host struct {
 	closed bool
 }
 
-// mostHosted is how many engines one worker has had when it is replaced.
+// mostHosted is the number of engines after which a worker is replaced.
 const mostHosted = 200
 
 // NewHost starts no worker yet; prefix begins the name of the directory.

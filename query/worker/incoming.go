@@ -33,7 +33,7 @@ func (s *server) load(ctx context.Context, req request) (int64, error) {
 	return n, err
 }
 
-// incoming reads the rows that the daemon sends.
+// incoming returns a reader of the rows that the daemon sends.
 func (s *server) incoming(schema []byte) (*incoming, error) {
 	in := &incoming{s: s}
 	in.messages = &messages{left: schema, next: in.frame}
@@ -45,8 +45,7 @@ func (s *server) incoming(schema []byte) (*incoming, error) {
 	return in, nil
 }
 
-// incoming is a reader of rows that the daemon sends, up to the frame that
-// ends them.
+// incoming reads rows that the daemon sends, up to the frame that ends them.
 type incoming struct {
 	*ipc.Reader
 	s        *server
@@ -88,9 +87,9 @@ func (in *incoming) Err() error {
 	return in.Reader.Err()
 }
 
-// drain passes over the rows that are still to come.
+// drain skips the remaining rows.
 func (in *incoming) drain() {
 	for !in.ended {
-		_, _ = in.frame() // how they end is nobody's concern any more
+		_, _ = in.frame() // the outcome does not matter any more
 	}
 }

@@ -28,7 +28,7 @@ const (
 	opWhole   = "lenient select"
 )
 
-// request is what the daemon asks for. Requests of one channel follow each other.
+// request is what the daemon asks a worker to do. A channel carries one at a time.
 type request struct {
 	Number uint64 `json:"n"` // from 1, of the channel
 	Op     string `json:"op"`
@@ -44,8 +44,8 @@ type request struct {
 	Schema  []byte         `json:"schema,omitempty"` // of the rows that follow
 }
 
-// view is what a session sees, without the files: they are asked for when a
-// table is first read.
+// view is a query.View without files: the worker asks for those of a table when
+// the table is first read.
 type view struct {
 	Versions  bool          `json:"versions,omitempty"` // statements may say AT
 	Tables    []string      `json:"tables,omitempty"`
@@ -69,7 +69,7 @@ type reply struct {
 	Error *wireError `json:"error,omitempty"`
 }
 
-// question is what the worker asks while it does what a request says.
+// question is what a worker asks the daemon while it serves a request.
 type question struct {
 	Table string         `json:"table,omitempty"` // of the lake: its schema and files
 	At    *query.Version `json:"at,omitempty"`    // nil: as the view has it
@@ -131,7 +131,7 @@ func (w want) value() (query.Want, error) {
 	return out, nil
 }
 
-// arg is a value with its Go type.
+// arg is an argument of a statement, with its Go type.
 type arg struct {
 	Type string          `json:"t"`
 	Text string          `json:"v,omitempty"`

@@ -79,7 +79,7 @@ func (s *server) statement(req request) (statements, []any, error) {
 	return nil, nil, fmt.Errorf("%w: a statement without a session", errFrame)
 }
 
-// end closes what the channel has opened, and says how that went.
+// end closes what the channel has opened and returns the errors of that.
 func (s *server) end() error {
 	var errs []error
 	if s.session != nil {
@@ -95,7 +95,7 @@ func (s *server) end() error {
 	return errors.Join(errs...)
 }
 
-// query replies once the statement has begun to give rows, then sends them.
+// query replies when the statement has its first rows, then sends the rows.
 func (s *server) query(ctx context.Context, req request) error {
 	stop := s.progress()
 	defer stop()
@@ -124,8 +124,8 @@ func (s *server) query(ctx context.Context, req request) error {
 	return s.ch.sendJSON(kindEnd, reply{Of: req.Number, Error: toWire(err)})
 }
 
-// progress says how far the session's statement is, until the function that it
-// returns is called.
+// progress reports the progress of the session's statement until the returned
+// function is called.
 func (s *server) progress() (stop func()) {
 	if s.session == nil {
 		return func() {}

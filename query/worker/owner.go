@@ -46,7 +46,7 @@ type Owner struct {
 
 var _ query.Engine = (*Owner)(nil)
 
-// started is a worker with an engine.
+// started is a running worker and its engine.
 type started struct {
 	p    *Process
 	e    *Engine
@@ -74,14 +74,14 @@ func (o *Owner) Start(ctx context.Context) error {
 	return err
 }
 
-// engine is that of the worker that runs, or of a new one.
+// engine returns the engine of the running worker, starting one if need be.
 func (o *Owner) engine(ctx context.Context) (*Engine, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.ensure(ctx)
 }
 
-// ensure is engine for one who holds o.mu.
+// ensure is engine; the caller holds o.mu.
 func (o *Owner) ensure(ctx context.Context) (*Engine, error) {
 	if o.closed {
 		return nil, errors.New("the engine is closed")
@@ -194,7 +194,7 @@ func (s *ownedSession) Close() error {
 	return s.session.Close()
 }
 
-// ownedConn is what ownedSession is, of a connection.
+// ownedConn is like ownedSession, for a connection.
 type ownedConn struct {
 	query.Conn
 	leave func()
@@ -206,7 +206,7 @@ func (c *ownedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// enter is engine for one that is counted until leave.
+// enter is engine; the caller is counted until it calls leave.
 func (o *Owner) enter(ctx context.Context) (*Engine, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,7 +219,7 @@ func (o *Owner) enter(ctx context.Context) (*Engine, error) {
 
 func (o *Owner) leave() { o.use.leave() }
 
-// running is the worker that runs; nil: none.
+// running returns the running worker, or nil.
 func (o *Owner) running() *started {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -269,7 +269,7 @@ func (o *Owner) PIDs() []int {
 	return nil
 }
 
-// quietLook is how often one who waits for quiet looks whether there is.
+// quietLook is the interval at which Quiet checks whether the databases are unused.
 const quietLook = 20 * time.Millisecond
 
 // Quiet calls f once nobody uses the databases, which are closed while it runs:

@@ -43,7 +43,7 @@ var (
 	_ query.Confiner = (*Pool)(nil)
 )
 
-// pooled is a worker of a pool.
+// pooled is a worker that belongs to a pool.
 type pooled struct {
 	*started
 	name       string
@@ -76,8 +76,8 @@ func (p *Pool) Warm(ctx context.Context) error {
 	return nil
 }
 
-// take is a worker that nobody else has: one that is idle, or a new one. The
-// caller has a place.
+// take returns an idle worker or starts a new one, for the caller alone. The
+// caller must have a place.
 func (p *Pool) take(ctx context.Context) (*pooled, error) {
 	p.mu.Lock()
 	for len(p.idle) > 0 && !p.closed {
@@ -131,7 +131,7 @@ func (p *Pool) give(w *pooled, whole bool) {
 	p.drop(w)
 }
 
-// drop ends a worker that nobody uses.
+// drop ends an idle worker.
 func (p *Pool) drop(w *pooled) {
 	if f := w.p.Failed(); f != nil {
 		log := p.log

@@ -20,8 +20,8 @@ import (
 // Argument is what makes the program a worker, alone on its command line.
 const Argument = "engine-worker"
 
-// nested is set in a worker's environment: a program that does not divert to
-// Main would start workers of its own without end.
+// nested is set in a worker's environment. Without it, a program that does not
+// call Main would start workers that start workers, without end.
 const nested = "LAKEWARD_ENGINE_WORKER"
 
 // Config is how a worker is started.
@@ -53,8 +53,8 @@ type Process struct {
 	lacks  []string     // what the kernel did not offer
 }
 
-// reapedWithin is how long the end of a process may take after its channels
-// have ended.
+// reapedWithin is how long a process may take to exit after its channels have
+// ended.
 const reapedWithin = 5 * time.Second
 
 // Start starts a worker. The caller stops it.
@@ -92,7 +92,7 @@ func Start(cfg Config) (*Process, error) {
 	return p, nil
 }
 
-// environment is what a worker needs of it, and none of its secrets.
+// environment returns the variables that a worker needs, and no secrets.
 func environment() []string {
 	out := []string{nested + "=1", "GOTRACEBACK=none"}
 	for _, name := range []string{"GOMAXPROCS", "GODEBUG", "GORACE", "GOCOVERDIR", "LD_LIBRARY_PATH", "PATH", "TZ"} {
@@ -115,7 +115,7 @@ func (p *Process) note(err error) {
 	close(p.done)
 }
 
-// describe says how a process ended that nobody ended on purpose.
+// describe says how a process ended that was not ended on purpose.
 func (p *Process) describe(err error) string {
 	said := p.said.first()
 	var exit *exec.ExitError
@@ -155,7 +155,7 @@ func (p *Process) distrust(err error) error {
 	return p.ended()
 }
 
-// ended is why the process has ended, which its channels have.
+// ended returns the reason why the process has ended; its channels have ended already.
 func (p *Process) ended() error {
 	select {
 	case <-p.done:
@@ -290,7 +290,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// first is the first line.
+// first returns the first line of a text.
 func (t *tail) first() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -39,7 +39,7 @@ func dieWithParent() error {
 	return nil
 }
 
-// ownMemory is what a process holds that is of no file, in bytes.
+// ownMemory returns the memory of a process that is not backed by files, in bytes.
 func ownMemory(pid int) (int64, error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {

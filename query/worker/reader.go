@@ -10,7 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 )
 
-// reader is a result on its way from the worker.
+// reader reads a result from the worker.
 type reader struct {
 	c        *client
 	ctx      context.Context
@@ -70,7 +70,7 @@ func (r *reader) check() error {
 	return checkRows(rec)
 }
 
-// frame is the next message of the stream.
+// frame returns the next message of the stream.
 func (r *reader) frame() ([]byte, error) {
 	if r.ended {
 		return nil, io.EOF

@@ -100,7 +100,7 @@ func recordBytes(rec arrow.RecordBatch) (n int64) {
 
 const endOfStream = 8 // bytes
 
-// schemaBytes are the first message of an Arrow IPC stream.
+// schemaBytes returns the first message of an Arrow IPC stream, which is the schema.
 func schemaBytes(s *arrow.Schema) ([]byte, error) {
 	var b bytes.Buffer
 	if err := ipc.NewWriter(&b, ipc.WithSchema(s)).Close(); err != nil {
@@ -181,7 +181,7 @@ func cutMessage(b []byte) (meta, body, rest []byte, err error) {
 	return meta, b[:length], b[length:], nil
 }
 
-// bodyLength is what the metadata of a message says of its body.
+// bodyLength returns the length of a message's body according to its metadata.
 func bodyLength(meta []byte) (n int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {

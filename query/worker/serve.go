@@ -17,7 +17,7 @@ import (
 
 const progressEvery = 200 * time.Millisecond
 
-// host is the inside of a worker: its engines, by number.
+// host is the state of a worker process: its engines by number.
 type host struct {
 	log *slog.Logger
 
@@ -36,8 +36,8 @@ func (h *host) engine(n int64) (*duckdb.Engine, error) {
 	return e, nil
 }
 
-// server answers the requests of one channel, one after the other. What it has
-// opened ends with the channel.
+// server answers the requests of one channel in turn. What it has opened is closed
+// when the channel ends.
 type server struct {
 	h  *host
 	ch *channel
@@ -53,7 +53,7 @@ type server struct {
 	names   []string // of tables that the statement names
 }
 
-// statements are what a session and a connection share.
+// statements is what a session and a connection have in common.
 type statements interface {
 	Query(ctx context.Context, sql string, args ...any) (array.RecordReader, error)
 	Exec(ctx context.Context, sql string, args ...any) (int64, error)
@@ -87,7 +87,7 @@ func (s *server) run() {
 	}
 }
 
-// noted is about the request that is being answered.
+// noted handles a frame that concerns the request being answered.
 func (s *server) noted(f frame) {
 	if f.kind != kindCancel {
 		return
@@ -105,7 +105,7 @@ func (s *server) noted(f frame) {
 	s.ch.wake()
 }
 
-// begin is the context of a request, which ends when the daemon says so.
+// begin returns the context of a request, which the daemon can cancel.
 func (s *server) begin(n uint64) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), serverKey{}, s))
 	s.mu.Lock()
@@ -151,7 +151,7 @@ func (s *server) closeEngine() error {
 	return e.Close()
 }
 
-// answer does one request; its error is the channel's end.
+// answer serves one request. An error ends the channel.
 func (s *server) answer(req request) error {
 	ctx, end := s.begin(req.Number)
 	defer end()
@@ -186,7 +186,7 @@ func (s *server) do(ctx context.Context, req request) (r reply, err error) {
 	return s.ask(ctx, req)
 }
 
-// ask is about an engine without a session.
+// ask serves a request about an engine, outside of a session.
 func (s *server) ask(ctx context.Context, req request) (r reply, err error) {
 	e, err := s.h.engine(req.Engine)
 	if err != nil {

@@ -24,8 +24,8 @@ const (
 	formMost      = 32 << 20 // bytes of a frame beside the values
 )
 
-// session is a query.Session in a worker. What it needs of the lake and of the
-// remote tier it asks for, and is answered here.
+// session is a query.Session that runs in a worker. The worker asks for what it
+// needs of the lake and of the remote tier, and session answers.
 type session struct {
 	*client
 	e      *Engine
@@ -51,7 +51,8 @@ func (e *Engine) Open(ctx context.Context, v query.View, o query.Options) (query
 		c.ch.close()
 		return nil, err
 	}
-	out := &view{Versions: v.At != nil, Analytics: wants, Trusted: o.Trusted, MaxRows: o.MaxRows, MaxBytes: o.MaxBytes, Timeout: o.Timeout}
+	out := &view{Versions: v.At != nil, Analytics: wants, Trusted: o.Trusted, MaxRows: o.MaxRows, MaxBytes: o.MaxBytes,
+		Timeout: o.Timeout}
 	for _, t := range v.Tables {
 		out.Tables = append(out.Tables, t.Name)
 	}
@@ -71,7 +72,7 @@ func (s *session) Close() error {
 	return s.client.Close()
 }
 
-// asked answers a question of the worker. Its error is the channel's end.
+// asked answers a question of the worker. An error ends the channel.
 func (s *session) asked(ctx context.Context, q question) error {
 	if q.Table == "" {
 		return s.read(ctx, q.Read)
@@ -89,7 +90,7 @@ func (s *session) asked(ctx context.Context, q question) error {
 	return s.ch.send(kindAnswer, appendFiles(append(data, '\n'), t.Files))
 }
 
-// table is a table of the view without the files that are damaged.
+// table returns a table of the view without its damaged files.
 func (s *session) table(ctx context.Context, q question) (query.TableView, error) {
 	at := slices.IndexFunc(s.view.Tables, func(t query.TableView) bool { return t.Name == q.Table })
 	if at < 0 || q.At != nil && s.view.At == nil {

@@ -141,5 +141,5 @@ func (p *Pool) tidy() {
 	}
 }
 
-// locked is an error of a database that another process has.
+// locked reports whether err says that another process has the database.
 func locked(err error) bool { return strings.Contains(err.Error(), "Could not set lock on file") }

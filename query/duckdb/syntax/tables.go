@@ -110,5 +110,5 @@ type Show struct {
 	Schema  string `json:"schema_name"`
 }
 
-// Nothing is no FROM.
+// Nothing stands for a missing FROM.
 type Nothing struct{ TableBase }
