@@ -49,7 +49,7 @@ func (l *Lake) PlanAdopt(ctx context.Context, incomplete bool) ([]Adoption, erro
 	out := []Adoption{}
 	for _, a := range found {
 		p := Adoption{Table: a.Table, From: a.Catalog, Reason: a.Reason}
-		switch loc, err := l.pointers.get(ctx, a.Table); {
+		switch loc, err := l.catalog.Metadata(ctx, a.Table); {
 		case claims[a.Table] > 1:
 			p.Problem = fmt.Sprintf("several folders are of a table of this name; move those that are not wanted out of the "+
 				"warehouse: %s", a.folder.dir)
@@ -207,9 +207,9 @@ func (l *Lake) Adopt(ctx context.Context, plan []Adoption) error {
 		}
 		var err error
 		if p.From == "" {
-			err = l.pointers.insert(ctx, p.Table, p.To)
+			err = l.catalog.Insert(ctx, p.Table, p.To)
 		} else {
-			err = l.pointers.swap(ctx, p.Table, p.From, p.To)
+			err = l.catalog.Swap(ctx, p.Table, p.From, p.To)
 		}
 		if err != nil {
 			return fmt.Errorf("register lake.%s in the catalog: %w; run the same command again", p.Table, err)

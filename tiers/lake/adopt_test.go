@@ -69,7 +69,7 @@ func (h *history) commit() error {
 		return err
 	}
 	h.mark = to
-	loc, err := h.lake.pointers.get(h.Context(), "events")
+	loc, err := h.lake.catalog.Metadata(h.Context(), "events")
 	h.at = append(h.at, loc)
 	return err
 }
@@ -77,9 +77,9 @@ func (h *history) commit() error {
 // put points the catalog at the metadata after commit n, as a copy of it would.
 func (h *history) put(n int) {
 	h.Helper()
-	now, err := h.lake.pointers.get(h.Context(), "events")
+	now, err := h.lake.catalog.Metadata(h.Context(), "events")
 	h.must(err)
-	h.must(h.lake.pointers.swap(h.Context(), "events", now, h.at[n]))
+	h.must(h.lake.catalog.Swap(h.Context(), "events", now, h.at[n]))
 	h.reopen()
 }
 
@@ -100,20 +100,9 @@ func (h *history) adopt() []Adoption {
 
 func (h *history) names(loc string) {
 	h.Helper()
-	if got, err := h.lake.pointers.get(h.Context(), "events"); err != nil || got != loc {
+	if got, err := h.lake.catalog.Metadata(h.Context(), "events"); err != nil || got != loc {
 		h.Errorf("the catalog names %s (%v), want %s", got, err, loc)
 	}
-}
-
-// eachCatalog runs a test on every kind of catalog.
-func eachCatalog(t *testing.T, f func(t *testing.T, o Options)) {
-	t.Run("sqlite", func(t *testing.T) {
-		dir := t.TempDir()
-		f(t, Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db")})
-	})
-	t.Run("postgres", func(t *testing.T) {
-		f(t, Options{Warehouse: filepath.Join(t.TempDir(), "lake"), Catalog: Postgres.URL(t)})
-	})
 }
 
 func TestAnOlderCatalogIsNotBelieved(t *testing.T) {
@@ -179,7 +168,7 @@ func TestAnOlderCatalogIsNotBelieved(t *testing.T) {
 func TestATableThatTheCatalogHasLostIsAdopted(t *testing.T) {
 	eachCatalog(t, func(t *testing.T, o Options) {
 		h := newHistory(t, o, 3)
-		h.must(h.lake.pointers.drop(t.Context(), "events")) // as if the catalog were new
+		h.must(h.lake.catalog.Drop(t.Context(), "events")) // as if the catalog were new
 		h.reopen()
 		if found := h.survey(); len(found) != 1 || found[0].Table != "events" || found[0].Catalog != "" {
 			t.Fatalf("%v", found)
@@ -291,9 +280,9 @@ func TestAdoptionRefusesASecondHistory(t *testing.T) {
 	h.must(err)
 	other := strings.TrimSuffix(h.at[0], ".metadata.json") + "x.metadata.json"
 	h.must(h.lake.io.WriteFile(other, meta))
-	now, err := h.lake.pointers.get(t.Context(), "events")
+	now, err := h.lake.catalog.Metadata(t.Context(), "events")
 	h.must(err)
-	h.must(h.lake.pointers.swap(t.Context(), "events", now, other))
+	h.must(h.lake.catalog.Swap(t.Context(), "events", now, other))
 	h.reopen()
 	plan := h.adopt()
 	if len(plan) != 1 || plan[0].To != "" || !strings.Contains(strings.Join(plan[0].Passed, ""), "two histories") {

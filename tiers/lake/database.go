@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -92,11 +94,8 @@ func isPostgres(at string) bool {
 	return strings.HasPrefix(at, "postgres://") || strings.HasPrefix(at, "postgresql://")
 }
 
-// catalogName is the catalog for people: without the password of a URL.
+// catalogName is a database for people: without the password of its URL.
 func catalogName(at string) string {
-	if !isPostgres(at) {
-		return at
-	}
 	cfg, err := pgx.ParseConfig(at)
 	if err != nil {
 		return "PostgreSQL"
@@ -111,19 +110,50 @@ const (
 	maxIdle        = 5 * time.Minute
 )
 
-func openCatalog(ctx context.Context, at string, readOnly bool) (*sql.DB, dialect, error) {
-	if isPostgres(at) {
-		db, err := openPostgres(ctx, at, readOnly)
-		return db, postgres(), err
+// openSQLite opens the catalog in a SQLite file.
+func openSQLite(ctx context.Context, o catalogOptions) (*sqlCatalog, error) {
+	if err := o.prepareFile(); err != nil {
+		return nil, err
 	}
-	db, err := openSQLite(ctx, at, readOnly)
-	return db, sqlite(), err
+	db, err := connectSQLite(ctx, o.at, o.readOnly)
+	if err != nil {
+		return nil, err
+	}
+	c := &sqlCatalog{name: o.at, db: db, leases: db, dialect: sqlite(), fault: o.fault}
+	if !o.readOnly {
+		if c.leases, err = openLeases(o.at); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return c, nil
 }
 
-// openSQLite opens the SQLite file. WAL lets PyIceberg and other processes
+// prepareFile makes the directory of the catalog's file, or looks for the file.
+func (o catalogOptions) prepareFile() error {
+	if !o.readOnly {
+		dir := filepath.Dir(o.at)
+		if err := o.files.ensureDir(dir); err != nil {
+			return fmt.Errorf("make directory %s: %w", dir, err)
+		}
+		return nil
+	}
+	_, err := o.files.fs.Stat(o.at)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, werr := o.files.fs.Stat(filepath.Join(o.warehouse, Namespace)); werr == nil {
+			return fmt.Errorf("find catalog: %w; the warehouse %s has tables: put the catalog back from a copy, or make it "+
+				"anew of what the warehouse has: `lakeward lake adopt`", err, o.warehouse)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("find catalog: %w", err)
+	}
+	return nil
+}
+
+// connectSQLite opens the file for look-ups and commits. WAL lets PyIceberg and other processes
 // read while a commit is made, without either waiting for the other; FULL
 // syncs the log at every commit.
-func openSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error) {
+func connectSQLite(ctx context.Context, path string, readOnly bool) (*sql.DB, error) {
 	q := url.Values{"_pragma": {"busy_timeout(10000)", "synchronous(FULL)"}}
 	if readOnly {
 		q.Set("mode", "ro")
@@ -183,10 +213,10 @@ func openLeases(path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// openPostgres connects to the database that a URL names. Its tables are made
-// in the first schema of the search path unless they are found.
-func openPostgres(ctx context.Context, at string, readOnly bool) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(at)
+// openPostgres opens the catalog in the database that a URL names. Its tables
+// are made in the first schema of the search path unless they are found.
+func openPostgres(ctx context.Context, o catalogOptions) (*sqlCatalog, error) {
+	cfg, err := pgx.ParseConfig(o.at)
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
@@ -199,10 +229,10 @@ func openPostgres(ctx context.Context, at string, readOnly bool) (*sql.DB, error
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(maxConns)
 	db.SetConnMaxIdleTime(maxIdle)
-	if err := preparePostgres(ctx, db, readOnly); err != nil {
-		return nil, errors.Join(fmt.Errorf("open catalog in database %s: %w", catalogName(at), err), db.Close())
+	if err := preparePostgres(ctx, db, o.readOnly); err != nil {
+		return nil, errors.Join(fmt.Errorf("open catalog in database %s: %w", catalogName(o.at), err), db.Close())
 	}
-	return db, nil
+	return &sqlCatalog{name: catalogName(o.at), db: db, leases: db, dialect: postgres(), fault: o.fault}, nil
 }
 
 // preparePostgres makes what is missing, one caller at a time: CREATE TABLE IF

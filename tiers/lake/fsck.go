@@ -113,7 +113,7 @@ const fsckAttempts = 3
 
 func (l *Lake) fsckTable(ctx context.Context, name string, o FsckOptions, r *FsckReport) error {
 	for attempt := 1; ; attempt++ {
-		loc, err := l.pointers.get(ctx, name)
+		loc, err := l.catalog.Metadata(ctx, name)
 		if errors.Is(err, tiers.ErrNoTable) {
 			r.Tables-- // dropped meanwhile
 			return nil
@@ -126,7 +126,7 @@ func (l *Lake) fsckTable(ctx context.Context, name string, o FsckOptions, r *Fsc
 		if err := c.run(ctx, loc); err != nil {
 			return err
 		}
-		now, err := l.pointers.get(ctx, name)
+		now, err := l.catalog.Metadata(ctx, name)
 		if err == nil && now != loc && len(got.Problems) > len(r.Problems) && attempt < fsckAttempts {
 			continue
 		}

@@ -56,7 +56,7 @@ func (l *Lake) identify(ctx context.Context) error {
 		return err
 	}
 	l.warehouse = s.place
-	l.record = Record{ID: s.id(), Place: s.place, Catalog: l.catalog}
+	l.record = Record{ID: s.id(), Place: s.place, Catalog: l.catalog.Name()}
 	if l.readOnly {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (l *Lake) site(ctx context.Context) (s site, err error) {
 // that is another one than the warehouse. Tables that somebody has put elsewhere
 // on purpose do not count.
 func (l *Lake) inferPlace(ctx context.Context) (string, error) {
-	rows, err := l.pointers.all(ctx)
+	rows, err := l.catalog.Tables(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -215,38 +215,24 @@ func (l *Lake) recordInWarehouse(r Record) error {
 	return l.files.write(filepath.Join(l.warehouse, recordName), append(b, '\n'))
 }
 
+// catalogRecord is what the catalog says. The place is recorded last, so that
+// with it there is an id.
 func (l *Lake) catalogRecord(ctx context.Context) (r Record, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	rows, err := l.db.QueryContext(ctx, l.pointers.dialect.sql(`SELECT property_key, property_value FROM iceberg_namespace_properties
-		WHERE catalog_name = ? AND namespace = ? AND property_key IN (?, ?)`), CatalogName, Namespace, idProp, placeProp)
+	if r.Place, err = l.catalog.Value(ctx, placeProp); err == nil {
+		r.ID, err = l.catalog.Value(ctx, idProp)
+	}
 	if err != nil {
 		return r, fmt.Errorf("read which lake the catalog is of: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var key, value string
-		if err := rows.Scan(&key, &value); err != nil {
-			return r, fmt.Errorf("read which lake the catalog is of: %w", err)
-		}
-		if key == idProp {
-			r.ID = value
-		} else {
-			r.Place = value
-		}
-	}
-	return r, rows.Err()
+	return r, nil
 }
 
 // recordInCatalog records r unless somebody has recorded something in the
 // meantime, and returns what is recorded then.
 func (l *Lake) recordInCatalog(ctx context.Context, r Record) (Record, error) {
-	for _, p := range [][2]string{{idProp, r.ID}, {placeProp, r.Place}} {
-		_, err := l.db.ExecContext(ctx, l.pointers.dialect.sql(`INSERT INTO iceberg_namespace_properties
-			(catalog_name, namespace, property_key, property_value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`),
-			CatalogName, Namespace, p[0], p[1])
-		if err != nil {
-			return r, fmt.Errorf("update the catalog: %w", err)
+	for _, v := range []Value{{Key: idProp, New: r.ID}, {Key: placeProp, New: r.Place}} {
+		if _, err := l.catalog.SwapValue(ctx, v); err != nil {
+			return r, err
 		}
 	}
 	now, err := l.catalogRecord(ctx)

@@ -11,13 +11,14 @@ package lake
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,10 +47,7 @@ type Lake struct {
 	record    Record
 	log       *slog.Logger
 	readOnly  bool
-	db        *sql.DB
-	catalog   string  // its name, for people
-	leases    *sql.DB // for leases, which nobody misses after a power failure
-	pointers  pointers
+	catalog   Catalog
 	files     *durable
 	io        fileIO
 	cache     *manifestCache
@@ -89,10 +87,8 @@ func openAnywhere(ctx context.Context, o Options) (*Lake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locate warehouse: %w", err)
 	}
-	if !isPostgres(o.Catalog) {
-		if o.Catalog, err = filepath.Abs(o.Catalog); err != nil {
-			return nil, fmt.Errorf("locate catalog: %w", err)
-		}
+	if o.Catalog, err = catalogAt(o.Catalog); err != nil {
+		return nil, fmt.Errorf("locate catalog: %w", err)
 	}
 	if o.FS == nil {
 		o.FS = OS{}
@@ -103,50 +99,17 @@ func openAnywhere(ctx context.Context, o Options) (*Lake, error) {
 	l := &Lake{warehouse: warehouse, log: o.Logger, readOnly: o.ReadOnly,
 		files: newDurable(o.FS), cache: newManifestCache(maxCachedFiles), trust: newTrust(o.FS)}
 	l.io = fileIO{l.files}
-	if err := l.prepare(o.FS, o.Catalog); err != nil {
-		return nil, err
+	if !o.ReadOnly {
+		if err := l.files.ensureDir(warehouse); err != nil {
+			return nil, fmt.Errorf("make directory %s: %w", warehouse, err)
+		}
 	}
-	db, d, err := openCatalog(ctx, o.Catalog, o.ReadOnly)
+	l.catalog, err = openCatalog(ctx, catalogOptions{at: o.Catalog, warehouse: warehouse, readOnly: o.ReadOnly,
+		files: l.files, fault: o.CatalogFault})
 	if err != nil {
 		return nil, err
 	}
-	l.catalog = catalogName(o.Catalog)
-	l.db, l.leases, l.pointers = db, db, pointers{db: db, dialect: d, fault: o.CatalogFault}
-	if !isPostgres(o.Catalog) && !o.ReadOnly {
-		if l.leases, err = openLeases(o.Catalog); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-	}
 	return l, nil
-}
-
-// prepare makes the directories of the lake, or looks for the catalog's file.
-func (l *Lake) prepare(f FS, catalog string) error {
-	dirs, inFile := []string{l.warehouse}, !isPostgres(catalog)
-	if inFile {
-		dirs = append(dirs, filepath.Dir(catalog))
-	}
-	if l.readOnly && inFile {
-		_, err := f.Stat(catalog)
-		if errors.Is(err, fs.ErrNotExist) {
-			if _, werr := f.Stat(filepath.Join(l.warehouse, Namespace)); werr == nil {
-				return fmt.Errorf("find catalog: %w; the warehouse %s has tables: put the catalog back from a copy, or make it "+
-					"anew of what the warehouse has: `lakeward lake adopt`", err, l.warehouse)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("find catalog: %w", err)
-		}
-	}
-	if l.readOnly {
-		return nil
-	}
-	for _, dir := range dirs {
-		if err := l.files.ensureDir(dir); err != nil {
-			return fmt.Errorf("make directory %s: %w", dir, err)
-		}
-	}
-	return nil
 }
 
 // pingTimeout is what a catalog that does not answer is given.
@@ -157,23 +120,20 @@ const pingTimeout = 3 * time.Second
 func (l *Lake) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	if err := l.db.PingContext(ctx); err != nil {
-		return fmt.Errorf("the lake's catalog (%s) %w: %w", l.catalog, tiers.ErrAway, err)
+	if err := l.catalog.Ping(ctx); err != nil {
+		return fmt.Errorf("the lake's catalog (%s) %w: %w", l.catalog.Name(), tiers.ErrAway, err)
 	}
 	return nil
 }
 
 // Close releases the catalog. Tables are not usable afterwards.
-func (l *Lake) Close() error {
-	err := l.db.Close()
-	if l.leases != l.db {
-		err = errors.Join(l.leases.Close(), err)
-	}
-	return err
-}
+func (l *Lake) Close() error { return l.catalog.Close() }
 
 // Tables lists the names of the lake's tables, in order.
-func (l *Lake) Tables(ctx context.Context) ([]string, error) { return l.pointers.list(ctx) }
+func (l *Lake) Tables(ctx context.Context) ([]string, error) {
+	tables, err := l.catalog.Tables(ctx)
+	return slices.Sorted(maps.Keys(tables)), err
+}
 
 // Open loads a table. The error wraps tiers.ErrNoTable if there is none.
 func (l *Lake) Open(ctx context.Context, name string) (tiers.Table, error) {
@@ -200,7 +160,7 @@ func (l *Lake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.
 	if !validName.MatchString(name) {
 		return nil, fmt.Errorf("table name %q: use letters, digits, _ and -", name)
 	}
-	if _, err := l.pointers.get(ctx, name); !errors.Is(err, tiers.ErrNoTable) {
+	if _, err := l.catalog.Metadata(ctx, name); !errors.Is(err, tiers.ErrNoTable) {
 		if err == nil {
 			err = fmt.Errorf("%w: lake.%s exists", tiers.ErrConflict, name)
 		}
@@ -221,7 +181,7 @@ func (l *Lake) Create(ctx context.Context, name string, s tiers.Schema, o tiers.
 	if err := l.writeMetadata(at, meta); err != nil {
 		return nil, fmt.Errorf("create lake.%s: %w", name, err)
 	}
-	if err := l.pointers.insert(ctx, name, at); err != nil {
+	if err := l.catalog.Insert(ctx, name, at); err != nil {
 		return nil, fmt.Errorf("create lake.%s: %w", name, err)
 	}
 	l.accept(at)
@@ -294,14 +254,14 @@ func (l *Lake) Drop(ctx context.Context, name string) error {
 	if l.readOnly {
 		return errReadOnly
 	}
-	loc, err := l.pointers.get(ctx, name)
+	loc, err := l.catalog.Metadata(ctx, name)
 	if err != nil {
 		return err
 	}
 	if err := l.noteDropped(loc); err != nil {
 		return fmt.Errorf("drop lake.%s: %w", name, err)
 	}
-	if err := l.pointers.drop(ctx, name); err != nil {
+	if err := l.catalog.Drop(ctx, name); err != nil {
 		return fmt.Errorf("drop lake.%s: %w", name, err)
 	}
 	return nil

@@ -30,7 +30,7 @@ func (l *Lake) Orphans(ctx context.Context, before time.Time) ([]tiers.Orphan, e
 		return nil, err
 	}
 	named := map[string]struct{}{}
-	tables, err := l.pointers.list(ctx)
+	tables, err := l.Tables(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package lake
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -81,54 +80,6 @@ func (l *Lake) Pin(ctx context.Context) (CatalogCopy, []PinnedTable, error) {
 		out = append(out, p)
 	}
 	return c, out, nil
-}
-
-func (l *Lake) copyCatalog(ctx context.Context) (c CatalogCopy, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	o := &sql.TxOptions{ReadOnly: true}
-	if l.pointers.dialect.numbered {
-		o.Isolation = sql.LevelRepeatableRead // SQLite's only level is not a weaker
-	}
-	tx, err := l.db.BeginTx(ctx, o)
-	if err != nil {
-		return c, err
-	}
-	defer tx.Rollback() //nolint:errcheck // it has changed nothing
-	c = CatalogCopy{Record: l.record, Tables: []CatalogRow{}, Properties: map[string]string{}}
-	err = each(ctx, tx, l.pointers.dialect.sql(`SELECT table_name, metadata_location, COALESCE(previous_metadata_location, '') FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND metadata_location IS NOT NULL ORDER BY table_name`), func(rows *sql.Rows) error {
-		var r CatalogRow
-		err := rows.Scan(&r.Table, &r.Metadata, &r.Previous)
-		c.Tables = append(c.Tables, r)
-		return err
-	})
-	if err != nil {
-		return c, err
-	}
-	return c, each(ctx, tx, l.pointers.dialect.sql(`SELECT property_key, property_value FROM iceberg_namespace_properties
-		WHERE catalog_name = ? AND namespace = ? AND property_value IS NOT NULL`), func(rows *sql.Rows) error {
-		var key, value string
-		err := rows.Scan(&key, &value)
-		if !strings.HasPrefix(key, leasePrefix) {
-			c.Properties[key] = value
-		}
-		return err
-	})
-}
-
-func each(ctx context.Context, tx *sql.Tx, stmt string, row func(*sql.Rows) error) error {
-	rows, err := tx.QueryContext(ctx, stmt, CatalogName, Namespace)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // PinnedFiles lists every file that a pinned table needs, those of its snapshots
@@ -217,7 +168,7 @@ func RestoreCatalog(ctx context.Context, o Options, c CatalogCopy) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	have, err := l.pointers.all(ctx)
+	have, err := l.catalog.Tables(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,50 +188,42 @@ func RestoreCatalog(ctx context.Context, o Options, c CatalogCopy) (err error) {
 			return fmt.Errorf("record which lake this is: %w", err)
 		}
 	}
-	return l.pointers.fill(ctx, c)
+	p, err := l.portable()
+	if err != nil {
+		return err
+	}
+	return p.Fill(ctx, c)
 }
 
 // sameTables is an error unless the catalog has the tables of the copy.
 func (l *Lake) sameTables(have map[string]string, c CatalogCopy) error {
 	if len(have) != len(c.Tables) {
-		return fmt.Errorf("the catalog %s has %d tables already: restore into one that has none", l.catalog, len(have))
+		return fmt.Errorf("the catalog %s has %d tables already: restore into one that has none", l.catalog.Name(), len(have))
 	}
 	for _, r := range c.Tables {
 		if _, ok := have[r.Table]; !ok {
-			return fmt.Errorf("the catalog %s has tables already, and not lake.%s: restore into one that has none", l.catalog,
-				r.Table)
+			return fmt.Errorf("the catalog %s has tables already, and not lake.%s: restore into one that has none",
+				l.catalog.Name(), r.Table)
 		}
 	}
 	return nil
 }
 
-// fill puts a copy into the catalog, all of it or nothing.
-func (p pointers) fill(ctx context.Context, c CatalogCopy) error {
-	tx, err := p.db.BeginTx(ctx, nil)
+// portable is the catalog as one that can be copied and moved.
+func (l *Lake) portable() (Portable, error) {
+	p, ok := l.catalog.(Portable)
+	if !ok {
+		return nil, fmt.Errorf("the catalog %s cannot be copied or moved: do that with its own tools", l.catalog.Name())
+	}
+	return p, nil
+}
+
+func (l *Lake) copyCatalog(ctx context.Context) (CatalogCopy, error) {
+	p, err := l.portable()
 	if err != nil {
-		return fmt.Errorf("fill the catalog: %w", err)
+		return CatalogCopy{}, err
 	}
-	defer tx.Rollback() //nolint:errcheck // without effect after the commit
-	for _, r := range c.Tables {
-		previous := sql.NullString{String: r.Previous, Valid: r.Previous != ""}
-		if _, err := p.exec(ctx, tx, `INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, iceberg_type, metadata_location,
-			previous_metadata_location) VALUES (?, ?, ?, 'TABLE', ?, ?)`, []any{CatalogName, Namespace, r.Table, r.Metadata, previous}); err != nil {
-			return fmt.Errorf("fill the catalog: %w", err)
-		}
-	}
-	c.Properties[idProp], c.Properties[placeProp] = c.Record.ID, c.Record.Place
-	for key, value := range c.Properties {
-		if _, err := p.exec(ctx, tx, `DELETE FROM iceberg_namespace_properties WHERE catalog_name = ? AND namespace = ? AND property_key = ?`,
-			[]any{CatalogName, Namespace, key}); err != nil {
-			return fmt.Errorf("fill the catalog: %w", err)
-		}
-		if _, err := p.exec(ctx, tx, `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
-			VALUES (?, ?, ?, ?)`, []any{CatalogName, Namespace, key, value}); err != nil {
-			return fmt.Errorf("fill the catalog: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("fill the catalog: %w", err)
-	}
-	return nil
+	c, err := p.Copy(ctx)
+	c.Record = l.record
+	return c, err
 }

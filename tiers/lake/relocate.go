@@ -83,7 +83,7 @@ func Relocate(ctx context.Context, o Options, r RelocateOptions) (_ Relocation, 
 		if s.ware.ID != s.cat.ID {
 			out.From, out.Was, out.Copy = s.ware.Place, s.ware.ID, true
 		}
-		return out, l.recordInWarehouse(Record{ID: out.ID, Place: l.warehouse, Catalog: l.catalog})
+		return out, l.recordInWarehouse(Record{ID: out.ID, Place: l.warehouse, Catalog: l.catalog.Name()})
 	}
 	if s.here && !r.Copy {
 		out.To = out.From
@@ -147,7 +147,8 @@ func (l *Lake) ownCatalog(s site) error {
 			theirs = r.Catalog
 		}
 	}
-	if theirs != l.catalog && !(filepath.IsAbs(theirs) && sameFile(theirs, l.catalog)) {
+	name := l.catalog.Name()
+	if theirs != name && !(filepath.IsAbs(theirs) && sameFile(theirs, name)) {
 		return nil
 	}
 	if s.here { // an id of its own in the same place is all that is asked for
@@ -155,15 +156,15 @@ func (l *Lake) ownCatalog(s site) error {
 	}
 	return fmt.Errorf("%w: the copy in %s still uses the original's catalog (%s): give it one of its own by "+
 		"lake.catalog, with a copy of the tables iceberg_tables and "+
-		"iceberg_namespace_properties", ErrElsewhere, l.warehouse, l.catalog)
+		"iceberg_namespace_properties", ErrElsewhere, l.warehouse, name)
 }
 
 func (r *relocation) run(ctx context.Context) error {
-	rows, err := r.l.pointers.all(ctx)
+	rows, err := r.l.catalog.Tables(ctx)
 	if err != nil {
 		return err
 	}
-	moves := map[string]move{}
+	moves := map[string]Move{}
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
 		if r.location(rows[name]) == rows[name] { // here already, or elsewhere on purpose
 			continue
@@ -172,15 +173,19 @@ func (r *relocation) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("relocate lake.%s: %w", name, err)
 		}
-		moves[name] = move{from: rows[name], to: to, previous: r.location(rows[name])}
+		moves[name] = Move{From: rows[name], To: to, Previous: r.location(rows[name])}
 	}
-	if err := r.l.pointers.move(ctx, moves, Record{ID: r.out.ID, Place: r.to}); err != nil {
+	catalog, err := r.l.portable()
+	if err != nil {
+		return err
+	}
+	if err := catalog.Move(ctx, moves, Record{ID: r.out.ID, Place: r.to}); err != nil {
 		return fmt.Errorf("point the catalog at the new metadata: %w", err)
 	}
 	for _, m := range moves {
-		r.l.accept(m.to)
+		r.l.accept(m.To)
 	}
-	if err := r.l.recordInWarehouse(Record{ID: r.out.ID, Place: r.to, Catalog: r.l.catalog}); err != nil {
+	if err := r.l.recordInWarehouse(Record{ID: r.out.ID, Place: r.to, Catalog: r.l.catalog.Name()}); err != nil {
 		return fmt.Errorf("record the lake's place: %w", err)
 	}
 	return nil

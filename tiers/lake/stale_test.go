@@ -39,13 +39,13 @@ func TestAConnectionThatWasOpenedOnAReadOnlyDiskIsNotUsedAgain(t *testing.T) {
 		Type: tiers.Type{Kind: tiers.KindTimestamp}}}}, tiers.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(&recovering{driver: l.db.Driver(), path: path, readOnly: 1})
+	db := sql.OpenDB(&recovering{driver: l.catalog.(*sqlCatalog).db.Driver(), path: path, readOnly: 1})
 	defer db.Close()
-	p := pointers{db: db, dialect: sqlite()}
-	if err := p.drop(ctx, "events"); err == nil {
+	p := &sqlCatalog{db: db, leases: db, dialect: sqlite()}
+	if err := p.Drop(ctx, "events"); err == nil {
 		t.Fatal("a read-only connection dropped a table")
 	}
-	if err := p.drop(ctx, "events"); err != nil {
+	if err := p.Drop(ctx, "events"); err != nil {
 		t.Fatalf("the disk can be written to again, and: %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (l *Lake) Survey(ctx context.Context) ([]Ahead, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.pointers.all(ctx)
+	rows, err := l.catalog.Tables(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (l *Lake) CheckCatalog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("compare the catalog with the warehouse: %w", err)
 	}
-	return behind(l.catalog, found)
+	return behind(l.catalog.Name(), found)
 }
 
 // shownAhead bounds the tables that a message names.
@@ -241,7 +241,7 @@ func (l *Lake) believe(ctx context.Context, name string) error {
 	if _, ok := l.believed.Load(name); ok {
 		return nil
 	}
-	loc, err := l.pointers.get(ctx, name)
+	loc, err := l.catalog.Metadata(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -253,12 +253,12 @@ func (l *Lake) believe(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if loc, err = l.pointers.get(ctx, name); err != nil { // later than the list: what it names may be newer, never older
+	if loc, err = l.catalog.Metadata(ctx, name); err != nil { // later than the list: what it names may be newer, never older
 		return err
 	}
 	if ok {
 		if a, older := l.ahead(name, loc, f); older {
-			return behind(l.catalog, []Ahead{a})
+			return behind(l.catalog.Name(), []Ahead{a})
 		}
 	}
 	l.believed.Store(name, true)
@@ -293,7 +293,7 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 	}
 	// After the folders: one that somebody else has made meanwhile has its row by
 	// now.
-	rows, err := l.pointers.all(ctx)
+	rows, err := l.catalog.Tables(ctx)
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 			lost = slices.DeleteFunc(lost, func(a Ahead) bool { return a.folder.dir == dir })
 		}
 	}
-	return behind(l.catalog, lost[:min(len(lost), 1)])
+	return behind(l.catalog.Name(), lost[:min(len(lost), 1)])
 }
 
 // noteDropped notes that a table is dropped on purpose, durably: a folder without
@@ -318,6 +318,6 @@ func (l *Lake) noteDropped(loc string) error {
 // adopted reports whether the catalog names the metadata at loc, or may: a
 // person may have registered it before its own commit came to that.
 func (l *Lake) adopted(ctx context.Context, name, loc string) bool {
-	now, err := l.pointers.get(context.WithoutCancel(ctx), name)
+	now, err := l.catalog.Metadata(context.WithoutCancel(ctx), name)
 	return err != nil || now == loc
 }

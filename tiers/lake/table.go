@@ -38,7 +38,7 @@ type version struct {
 
 // version loads what the catalog points at; prev is returned if it is that.
 func (l *Lake) version(ctx context.Context, name string, prev *version) (*version, error) {
-	loc, err := l.pointers.get(ctx, name)
+	loc, err := l.catalog.Metadata(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (t *Table) Refresh(ctx context.Context) error {
 // for reading only has no commits of its own, and does not wait.
 func (t *Table) Committed(ctx context.Context, id string) (bool, error) {
 	if !t.lake.readOnly {
-		if err := t.lake.pointers.awaitChanges(ctx, t.name); err != nil {
+		if err := t.lake.catalog.Settle(ctx, t.name); err != nil {
 			return false, fmt.Errorf("look up commit %s: %w", id, err)
 		}
 	}
