@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
@@ -102,9 +103,10 @@ type sources struct {
 // openedSource is a source and how it is configured.
 type openedSource struct {
 	*ingest.Source
-	cfg  config.Source
-	stop context.CancelFunc // ends its run; nil: it does not run
-	done chan struct{}      // closed when its run has ended
+	cfg   config.Source
+	since time.Time          // when it was opened
+	stop  context.CancelFunc // ends its run; nil: it does not run
+	done  chan struct{}      // closed when its run has ended
 }
 
 // list are the sources as they are now.
@@ -161,7 +163,7 @@ func (s *sources) replace(ctx context.Context, cfg config.Config, all bool) erro
 		if err != nil {
 			return fmt.Errorf("open source %s: %w", c.Name, err)
 		}
-		fresh = append(fresh, &openedSource{Source: src, cfg: c})
+		fresh = append(fresh, &openedSource{Source: src, cfg: c, since: time.Now()})
 		next = append(next, fresh[len(fresh)-1])
 	}
 	for _, o := range before {

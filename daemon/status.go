@@ -22,6 +22,7 @@ func (a *Daemon) status(ctx context.Context) (serve.Status, error) {
 	for _, s := range a.sources.list() {
 		is := s.Status()
 		x := sourceStatus(is)
+		x.Since = s.since
 		st.Sources = append(st.Sources, x)
 		if x.State == ingest.Standby {
 			st.Standby = append(st.Standby, fmt.Sprintf("source %s: %s", x.Name, x.Reason))

@@ -214,22 +214,25 @@ type MemoryPart struct {
 
 // Source is the state of one source of events.
 type Source struct {
-	Name        string `json:"name"`
-	Stream      string `json:"stream"`
-	State       string `json:"state"` // running, waiting, standby, halted, stopped
-	Reason      string `json:"reason,omitempty"`
-	Holder      string `json:"committed_by,omitempty"` // name of the daemon that commits the source
-	Events      uint64 `json:"events"`
-	Bytes       uint64 `json:"bytes"`
-	Quarantined uint64 `json:"quarantined"`
-	Repeats     uint64 `json:"repeats"`
-	Gaps        uint64 `json:"gaps"`
-	Commits     uint64 `json:"commits"`
-	Conflicts   uint64 `json:"conflicts"`
-	Fenced      uint64 `json:"fenced"` // times that another daemon was first, and what was read was read again
-	Retries     uint64 `json:"retries"`
-	Tables      int    `json:"tables"`
-	MaxTables   int    `json:"max_tables"`
+	Name   string `json:"name"`
+	Stream string `json:"stream"`
+	State  string `json:"state"` // running, waiting, standby, halted, stopped
+	Reason string `json:"reason,omitempty"`
+	// Since is when the counters began: with the daemon, or when a reload opened
+	// the source again.
+	Since       time.Time `json:"since,omitzero"`
+	Holder      string    `json:"committed_by,omitempty"` // name of the daemon that commits the source
+	Events      uint64    `json:"events"`
+	Bytes       uint64    `json:"bytes"`
+	Quarantined uint64    `json:"quarantined"`
+	Repeats     uint64    `json:"repeats"`
+	Gaps        uint64    `json:"gaps"`
+	Commits     uint64    `json:"commits"`
+	Conflicts   uint64    `json:"conflicts"`
+	Fenced      uint64    `json:"fenced"` // times that another daemon was first, and what was read was read again
+	Retries     uint64    `json:"retries"`
+	Tables      int       `json:"tables"`
+	MaxTables   int       `json:"max_tables"`
 	// values that are not, or not only, in their column, by reason
 	Misfits map[string]uint64 `json:"misfits,omitempty"`
 	Divided uint64            `json:"divided"` // batches that could not be written whole

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"mime"
@@ -75,6 +76,8 @@ type Server struct {
 	admit    *admission // of queries
 	life     *life
 	metrics  *serverMetrics
+	template *template.Template
+	finder   finder
 }
 
 // Listen reads certificate and tokens and opens the address, so that their
@@ -104,6 +107,9 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{opts: o, requests: newSlots(o.MaxRequests), probes: newSlots(probesMost),
 		admit: newAdmission(o.MaxRunning, o.MaxWaiting), life: newLife()}
 	var err error
+	if s.template, err = pageTemplate(); err != nil {
+		return nil, fmt.Errorf("read the status page: %w", err)
+	}
 	if o.Cert != "" {
 		if s.cert, err = livefile.Certificate(o.Cert, o.Key, o.Now, o.Logger); err != nil {
 			return nil, fmt.Errorf("read http.tls: %w", err)
@@ -201,6 +207,9 @@ func (s *Server) hostAllowed(host string) bool {
 	return config.IsLoopback(strings.Trim(host, "[]"))
 }
 
+// formPolicy is what no answer may do in a browser, whatever else it may.
+const formPolicy = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // guard refuses what a web page on another site could make a browser send, and
 // gives every answer its headers.
 func (s *Server) guard(next http.Handler) http.Handler {
@@ -212,8 +221,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; "+
-			"frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; "+formPolicy)
 		if s.cert != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
