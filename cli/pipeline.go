@@ -16,7 +16,7 @@ import (
 
 // pipelineCommands work on files, or ask about the active pipelines.
 func pipelineCommands() []entry {
-	files := many("[NAME|FILE...]")
+	files := many("[NAME|FILE...]").of(pipelineNames).orFiles()
 	var lintJSON, testJSON bool
 	return append([]entry{
 		group{
@@ -49,8 +49,8 @@ func pipelineCommands() []entry {
 
 // askedPipelineCommands are those that a daemon does.
 func askedPipelineCommands() []entry {
-	file := one("NAME|FILE", "the name of a pipeline, or a file")
-	named := atMostOne("[NAME]", "the name of a pipeline, or none")
+	file := one("NAME|FILE", "the name of a pipeline, or a file").of(pipelineNames).orFiles()
+	named := atMostOne("[NAME]", "the name of a pipeline, or none").of(pipelineNames)
 	var list, check, plan, explain, run, backfill, history pipelineFlags
 	return []entry{
 		reader{

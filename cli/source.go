@@ -23,7 +23,7 @@ func sourceCommands() []entry {
 	return []entry{
 		group{path: "source", short: "How the sources of events are, and where they go on", shared: jsonFlag(asJSON)},
 		reader{
-			path: "source status", args: atMostOne("[NAME]", "the name of a source, or none"),
+			path: "source status", args: atMostOne("[NAME]", "the name of a source, or none").of(sourceNames),
 			short: "Stream, state, marks, gaps and quarantine of each source, and what to do",
 			long: "Says of each source what it reads, how it is and why, how far it is committed, what the stream dropped\n" +
 				"before it was read, and what to do. Exit code 1 if a source halts. Works with and without a daemon.",
@@ -40,7 +40,7 @@ func sourceResetCommand(asJSON *bool) entry {
 	var f resetFlags
 	var flags *pflag.FlagSet
 	return admin{
-		path: "source reset", args: one("NAME", "the name of a source"),
+		path: "source reset", args: one("NAME", "the name of a source").of(sourceNames),
 		short: "Decide where a source goes on whose stream is another one",
 		long: "A source halts if its stream was made anew, was restored from an older copy, or otherwise is not the one\n" +
 			"that the lake was fed from. Where it goes on is a person's decision. This says what it will do, asks, and\n" +

@@ -89,9 +89,11 @@ func served(entries []entry) daemon.Commands {
 
 // arguments are those of a command.
 type arguments struct {
-	usage       string // such as [TABLE...]
-	least, most int    // most < 0: any number
-	what        string // in words
+	usage       string    // such as [TABLE...]
+	least, most int       // most < 0: any number
+	what        string    // in words
+	values      completer // that can be told; nil: none
+	files       bool      // may be files, too
 }
 
 func none() arguments { return arguments{what: "no arguments"} }
@@ -105,6 +107,18 @@ func some(usage, what string) arguments {
 }
 
 func many(usage string) arguments { return arguments{usage: usage, most: -1} }
+
+// of are arguments whose values a shell can offer.
+func (a arguments) of(values completer) arguments {
+	a.values = values
+	return a
+}
+
+// orFiles are arguments that may be files.
+func (a arguments) orFiles() arguments {
+	a.files = true
+	return a
+}
 
 // check is an error of the command line unless the number of arguments is right.
 func (a arguments) check(cmd *cobra.Command, args []string) error {
@@ -207,5 +221,8 @@ func (c *cli) build(d command, role serve.Role) *cobra.Command {
 		d.shared(cmd.PersistentFlags())
 	}
 	cmd.DisableFlagsInUseLine = d.run == nil
+	if d.run != nil {
+		c.completes(cmd, d)
+	}
 	return cmd
 }

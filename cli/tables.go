@@ -21,7 +21,7 @@ func tablesCommands() []entry {
 			routes: []string{"GET /api/v1/tables"},
 		},
 		reader{
-			path: "tables describe", args: one("NAME", "the name of a table, with its tier"),
+			path: "tables describe", args: one("NAME", "the name of a table, with its tier").of(tableNames),
 			short:   "Schema, rows, bytes, files, snapshots and freshness of one table",
 			example: "  lakeward tables describe lake.signin",
 			run: func(ctx context.Context, c *cli, args []string) error {
@@ -30,7 +30,7 @@ func tablesCommands() []entry {
 			routes: []string{"GET /api/v1/tables/{name}"},
 		},
 		reader{
-			path: "tables misfits", args: atMostOne("[TABLE]", "the name of a table, or none"),
+			path: "tables misfits", args: atMostOne("[TABLE]", "the name of a table, or none").of(lakeTableNames),
 			short: "Which values are not in the column of their path, how many, since when, and what to do",
 			long: "Lists by table and path the values that are not, or not only, in the column of their path: in a column\n" +
 				"beside it, such as n_text beside n, or in unmapped. Counted since the table was made; what retention and\n" +
