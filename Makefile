@@ -47,19 +47,19 @@ demo: ## a month of events with planted attacks, and what is found in them
 
 .PHONY: chaos
 chaos: ## kill the daemon KILLS times, half at a step of a commit (by strace), and its workers, half in a promotion, while events are published and pipelines run
-	KILLS=$(KILLS) go run ./test/chaos
+	KILLS=$(KILLS) go run ./test/lab chaos
 
 .PHONY: standby
 standby: ## take the daemon that commits away ROUNDS (default 8) times: killed, paused, cut off, ended; CATALOG=postgres or sqlite
-	LAKEWARD_REQUIRE_POSTGRES=1 ROUNDS=$(or $(ROUNDS),8) CATALOG=$(or $(CATALOG),postgres) go test -count=1 -timeout 1h -v ./test/standby
+	LAKEWARD_REQUIRE_POSTGRES=1 ROUNDS=$(or $(ROUNDS),8) CATALOG=$(or $(CATALOG),postgres) go run ./test/lab standby
 
 .PHONY: memory
 memory: ## everything at once within BUDGET (default 512MiB) for LOAD_SECONDS (default 12), then SIGTERM
-	BUDGET=$(BUDGET) LOAD_SECONDS=$(LOAD_SECONDS) TABLES=$(TABLES) go run ./test/memory
+	BUDGET=$(BUDGET) LOAD_SECONDS=$(LOAD_SECONDS) TABLES=$(TABLES) go run ./test/lab memory
 
 .PHONY: hostile
 hostile: ## STATEMENTS (default all) that end, outgrow or outlast what computes them, asked by a reader within BUDGET (default 1GiB), and in pipelines
-	STATEMENTS=$(STATEMENTS) BUDGET=$(BUDGET) go run ./test/hostile
+	STATEMENTS=$(STATEMENTS) BUDGET=$(BUDGET) go run ./test/lab hostile
 
 .PHONY: faults
 faults: ## fail each operation of the disk in turn, while files are merged and removed, and while they are committed
@@ -68,11 +68,11 @@ faults: ## fail each operation of the disk in turn, while files are merged and r
 
 .PHONY: disk-faults
 disk-faults: ## run the daemon on disks that fill up, become read-only or answer EIO (FAULTS=all: each place by itself); as root
-	FAULTS=$(FAULTS) ROUNDS=$(ROUNDS) go run ./test/diskfault
+	FAULTS=$(FAULTS) ROUNDS=$(ROUNDS) go run ./test/lab disks
 
 .PHONY: powerloss
 powerloss: ## lose the power at POINTS (default 1000) random moments of a lake's life
-	POINTS=$(or $(POINTS),1000) go test -count=1 -timeout 1h -run PowerLoss -v ./tiers/lake
+	POINTS=$(or $(POINTS),1000) go run ./test/lab powerloss
 
 .PHONY: catalog-drops
 catalog-drops: ## drop the connection to a PostgreSQL catalog at COMMIT, DROPS times
@@ -80,11 +80,11 @@ catalog-drops: ## drop the connection to a PostgreSQL catalog at COMMIT, DROPS t
 
 .PHONY: mutations
 mutations: ## damage data files MUTATIONS times; each must be noticed before a query opens the file
-	MUTATIONS=$(MUTATIONS) go run ./test/mutations
+	MUTATIONS=$(MUTATIONS) go run ./test/lab mutations
 
 .PHONY: bench-verify
 bench-verify: ## bytes a second of verifying files, and what it adds to the first query of a process
-	go test -run '^$$' -bench 'Verif|FirstQuery' ./tiers/lake ./test/mutations
+	go test -run '^$$' -bench 'Verif|FirstQuery' ./tiers/lake ./test/lab/mutations
 
 .PHONY: bench-ingest
 bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks
@@ -112,23 +112,23 @@ bench-plan: ## plan the merges of a table of FILES (default 1000000) small files
 
 .PHONY: bench-freshness
 bench-freshness: ## RATE (default 20000) events a second for SECONDS (60): how long until each can be queried
-	RATE=$(RATE) SECONDS=$(SECONDS) go run ./test/load freshness
+	RATE=$(RATE) SECONDS=$(SECONDS) go run ./test/lab freshness
 
 .PHONY: bench-poison
 bench-poison: ## EVENTS (default 500000) messages, one in a hundred broken: kept with which reason, and what it costs
-	EVENTS=$(EVENTS) REPEATS=$(REPEATS) go run ./test/load poison
+	EVENTS=$(EVENTS) REPEATS=$(REPEATS) go run ./test/lab poison
 
 .PHONY: realdata
 realdata: ## publish every file below DIR at once, as it is and shuffled (SEED): each event is in the lake once, or in quarantine
-	./test/interop/setup.sh && DIR="$(DIR)" SEED=$(SEED) go run ./test/load realdata
+	./test/interop/setup.sh && DIR="$(DIR)" SEED=$(SEED) go run ./test/lab realdata
 
 .PHONY: redelivery
 redelivery: ## EVENTS (default 50000) published ten times over, shuffled, with RESTARTS (12) of the daemon, then to two streams: stored once
-	EVENTS=$(EVENTS) RESTARTS=$(RESTARTS) go run ./test/load redelivery
+	EVENTS=$(EVENTS) RESTARTS=$(RESTARTS) go run ./test/lab redelivery
 
 .PHONY: soak
 soak: ## half of the top rate for MINUTES (default 240): growth of memory, goroutines and files; events lost or repeated
-	MINUTES=$(MINUTES) go run ./test/load soak
+	MINUTES=$(MINUTES) go run ./test/lab soak
 
 .PHONY: interop
 interop: ## PyIceberg and DuckDB read the same tables
