@@ -122,8 +122,8 @@ func newCommand(c *cli, entries []entry) *cobra.Command {
 	return root
 }
 
-// flagError says what is wrong with a flag. If it is a flag of a command that there
-// is not, the command is what is wrong.
+// flagError says what is wrong with a flag. If the command does not exist, the
+// command is what is wrong.
 func (c *cli) flagError(cmd *cobra.Command, err error) error {
 	_, rest, findErr := cmd.Root().Find(c.args)
 	if cmd.HasSubCommands() && findErr == nil {
@@ -135,7 +135,7 @@ func (c *cli) flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w: %w", errUsage, err)
 }
 
-// helpCommand is cobra's, but does not know what is not there.
+// helpCommand is cobra's, and fails for commands that do not exist.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND...]",

@@ -54,7 +54,7 @@ func watchSignals(parent context.Context, w io.Writer) (context.Context, *signal
 	}
 }
 
-// drains says that the command ends by and by after a signal, however long it
+// drains says that the command finishes its work after a signal, however long it
 // takes, and that this is success.
 func (s *signals) drains() {
 	s.mu.Lock()

@@ -21,7 +21,7 @@ type Adoption struct {
 // Nothing reports whether there is nothing to do.
 func (a Adoption) Nothing() bool { return len(a.Tables)+len(a.Marks) == 0 }
 
-// left reports whether something stays as it is that should not.
+// left reports whether something is still wrong afterwards.
 func (a Adoption) left() bool {
 	for _, t := range a.Tables {
 		if t.Problem != "" {
@@ -106,8 +106,8 @@ func (v *Verbs) planAdoption(ctx context.Context, incomplete bool) (a Adoption, 
 	return a, err
 }
 
-// leaseStill is for how long a lease must not be renewed to be of a daemon that
-// is gone: it renews it every second.
+// leaseStill is how long a lease is not renewed until its daemon counts as gone.
+// A daemon renews its leases every second.
 const leaseStill = 2500 * time.Millisecond
 
 // alone refuses while another daemon commits to the lake.
@@ -134,7 +134,7 @@ func (v *Verbs) alone(ctx context.Context) error {
 	return nil
 }
 
-// still holds every source of the daemon, unless one commits.
+// still holds every source of the daemon. It fails if one of them commits.
 func (a *Daemon) still(ctx context.Context, why string, f func() error) error {
 	for _, s := range a.sources.list() {
 		if st := s.Status(); st.State == ingest.Running {

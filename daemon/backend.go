@@ -15,8 +15,7 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// backend answers those who ask, on an open core. It implements
-// serve.Backend.
+// backend implements serve.Backend on an open core.
 type backend struct {
 	*core
 	commands Commands
@@ -80,8 +79,8 @@ func (b *backend) closeSession(s query.Session) {
 	}
 }
 
-// view is every lake table at its current snapshot. Those that cannot be read
-// are among them, with their problem.
+// view returns every lake table at its current snapshot. A table that cannot be
+// read is included, with its problem.
 func (b *backend) view(ctx context.Context) (query.View, error) {
 	v := query.View{At: b.at}
 	err := b.each(ctx, func(l listing) error {
@@ -252,7 +251,7 @@ func columns(prefix string, fields []tiers.Field) []serve.Column {
 	return out
 }
 
-// columnNote is what a description says of a column.
+// columnNote returns the note of a column in a description.
 func columnNote(prefix string, f tiers.Field, siblings []tiers.Field) string {
 	of, _, ok := tiers.BesideOf(f)
 	switch {
@@ -276,7 +275,7 @@ func (b *backend) Do(ctx context.Context, c serve.Command) (serve.Report, error)
 	return b.commands.do(ctx, b.verbs, c)
 }
 
-// misfits are what a table's properties say of values that did not fit.
+// misfits returns the counts of values that did not fit, from a table's properties.
 func misfits(t tiers.Table) []serve.Misfit {
 	var out []serve.Misfit
 	for _, m := range tiers.Misfits(t.Properties()) {

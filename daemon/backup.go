@@ -107,8 +107,8 @@ func Restore(ctx context.Context, cfg config.Config, log *slog.Logger, dir strin
 	return backup.Restore(ctx, dir, t)
 }
 
-// Relocate makes a lake that was moved or copied, and its data directory, what
-// they are where they are.
+// Relocate rewrites the paths in a lake that was moved or copied, and in its data
+// directory, to where both are now.
 func Relocate(ctx context.Context, cfg config.Config, log *slog.Logger, o DirectoryOptions,
 	r lake.RelocateOptions) (rep lake.Relocation, err error) {
 	release, err := Claim(cfg.DataDir, o)

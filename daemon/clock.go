@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// clockLook is how often the clock is looked at, so that a leap is told from
-// the time that passes.
+// clockLook is how often the clock is read, to tell a leap from time that passes.
 const clockLook = time.Minute
 
 // watchClock looks at the clock until ctx ends.
@@ -31,7 +30,7 @@ func (a *Daemon) watchClock(ctx context.Context) error {
 	}
 }
 
-// heldByClock is why nothing may be deleted for its age; empty: it may.
+// heldByClock returns why nothing may be deleted for its age, or nothing if it may.
 func (a *Daemon) heldByClock() string {
 	held, err := a.clock.Look()
 	if err != nil {

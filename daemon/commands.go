@@ -18,7 +18,8 @@ type Command struct {
 // run".
 type Commands map[string]Command
 
-// role is the role that a command needs. What is not known needs the highest.
+// role returns the role that a command needs. An unknown command needs the
+// highest.
 func (cs Commands) role(c serve.Command) serve.Role {
 	known, ok := cs[c.Noun+" "+c.Verb]
 	if !ok {

@@ -52,8 +52,8 @@ func (c *core) sourceConfigs() []config.Source {
 	return c.cfg.Sources
 }
 
-// believe is an error if the catalog is older than the lake: what is computed of
-// it would be wrong. Once it was found to be as new, it is not compared again.
+// believe fails if the catalog is older than the lake: what is computed from it
+// would be wrong. Once it has succeeded it does not compare again.
 func (c *core) believe(ctx context.Context) error {
 	if c.believed.Load() {
 		return nil
@@ -112,8 +112,8 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 	return c, nil
 }
 
-// openEngine opens the engine and the analytics tier: one is in the other, or
-// reads the other.
+// openEngine opens the engine and the analytics tier together: the tier is in the
+// engine, or the engine reads it.
 func (c *core) openEngine(ctx context.Context, readOnly bool) error {
 	if !readOnly {
 		if err := worker.Tidy(c.cfg.TempDir()); err != nil {
@@ -134,8 +134,7 @@ func (c *core) openEngine(ctx context.Context, readOnly bool) error {
 	return nil
 }
 
-// openPostgres goes on without a server that is away, and not with one that
-// refuses.
+// openPostgres succeeds if the server is away, and fails if it refuses.
 func openPostgres(ctx context.Context, a config.Analytics, log *slog.Logger) (*postgres.Sink, error) {
 	s, err := postgres.Open(ctx, postgres.Options{URL: a.URL, ReadLimit: a.ReadLimit, Logger: log})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // warningsOf bounds the files that one answer names.
 const warningsOf = 20
 
-// warn tells who asks which files the answer lacks.
+// warn tells the caller which files the answer lacks.
 func warn(files []tiers.Damage, tell func(string)) {
 	var rows int64
 	for _, d := range files {

@@ -41,8 +41,8 @@ func writtenDirs(cfg config.Config) []disks.Dir {
 	return dirs
 }
 
-// diskStatus is the disks for those who ask, why they keep the daemon from being
-// ready, and which are about to be full.
+// diskStatus returns the disks, why they keep the daemon from being ready, and
+// which are nearly full.
 func diskStatus(states []disks.State) (all []serve.Disk, failing, low []string) {
 	for _, s := range states {
 		d := serve.Disk{Use: s.Use, Path: s.Path, Free: s.Free, Size: s.Size, Since: s.Since}
@@ -57,8 +57,8 @@ func diskStatus(states []disks.State) (all []serve.Disk, failing, low []string) 
 	return all, disks.Failing(states), low
 }
 
-// blameDisk keeps a run that failed while a disk fails from being given up: it
-// would fail for every pipeline and every time, whatever they are.
+// blameDisk has a run repeated that failed while a disk failed: the fault is not
+// the pipeline's, and every other run would fail as well.
 func (a *Daemon) blameDisk(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err

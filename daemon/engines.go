@@ -33,8 +33,9 @@ var (
 	_ compile.Confiner = (*engines)(nil)
 )
 
-// openEngines starts no worker yet. external is the analytics tier if it is
-// outside of the owner; otherwise the tier that is returned is in it.
+// openEngines prepares the engines; workers start when they are needed. external
+// is the analytics tier if it is outside of the owner; otherwise the owner has the
+// tier that is returned.
 func openEngines(cfg config.Config, log *slog.Logger, readOnly bool, checker query.Checker,
 	external analyticsTier) (*engines, analyticsTier) {
 	e := &engines{ends: &workerEnds{}}
@@ -75,7 +76,8 @@ const (
 	workerQuery = "query"
 )
 
-// NewParser checks SQL for commands that have no engine. The caller closes it.
+// NewParser returns a checker of SQL for commands without an engine. The caller
+// closes it.
 func NewParser() *worker.Pool {
 	return worker.NewPool(worker.Options{Config: worker.Config{Name: workerQuery, Memory: parserMemory},
 		Engine: worker.EngineOptions{MemoryLimit: parserMemory / 2, Threads: 1}})

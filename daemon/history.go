@@ -14,10 +14,10 @@ import (
 	"github.com/lakeward/lakeward/tiers"
 )
 
-// historyPause is between looks at a history that cannot be read.
+// historyPause is the pause between two attempts to read the history.
 const historyPause = 2 * time.Second
 
-// history is where the pipelines stood when the daemon was started.
+// history holds how far each pipeline had run when the daemon was started.
 type history struct {
 	read  func(context.Context) (map[string]time.Time, error) // last logical time of each pipeline
 	disks func() []disks.State                                // as they are now
@@ -27,7 +27,7 @@ type history struct {
 	err error // why it cannot be read for now; nil: that is not so
 }
 
-// unread is why no pipeline runs by the clock yet; nil: there is no reason.
+// unread returns why no pipeline runs by the clock yet, or nil if they do.
 func (h *history) unread() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,10 +40,9 @@ func (h *history) note(err error) {
 	h.err = err
 }
 
-// await reads the history, and waits for it if it cannot be read for now. An
-// error that will not pass, such as of what is corrupt or of a newer version,
-// ends that; but not the first one, whose disk may have recovered since. The
-// map is nil if ctx ended.
+// await reads the history, and retries while it cannot be read. An error that will
+// not pass, such as a corrupt or newer file, ends the retries, except for the first
+// error: the disk may have recovered since. The map is nil if ctx ended.
 func (h *history) await(ctx context.Context) (map[string]time.Time, error) {
 	defer h.note(nil)
 	doubted := false
@@ -72,8 +71,7 @@ func (h *history) await(ctx context.Context) (map[string]time.Time, error) {
 	}
 }
 
-// passes reports whether the history may be read later although nobody does
-// anything to it.
+// passes reports whether an error may go away by itself.
 func (h *history) passes(err error) bool {
 	for _, class := range []error{tiers.ErrAway, query.ErrMemory, query.ErrUnavailable} {
 		if errors.Is(err, class) {
@@ -83,9 +81,9 @@ func (h *history) passes(err error) bool {
 	return disks.Failing(h.disks()) != nil
 }
 
-// sayUnread says what it means that the history of the pipelines cannot be
-// read, if err is that. A tier that is away and an engine whose memory is taken
-// are no trouble of this daemon's, which works on without.
+// sayUnread adds to the status that the history of the pipelines cannot be read,
+// if err says so. The daemon stays ready if a tier is away or the engine's memory
+// is taken: it works on without.
 func sayUnread(st *serve.Status, err error) {
 	switch {
 	case err == nil:

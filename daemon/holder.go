@@ -14,9 +14,9 @@ import (
 	"github.com/lakeward/lakeward/tiers/lease"
 )
 
-// holderOf is who works on a data directory, among the daemons of one lake: what
-// the file home.InstanceName says. Its lock says that whoever used it before has
-// ended, so the next daemon on it takes back at once what that one held.
+// holderOf returns the identity of a data directory among the daemons of one lake,
+// from the file home.InstanceName. The directory's lock proves that its former
+// daemon has ended, so the next one takes over its leases at once.
 func holderOf(dir string, readOnly bool) (lease.Holder, error) {
 	host, err := os.Hostname()
 	if err != nil {

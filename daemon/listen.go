@@ -61,7 +61,7 @@ func (a *Daemon) publish() error {
 	return a.lock.publish(r)
 }
 
-// absolute is a file's path wherever a command is started; empty stays so.
+// absolute returns the absolute path of a file. An empty path stays empty.
 func absolute(file string) (string, error) {
 	if file == "" {
 		return "", nil

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Running is what the process that has a data directory leaves there for
-// others to find: a daemon where it is reached, a command only who it is.
+// Running describes the process that holds a data directory: for a daemon, where
+// it is reached; for a command, only who it is.
 type Running struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command,omitempty"` // without a daemon; empty: the process is a daemon
@@ -114,7 +114,7 @@ func (r Running) String() string {
 	}
 }
 
-// or is the process if it is known, and otherwise what the system knows of it.
+// or returns the process if it is known, and otherwise what the system says of it.
 func (r Running) or(holders string) string {
 	if r.PID != 0 || holders == "" {
 		return r.String()

@@ -13,8 +13,8 @@ import (
 	"github.com/lakeward/lakeward/internal/disks"
 )
 
-// connect reaches the NATS server of one's own or, without one, starts the
-// server inside the process. The caller closes both, the connection first.
+// connect connects to the configured NATS server or, if none is configured, starts
+// the embedded one. The caller closes both, the connection first.
 func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetstream.Server, *jetstream.Conn, error) {
 	o := NATSOptions(cfg)
 	if cfg.NATS.External() {
@@ -62,7 +62,7 @@ func awaitNATS(ctx context.Context, cfg config.Config, log *slog.Logger) (*jetst
 }
 
 // natsLook is how often the embedded server is asked how it is, and the least
-// time between two starts; those that are of no use are followed by longer ones.
+// time between two starts. The pause grows after each start that did not help.
 const (
 	natsLook    = 2 * time.Second
 	troubleFor  = 3  // looks in a row before the server is started again
@@ -82,7 +82,7 @@ func (t *natsTrouble) set(why string) (was string) {
 	return was
 }
 
-// reason is the trouble in words; empty: there is none.
+// reason returns the trouble in words, or nothing if there is none.
 func (t *natsTrouble) reason() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -140,8 +140,8 @@ type restarts struct {
 	vain int // starts since it was well
 }
 
-// due is to be asked at each look; failing is whether the disks are, so that a
-// start would be in vain.
+// due reports whether to start the server now. It is called at each look; failing
+// says that the disks fail, so that a start would be in vain.
 func (r *restarts) due(trouble, failing bool) bool {
 	if !trouble {
 		*r = restarts{}

@@ -30,7 +30,7 @@ func live(key string) bool {
 	return key == "log.level" || ofSources(key)
 }
 
-// ofSources tells the keys that sources are opened with.
+// ofSources reports whether sources are opened with the key.
 func ofSources(key string) bool {
 	return key == "sources" || strings.HasPrefix(key, "tables.") || strings.HasPrefix(key, "ingest.")
 }

@@ -10,9 +10,9 @@ import (
 // progressEvery is how often a running query says how far it is.
 const progressEvery = 250 * time.Millisecond
 
-// sessionRows is a result that ends its session when it is released. Its first
-// batch is there already, so that what takes time has happened and an error of
-// the run is known before anything of the answer is sent.
+// sessionRows is a result that closes its session when it is released. It reads
+// the first batch ahead, so that an error of the statement is known before any of
+// the answer is sent.
 type sessionRows struct {
 	array.RecordReader
 	end    func()

@@ -64,8 +64,8 @@ func (a *Daemon) status(ctx context.Context) (serve.Status, error) {
 	return st, nil
 }
 
-// shortOfIDs says that a source finds repeats over less than their window;
-// empty: it does not.
+// shortOfIDs says that a source finds repeats over less than their window, or
+// nothing if it does not.
 func shortOfIDs(s ingest.Status) string {
 	if s.IDs.Window == 0 {
 		return ""
@@ -75,11 +75,11 @@ func shortOfIDs(s ingest.Status) string {
 		"shorter", s.Name, s.IDs.Reach, s.IDs.Window)
 }
 
-// failingFor is how long a source may fail before the daemon is not ready: what
-// the second try puts right is nobody's concern.
+// failingFor is how long a source may fail before the daemon is not ready. What a
+// second attempt mends needs no attention.
 const failingFor = 5 * time.Second
 
-// notReady is why a source keeps the daemon from being ready; empty: it does not.
+// notReady returns why a source keeps the daemon from being ready, or nothing.
 func notReady(s ingest.Status, now time.Time) string {
 	switch failing := now.Sub(s.Failing); {
 	case !s.Ready():

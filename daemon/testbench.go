@@ -22,8 +22,7 @@ import (
 // noClock leaves a pipeline that runs after others to the test's own default.
 func noClock(string) *schedule.Cron { return nil }
 
-// Benches are where the tests of pipelines run: in a worker that has no access
-// to anything else.
+// Benches run the tests of pipelines, in a worker without access to anything else.
 type Benches struct{ host *worker.Host }
 
 // NewBenches starts no worker yet. The caller closes the benches.

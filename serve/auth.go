@@ -93,7 +93,7 @@ func (s *Server) challenge(w http.ResponseWriter, err error) {
 	fail(w, http.StatusUnauthorized, err)
 }
 
-// permit answers 403 unless whoever asks has the role that what needs.
+// permit answers 403 unless the caller has the role that is needed for what.
 func (s *Server) permit(w http.ResponseWriter, r *http.Request, needed Role, what string) bool {
 	id := identityOf(r.Context())
 	if id.Role.includes(needed) {
