@@ -44,7 +44,8 @@ func (c *cli) completes(cmd *cobra.Command, d command) {
 			return offer(cmd.Context(), values), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string,
+		_ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveDefault
 		if !d.args.files && (d.args.values != nil || d.args.most == 0) {
 			directive = cobra.ShellCompDirectiveNoFileComp

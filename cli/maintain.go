@@ -16,7 +16,8 @@ func maintenanceCommands() []entry {
 	var tables []string
 	return []entry{
 		admin{
-			path: "compact", args: many("[TABLE...]").of(lakeTableNames), short: "Merge the small files of each day into large sorted ones",
+			path: "compact", args: many("[TABLE...]").of(lakeTableNames),
+			short: "Merge the small files of each day into large sorted ones",
 			example: "  lakeward compact lake.signin --dry-run", flags: compact.add,
 			run: func(ctx context.Context, c *cli, args []string) error {
 				return c.maintain(ctx, "compact", args, compact)
@@ -24,7 +25,8 @@ func maintenanceCommands() []entry {
 			do: (*daemon.Verbs).Compact, verb: "lake compact",
 		},
 		admin{
-			path: "expire", args: many("[TABLE...]").of(lakeTableNames), short: "Forget old snapshots, so that commits stay fast",
+			path: "expire", args: many("[TABLE...]").of(lakeTableNames),
+			short: "Forget old snapshots, so that commits stay fast",
 			example: "  lakeward expire --dry-run", flags: expire.add,
 			run: func(ctx context.Context, c *cli, args []string) error { return c.maintain(ctx, "expire", args, expire) },
 			do:  (*daemon.Verbs).Expire, verb: "lake expire",

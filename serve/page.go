@@ -92,8 +92,8 @@ func (d pageData) Verdict() string {
 
 // checks are what a person would look at one after another.
 func checks(st Status, tables []Table, now time.Time) []pageCheck {
-	return []pageCheck{checkSources(st.Sources), checkLag(st.Sources, now), checkQuarantine(st, tables), checkMisfits(tables),
-		checkRuns(st.Pipelines)}
+	return []pageCheck{checkSources(st.Sources), checkLag(st.Sources, now), checkQuarantine(st, tables),
+		checkMisfits(tables), checkRuns(st.Pipelines)}
 }
 
 func checkSources(sources []Source) pageCheck {
