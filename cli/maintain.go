@@ -17,7 +17,7 @@ func maintenanceCommands() []entry {
 	return []entry{
 		admin{
 			path: "compact", args: many("[TABLE...]").of(lakeTableNames),
-			short: "Merge the small files of each day into large sorted ones",
+			short:   "Merge the small files of each day into large sorted ones",
 			example: "  lakeward compact lake.signin --dry-run", flags: compact.add,
 			run: func(ctx context.Context, c *cli, args []string) error {
 				return c.maintain(ctx, "compact", args, compact)
@@ -26,7 +26,7 @@ func maintenanceCommands() []entry {
 		},
 		admin{
 			path: "expire", args: many("[TABLE...]").of(lakeTableNames),
-			short: "Forget old snapshots, so that commits stay fast",
+			short:   "Forget old snapshots, so that commits stay fast",
 			example: "  lakeward expire --dry-run", flags: expire.add,
 			run: func(ctx context.Context, c *cli, args []string) error { return c.maintain(ctx, "expire", args, expire) },
 			do:  (*daemon.Verbs).Expire, verb: "lake expire",
