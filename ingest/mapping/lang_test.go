@@ -93,6 +93,8 @@ func TestExpressions(t *testing.T) {
 		{"v | account", `"v":"ada@CORP.EXAMPLE"`, "ada@corp"},
 		{"v | account", `"v":"corp.example\\DC01$"`, "dc01$@corp"},
 		{"v | account", `"v":"ada"`, "ada"},
+		{"v | account", `"v":"DC1$/CORP.EXAMPLE"`, "dc1$@corp"},
+		{"v | account", `"v":"host/dc1.corp/CORP.EXAMPLE"`, "host/dc1.corp@corp"},
 		{"v | account", `"v":"@.x"`, "@.x"},
 		{"v | until ,", `"v":"a,b,c"`, "a"},
 		{"v | until ,", `"v":"abc"`, "abc"},

@@ -98,7 +98,7 @@ func functions() map[string]named {
 		"person": plain("a name of a person: in lower case, without surrounding blanks, DOMAIN\\name as name@domain",
 			person),
 		"account": plain("a name of a Windows account: as person, of the domain what stands before its first dot, so that "+
-			"CORP\\name and name@corp.example are one", account),
+			"CORP\\name, name@corp.example and name/CORP.EXAMPLE are one", account),
 		"host":   plain("a name of a machine: in lower case, without the last dot and leading \\\\", host),
 		"file":   plain("the last part of a path", file),
 		"folder": plain("a path without its last part", folder),
@@ -244,8 +244,14 @@ func person(x *Mapper, s []byte) ([]byte, bool) {
 }
 
 func account(x *Mapper, s []byte) ([]byte, bool) {
-	s, ok := person(x, s)
-	if at := bytes.IndexByte(s, '@'); ok && at > 0 {
+	s, ok := person(x, s) // in the arena
+	at := bytes.IndexByte(s, '@')
+	if at < 0 {
+		if at = bytes.LastIndexByte(s, '/'); at > 0 {
+			s[at] = '@'
+		}
+	}
+	if ok && at > 0 {
 		if dot := bytes.IndexByte(s[at:], '.'); dot > 1 {
 			s = s[:at+dot]
 		}
