@@ -11,6 +11,7 @@
 //	activity_id: =Logon                       a constant
 //	src_endpoint.name: [host, ?=unknown]      a constant that only saves the object
 //	user.uid: "{domain}/{name}"               a text with values in it
+//	cmd_line: "{a0 | hex} {a1? | hex} | trim" ? is for a value that may be missing
 //	src_endpoint.ip: client | address         a value, and what is done to it
 //	answers[].rdata: answers                  a list of texts as a list of objects
 //	hashes[1].value: md5                      an element of a list, behind hashes[0]
