@@ -26,6 +26,9 @@ func functions() map[string]named {
 				return s, true
 			}, nil
 		}},
+		"not": {true, "nothing if it is ARGUMENT", func(arg string) (function, error) {
+			return func(_ *Mapper, s []byte) ([]byte, bool) { return s, string(s) != arg }, nil
+		}},
 		"address": plain("an IP address, without port, brackets or zone; nothing if it is none", address),
 		"port":    plain("the port of an address with a port", port),
 		"number":  plain("a whole number, also from 0x1f4", number),

@@ -98,6 +98,8 @@ func TestExpressions(t *testing.T) {
 		{"v | account", `"v":"@.x"`, "@.x"},
 		{"v | until ,", `"v":"a,b,c"`, "a"},
 		{"v | until ,", `"v":"abc"`, "abc"},
+		{"v | not abc", `"v":"abc"`, "<nil>"},
+		{"v | not abc", `"v":"ab"`, "ab"},
 		{"v | until ,", `"v":",abc"`, "<nil>"},
 		{"v | hex", `"v":"6C73002D6c"`, "ls -l"},
 		{"v | hex", `"v":"6C7"`, "6C7"},
