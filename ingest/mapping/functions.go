@@ -97,7 +97,7 @@ func address(x *Mapper, s []byte) ([]byte, bool) {
 	if i := bytes.IndexByte(s, '%'); i >= 0 {
 		s = s[:i]
 	}
-	if len(s) > 45 {
+	if len(s) > 45 || !likeAddress(s) {
 		return nil, false
 	}
 	// The address keeps nothing of the text: its zone is cut off.
@@ -106,6 +106,17 @@ func address(x *Mapper, s []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return x.keep(a.Unmap().AppendTo), true
+}
+
+// likeAddress spares an error, which is an allocation, for what is no address:
+// names stand where addresses do.
+func likeAddress(s []byte) bool {
+	for _, c := range s {
+		if _, ok := hexDigit(c); !ok && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return bytes.Count(s, []byte(":")) > 1 || bytes.Count(s, []byte(".")) == 3
 }
 
 func port(_ *Mapper, s []byte) ([]byte, bool) {

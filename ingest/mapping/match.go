@@ -10,7 +10,7 @@ type pattern struct {
 	not    bool
 	absent bool // no value, or with not: any
 	whole  string
-	pieces []string // around the stars; nil: whole
+	pieces [][]byte // around the stars; nil: whole
 }
 
 func parsePattern(text string) pattern {
@@ -22,7 +22,7 @@ func parsePattern(text string) pattern {
 		return pattern{absent: p.not, not: !p.not}
 	}
 	if strings.Contains(text, "*") {
-		p.pieces = strings.Split(text, "*")
+		p.pieces = bytes.Split([]byte(text), []byte("*"))
 	} else {
 		p.whole = text
 	}
@@ -37,13 +37,12 @@ func (p pattern) matches(text []byte) bool {
 		return string(text) == p.whole
 	}
 	first, last := p.pieces[0], p.pieces[len(p.pieces)-1]
-	if len(text) < len(first)+len(last) || string(text[:len(first)]) != first ||
-		string(text[len(text)-len(last):]) != last {
+	if len(text) < len(first)+len(last) || !bytes.HasPrefix(text, first) || !bytes.HasSuffix(text, last) {
 		return false
 	}
 	text = text[len(first) : len(text)-len(last)]
 	for _, s := range p.pieces[1 : len(p.pieces)-1] {
-		i := bytes.Index(text, []byte(s))
+		i := bytes.Index(text, s)
 		if i < 0 {
 			return false
 		}
