@@ -317,11 +317,13 @@ func (x *Mapper) text(token []byte) []byte {
 func (x *Mapper) unescape(s []byte) []byte {
 	from := len(x.arena)
 	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			x.arena = append(x.arena, s[i])
-			continue
+		run := bytes.IndexByte(s[i:], '\\')
+		if run < 0 || i+run+1 == len(s) {
+			x.arena = append(x.arena, s[i:]...)
+			break
 		}
-		i++
+		x.arena = append(x.arena, s[i:i+run]...)
+		i += run + 1
 		const names, means = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 		if j := strings.IndexByte(names, s[i]); j >= 0 {
 			x.arena = append(x.arena, means[j])
