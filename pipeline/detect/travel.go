@@ -200,7 +200,7 @@ func (t *Travel) known() string {
 	}
 	if a := t.Allowed; a != nil {
 		name := func(column Text) string {
-			return "nullif(" + sqltext.Somebody(sqltext.Trimmed(sqltext.Path(column.Value))) + ", '0')"
+			return "nullif(" + sqltext.OneName(sqltext.Path(column.Value)) + ", '0')"
 		}
 		ors = append(ors, sqltext.Fill("coalesce({network} IN (SELECT {key} FROM {table}), false)",
 			sqltext.Values{"network": name(t.Network), "key": name(a.Key), "table": sqltext.Source(a.Table.Value)}))
@@ -300,12 +300,11 @@ const travelImpossible = `CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR ab
 
 func (t *Travel) impossible() string {
 	same := func(column string) string {
-		return sqltext.Somebody(sqltext.Trimmed(column)) + " = " + sqltext.Somebody(sqltext.Trimmed("p_"+column))
+		return sqltext.OneName(column) + " = " + sqltext.OneName("p_"+column)
 	}
 	return sqltext.Fill(travelImpossible, sqltext.Values{"distance": sqltext.Num(t.DistanceKm),
 		"speed": sqltext.Num(t.SpeedKmh),
-		"from":  sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip",
-			"ip"), "samePlace": same("place"), "sameCountry": same("country")})
+		"from":  sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip", "ip"), "samePlace": same("place"), "sameCountry": same("country")})
 }
 
 // jumps are the rows of the sequence that are impossible, their texts in the one

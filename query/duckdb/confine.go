@@ -275,6 +275,9 @@ func (w *walker) expr(e syntax.Expr, ctes []string) error {
 		if !w.p.allowed(e.Name) || !unqualified(e.Schema, e.Catalog) {
 			return w.refuse(e.At, "the function %s is not allowed", e.Name)
 		}
+		if err := wrongNetwork(e); err != nil {
+			return w.refuse(e.At, "%v", err)
+		}
 	case *syntax.Window:
 		if !w.p.allowed(e.Name) || !unqualified(e.Schema, e.Catalog) {
 			return w.refuse(e.At, "the function %s is not allowed", e.Name)

@@ -148,6 +148,10 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	if err != nil {
 		return err
 	}
+	if err := register(c.raw); err != nil {
+		_ = c.Close()
+		return err
+	}
 	// The time zone is a setting of the ICU extension, which is linked in: it
 	// exists only after the extension is loaded.
 	start := []string{"LOAD icu", "SET GLOBAL TimeZone='UTC'",
@@ -378,8 +382,8 @@ func (e *Engine) Close() error {
 	return e.lookups.close()
 }
 
-// Scratch opens a connection to an instance of its own, with every default of
-// DuckDB's and access to files: for benchmarks and tools, never for input from
+// Scratch opens a connection to an instance of its own, with our functions, every
+// default of DuckDB's and access to files: for benchmarks and tools, never for input from
 // outside. Closing it ends the instance.
 func Scratch(context.Context) (*Conn, error) {
 	var db duck.Database
@@ -389,8 +393,12 @@ func Scratch(context.Context) (*Conn, error) {
 	c, err := newConn(db, func() { duck.Close(&db) })
 	if err != nil {
 		duck.Close(&db)
+		return nil, err
 	}
-	return c, err
+	if err := register(c.raw); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // Confine implements query.Confiner.

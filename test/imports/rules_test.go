@@ -61,6 +61,7 @@ func libraries() []library {
 		{"github.com/spf13/", []string{"cli", "internal/docgen"}, "the command line"},
 		{"golang.org/x/sys", []string{"query/worker"}, "what a worker gives up"},
 		{"golang.org/x/term", []string{"query/format"}, "the width of a terminal"},
+		{"golang.org/x/text", []string{"internal/spelling"}, "names in composed form"},
 		{"gopkg.in/yaml.v3", []string{"config/strict"}, "behind the one strict decoder"},
 		{"modernc.org/sqlite", []string{"tiers/lake"}, "the catalog on one machine"},
 	}

@@ -38,13 +38,13 @@ WHERE greatest(coalesce(r0, g0), coalesce(r1, g1)) >= 1))
 WHERE "score before its bounds" IS NOT NULL;
 
 -- robust_z: work
-CREATE OR REPLACE TEMP TABLE "robust_z.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'robust_z' AND ((bucket >= 498753 AND bucket < 498754));
+CREATE OR REPLACE TEMP TABLE "robust_z.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'robust_z' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- robust_z: state
-DELETE FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'robust_z' AND ((bucket >= 498753 AND bucket < 498754));
+DELETE FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'robust_z' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- robust_z: state
-INSERT INTO state.main."bl_fe9c85ab86dfc4be_flagged" SELECT entity, epoch_us("time") // 3600000000, 'robust_z' FROM "robust_z";
+INSERT INTO state.main."bl_1972dbd0245d1a79_flagged" SELECT entity, epoch_us("time") // 3600000000, 'robust_z' FROM "robust_z";
 
 -- robust_z_full: step
 CREATE OR REPLACE TEMP TABLE "robust_z_full" AS
@@ -81,13 +81,13 @@ WHERE greatest(coalesce(r0, g0)) >= 1 AND "n" >= 5.0::DOUBLE))
 WHERE "score before its bounds" IS NOT NULL;
 
 -- robust_z_full: work
-CREATE OR REPLACE TEMP TABLE "robust_z_full.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'robust_z_full' AND ((bucket >= 498753 AND bucket < 498754));
+CREATE OR REPLACE TEMP TABLE "robust_z_full.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'robust_z_full' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- robust_z_full: state
-DELETE FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'robust_z_full' AND ((bucket >= 498753 AND bucket < 498754));
+DELETE FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'robust_z_full' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- robust_z_full: state
-INSERT INTO state.main."bl_fe9c85ab86dfc4be_flagged" SELECT entity, epoch_us("time") // 3600000000, 'robust_z_full' FROM "robust_z_full";
+INSERT INTO state.main."bl_1972dbd0245d1a79_flagged" SELECT entity, epoch_us("time") // 3600000000, 'robust_z_full' FROM "robust_z_full";
 
 -- robust_z_down: step
 CREATE OR REPLACE TEMP TABLE "robust_z_down" AS
@@ -165,13 +165,13 @@ WHERE greatest(r0, r1) >= 1))
 WHERE "score before its bounds" IS NOT NULL;
 
 -- poisson: work
-CREATE OR REPLACE TEMP TABLE "poisson.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'poisson' AND ((bucket >= 498753 AND bucket < 498754));
+CREATE OR REPLACE TEMP TABLE "poisson.flagged before" AS SELECT DISTINCT entity, bucket FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'poisson' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- poisson: state
-DELETE FROM state.main."bl_fe9c85ab86dfc4be_flagged" WHERE step = 'poisson' AND ((bucket >= 498753 AND bucket < 498754));
+DELETE FROM state.main."bl_1972dbd0245d1a79_flagged" WHERE step = 'poisson' AND ((bucket >= 498753 AND bucket < 498754));
 
 -- poisson: state
-INSERT INTO state.main."bl_fe9c85ab86dfc4be_flagged" SELECT entity, epoch_us("time") // 3600000000, 'poisson' FROM "poisson";
+INSERT INTO state.main."bl_1972dbd0245d1a79_flagged" SELECT entity, epoch_us("time") // 3600000000, 'poisson' FROM "poisson";
 
 -- poisson_full: step
 CREATE OR REPLACE TEMP TABLE "poisson_full" AS
@@ -242,14 +242,14 @@ FROM (
       first - min(earliest) OVER e >= to_microseconds(1209600000000) AS established,
       max(last) OVER e AS prev, max(last) OVER (PARTITION BY value) AS others
     FROM (
-      SELECT user("user"."name") AS entity, said(src_endpoint.location.country) AS value, min("time") AS earliest,
+      SELECT one_name(("user"."name")::VARCHAR) AS entity, said(("src_endpoint"."location"."country")::VARCHAR) AS value, min("time") AS earliest,
         max("time") FILTER ("time" < TIMESTAMPTZ '2026-11-24 09:00:00+00') AS last,
         min("time") FILTER ("time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00') AS first,
         count(*) FILTER ("time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00') AS uses
       FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-02-27 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
       WHERE "user"."name" IS NOT NULL AND "src_endpoint"."location"."country" IS NOT NULL
-      GROUP BY 1, 2 HAVING count(user("user"."name")) > 0 AND count(said(src_endpoint.location.country)) > 0)
+      GROUP BY 1, 2 HAVING count(one_name(("user"."name")::VARCHAR)) > 0 AND count(said(("src_endpoint"."location"."country")::VARCHAR)) > 0)
     WINDOW e AS (PARTITION BY entity)))
 WHERE first IS NOT NULL AND level IS NOT NULL))
 WHERE "score before its bounds" IS NOT NULL;
@@ -283,14 +283,14 @@ FROM (
       first - min(earliest) OVER e >= to_microseconds(172800000000) AS established,
       max(last) OVER e AS prev, max(last) OVER (PARTITION BY value) AS others
     FROM (
-      SELECT CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END AS entity, CASE WHEN said(ua) IS NOT NULL AND said(city) IS NOT NULL THEN concat_ws(' / ', said(ua), said(city)) END AS value, min("time") AS earliest,
+      SELECT CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("ip")::VARCHAR)) END AS entity, CASE WHEN said(("ua")::VARCHAR) IS NOT NULL AND said(("city")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', said(("ua")::VARCHAR), said(("city")::VARCHAR)) END AS value, min("time") AS earliest,
         max("time") FILTER ("time" < TIMESTAMPTZ '2026-11-24 09:00:00+00') AS last,
         min("time") FILTER ("time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00') AS first,
         count(*) FILTER ("time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00') AS uses
       FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-03-29 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
       WHERE "user"."name" IS NOT NULL AND "ip" IS NOT NULL AND "ua" IS NOT NULL AND "city" IS NOT NULL
-      GROUP BY 1, 2 HAVING count(CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END) > 0 AND count(CASE WHEN said(ua) IS NOT NULL AND said(city) IS NOT NULL THEN concat_ws(' / ', said(ua), said(city)) END) > 0)
+      GROUP BY 1, 2 HAVING count(CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("ip")::VARCHAR)) END) > 0 AND count(CASE WHEN said(("ua")::VARCHAR) IS NOT NULL AND said(("city")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', said(("ua")::VARCHAR), said(("city")::VARCHAR)) END) > 0)
     WINDOW e AS (PARTITION BY entity)))
 WHERE first IS NOT NULL AND level IS NOT NULL))
 WHERE "score before its bounds" IS NOT NULL;
@@ -314,8 +314,8 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'rare', 'rare', entity, concat_ws(ch
   ('detectors')::VARCHAR AS "pipeline",
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs((least(100.0 * (1.0 - pow(2.0, -(z / 2.0::DOUBLE))), CASE WHEN degenerate THEN 89 ELSE 100 END))) < 'Infinity'::DOUBLE THEN (least(100.0 * (1.0 - pow(2.0, -(z / 2.0::DOUBLE))), CASE WHEN degenerate THEN 89 ELSE 100 END)) END AS "score before its bounds" FROM (WITH used AS (
-  SELECT user("user"."name") AS entity, said(ua) AS value, "time" FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-04-28 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE "user"."name" IS NOT NULL AND user("user"."name") IS NOT NULL AND "ua" IS NOT NULL AND said(ua) IS NOT NULL),
+  SELECT one_name(("user"."name")::VARCHAR) AS entity, said(("ua")::VARCHAR) AS value, "time" FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-04-28 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE "user"."name" IS NOT NULL AND one_name(("user"."name")::VARCHAR) IS NOT NULL AND "ua" IS NOT NULL AND said(("ua")::VARCHAR) IS NOT NULL),
 seen AS (
   SELECT entity, min("time") AS known, max("time") FILTER ("time" < TIMESTAMPTZ '2026-11-24 09:00:00+00') AS prev
   FROM used GROUP BY 1 HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'),
@@ -363,8 +363,8 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'rare_full', 'rare', entity, concat_
   ('detectors')::VARCHAR AS "pipeline",
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs((least(100.0 * (1.0 - pow(2.0, -(z / 3.0::DOUBLE))), CASE WHEN degenerate THEN 89 ELSE 100 END))) < 'Infinity'::DOUBLE THEN (least(100.0 * (1.0 - pow(2.0, -(z / 3.0::DOUBLE))), CASE WHEN degenerate THEN 89 ELSE 100 END)) END AS "score before its bounds" FROM (WITH used AS (
-  SELECT user("user"."name") AS entity, CASE WHEN said(ua) IS NOT NULL AND said(city) IS NOT NULL THEN concat_ws(' / ', said(ua), said(city)) END AS value, "time" FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-03-29 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE "user"."name" IS NOT NULL AND user("user"."name") IS NOT NULL AND "ua" IS NOT NULL AND "city" IS NOT NULL AND CASE WHEN said(ua) IS NOT NULL AND said(city) IS NOT NULL THEN concat_ws(' / ', said(ua), said(city)) END IS NOT NULL),
+  SELECT one_name(("user"."name")::VARCHAR) AS entity, CASE WHEN said(("ua")::VARCHAR) IS NOT NULL AND said(("city")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', said(("ua")::VARCHAR), said(("city")::VARCHAR)) END AS value, "time" FROM (SELECT * FROM "lake"."signin"
+WHERE "time" >= TIMESTAMPTZ '2026-03-29 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE "user"."name" IS NOT NULL AND one_name(("user"."name")::VARCHAR) IS NOT NULL AND "ua" IS NOT NULL AND "city" IS NOT NULL AND CASE WHEN said(("ua")::VARCHAR) IS NOT NULL AND said(("city")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', said(("ua")::VARCHAR), said(("city")::VARCHAR)) END IS NOT NULL),
 seen AS (
   SELECT entity, min("time") AS known, max("time") FILTER ("time" < TIMESTAMPTZ '2026-11-24 09:00:00+00') AS prev
   FROM used GROUP BY 1 HAVING max("time") >= TIMESTAMPTZ '2026-11-24 09:00:00+00'),
@@ -395,7 +395,7 @@ WHERE "score before its bounds" IS NOT NULL;
 
 -- impossible_travel: work
 CREATE OR REPLACE TEMP TABLE "impossible_travel.jumps" AS
-SELECT * REPLACE (ip(ip) AS ip, given(place) AS place, given(country) AS country, nullif(given(network), '0') AS network, ip(p_ip) AS p_ip, given(p_place) AS p_place, given(p_country) AS p_country, nullif(given(p_network), '0') AS p_network), km / hours AS kmh
+SELECT * REPLACE (one_ip((ip)::VARCHAR) AS ip, given((place)::VARCHAR) AS place, given((country)::VARCHAR) AS country, nullif(given((network)::VARCHAR), '0') AS network, one_ip((p_ip)::VARCHAR) AS p_ip, given((p_place)::VARCHAR) AS p_place, given((p_country)::VARCHAR) AS p_country, nullif(given((p_network)::VARCHAR), '0') AS p_network), km / hours AS kmh
 FROM (SELECT *, greatest(0.0, 2 * 6371.0088 * asin(least(1.0, sqrt(pow(sin(radians(lat - p_lat) / 2), 2) + cos(radians(p_lat)) * cos(radians(lat)) * pow(sin(radians(lon - p_lon) / 2), 2)))) - radius - p_radius) AS km,
   greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, 0.0001) AS hours
 FROM (
@@ -403,17 +403,17 @@ FROM (
     p.country AS p_country, p.radius AS p_radius, p.network AS p_network
   FROM (
     SELECT *, lag({'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network}) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon) AS p FROM (SELECT * FROM (
-  SELECT user("user"."name") AS entity, "time", CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE) END AS lon, ("src_endpoint"."ip")::VARCHAR AS ip,
+  SELECT one_name(("user"."name")::VARCHAR) AS entity, "time", CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."lat") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("src_endpoint"."location"."long") AS DOUBLE) END AS lon, ("src_endpoint"."ip")::VARCHAR AS ip,
     NULL::VARCHAR AS place, NULL::VARCHAR AS country,
     false AS familiar, 0.0::DOUBLE AS radius, NULL::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-22 22:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
-  WHERE "user"."name" IS NOT NULL AND user("user"."name") IS NOT NULL)
+  WHERE "user"."name" IS NOT NULL AND one_name(("user"."name")::VARCHAR) IS NOT NULL)
 WHERE abs(lat) <= 90 AND abs(lon) <= 180 AND (abs(lat) > 0.01 OR abs(lon) > 0.01)
-  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE ip(ip) IS NOT NULL END))))
+  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE one_ip((ip)::VARCHAR) IS NOT NULL END))))
 WHERE CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1) THEN
     CASE WHEN km >= 500.0::DOUBLE AND km / hours >= 800.0::DOUBLE
-      THEN ip(p_ip) <> ip(ip) AND NOT coalesce(user(place) = user(p_place) AND user(country) = user(p_country), false) ELSE false END
+      THEN one_ip((p_ip)::VARCHAR) <> one_ip((ip)::VARCHAR) AND NOT coalesce(one_name((place)::VARCHAR) = one_name((p_place)::VARCHAR) AND one_name((country)::VARCHAR) = one_name((p_country)::VARCHAR), false) ELSE false END
   ELSE false END;
 
 -- impossible_travel: step
@@ -452,7 +452,7 @@ WHERE "score before its bounds" IS NOT NULL;
 
 -- impossible_travel_full: work
 CREATE OR REPLACE TEMP TABLE "impossible_travel_full.jumps" AS
-SELECT * REPLACE (ip(ip) AS ip, given(place) AS place, given(country) AS country, nullif(given(network), '0') AS network, ip(p_ip) AS p_ip, given(p_place) AS p_place, given(p_country) AS p_country, nullif(given(p_network), '0') AS p_network), km / hours AS kmh
+SELECT * REPLACE (one_ip((ip)::VARCHAR) AS ip, given((place)::VARCHAR) AS place, given((country)::VARCHAR) AS country, nullif(given((network)::VARCHAR), '0') AS network, one_ip((p_ip)::VARCHAR) AS p_ip, given((p_place)::VARCHAR) AS p_place, given((p_country)::VARCHAR) AS p_country, nullif(given((p_network)::VARCHAR), '0') AS p_network), km / hours AS kmh
 FROM (SELECT *, greatest(0.0, 2 * 6371.0088 * asin(least(1.0, sqrt(pow(sin(radians(lat - p_lat) / 2), 2) + cos(radians(p_lat)) * cos(radians(lat)) * pow(sin(radians(lon - p_lon) / 2), 2)))) - radius - p_radius) AS km,
   greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, 0.0001) AS hours
 FROM (
@@ -462,31 +462,31 @@ FROM (
     SELECT *, last_value(CASE WHEN NOT familiar THEN {'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network} END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS p FROM (SELECT * FROM (
   SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
     (city)::VARCHAR AS place, (land)::VARCHAR AS country,
-    coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
+    coalesce((vpn), false) OR coalesce(nullif(one_name(("asn")::VARCHAR), '0') IN (SELECT nullif(one_name(("number")::VARCHAR), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
   WHERE "who" IS NOT NULL AND (status = 'Success') AND ("who")::VARCHAR IS NOT NULL)
 WHERE abs(lat) <= 90 AND abs(lon) <= 180 AND (abs(lat) > 0.01 OR abs(lon) > 0.01)
-  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE ip(ip) IS NOT NULL END))))
+  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE one_ip((ip)::VARCHAR) IS NOT NULL END))))
 WHERE CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1) THEN
     CASE WHEN km >= 100.0::DOUBLE AND km / hours >= 900.0::DOUBLE
-      THEN ip(p_ip) <> ip(ip) AND NOT coalesce(user(place) = user(p_place) AND user(country) = user(p_country), false) ELSE false END
+      THEN one_ip((p_ip)::VARCHAR) <> one_ip((ip)::VARCHAR) AND NOT coalesce(one_name((place)::VARCHAR) = one_name((p_place)::VARCHAR) AND one_name((country)::VARCHAR) = one_name((p_country)::VARCHAR), false) ELSE false END
   ELSE false END;
 
 -- impossible_travel_full: work
 CREATE OR REPLACE TEMP TABLE "impossible_travel_full.spots" AS
-SELECT entity, day, nullif(given(network), '0') AS network, lat, lon
+SELECT entity, day, nullif(given((network)::VARCHAR), '0') AS network, lat, lon
 FROM (
   SELECT entity, epoch_us("time") // 86400000000 AS day, network, round(lat, 1) AS lat, round(lon, 1) AS lon
   FROM (SELECT * FROM (
   SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
     (city)::VARCHAR AS place, (land)::VARCHAR AS country,
-    coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
+    coalesce((vpn), false) OR coalesce(nullif(one_name(("asn")::VARCHAR), '0') IN (SELECT nullif(one_name(("number")::VARCHAR), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-10-15 00:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 00:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
   WHERE "who" IS NOT NULL AND (status = 'Success') AND ("who")::VARCHAR IN (SELECT entity FROM "impossible_travel_full.jumps"))
 WHERE abs(lat) <= 90 AND abs(lon) <= 180 AND (abs(lat) > 0.01 OR abs(lon) > 0.01)
-  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE ip(ip) IS NOT NULL END) GROUP BY ALL)
+  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE one_ip((ip)::VARCHAR) IS NOT NULL END) GROUP BY ALL)
 GROUP BY ALL;
 
 -- impossible_travel_full: work
@@ -510,7 +510,7 @@ WITH RECURSIVE moves AS (
     CASE WHEN hop THEN round(p_lat, 1) END AS p_lat, CASE WHEN hop THEN round(p_lon, 1) END AS p_lon
   FROM (SELECT *, NOT familiar AND CASE WHEN p_ip <> ip AND (abs(lat - p_lat) > 0.1 OR abs(lon - p_lon) > 0.1) THEN
     CASE WHEN km >= 100.0::DOUBLE AND km / hours >= 900.0::DOUBLE
-      THEN ip(p_ip) <> ip(ip) AND NOT coalesce(user(place) = user(p_place) AND user(country) = user(p_country), false) ELSE false END
+      THEN one_ip((p_ip)::VARCHAR) <> one_ip((ip)::VARCHAR) AND NOT coalesce(one_name((place)::VARCHAR) = one_name((p_place)::VARCHAR) AND one_name((country)::VARCHAR) = one_name((p_country)::VARCHAR), false) ELSE false END
   ELSE false END AS hop FROM (SELECT *, greatest(0.0, 2 * 6371.0088 * asin(least(1.0, sqrt(pow(sin(radians(lat - p_lat) / 2), 2) + cos(radians(p_lat)) * cos(radians(lat)) * pow(sin(radians(lon - p_lon) / 2), 2)))) - radius - p_radius) AS km,
   greatest((epoch_us("time") - epoch_us(p_time)) / 3.6e9, 0.0001) AS hours
 FROM (
@@ -520,19 +520,19 @@ FROM (
     SELECT *, last_value(CASE WHEN NOT familiar THEN {'t': "time", 'lat': lat, 'lon': lon, 'ip': ip, 'place': place, 'country': country, 'radius': radius, 'network': network} END IGNORE NULLS) OVER (PARTITION BY entity ORDER BY "time", ip, lat, lon ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS p FROM (SELECT * FROM (
   SELECT ("who")::VARCHAR AS entity, "time", CASE WHEN abs(TRY_CAST(("a") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("a") AS DOUBLE) END AS lat, CASE WHEN abs(TRY_CAST(("b") AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST(("b") AS DOUBLE) END AS lon, ("c")::VARCHAR AS ip,
     (city)::VARCHAR AS place, (land)::VARCHAR AS country,
-    coalesce((vpn), false) OR coalesce(nullif(user("asn"), '0') IN (SELECT nullif(user("number"), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
+    coalesce((vpn), false) OR coalesce(nullif(one_name(("asn")::VARCHAR), '0') IN (SELECT nullif(one_name(("number")::VARCHAR), '0') FROM "analytics"."networks"), false) AS familiar, greatest(0.0, coalesce(CASE WHEN abs(TRY_CAST((r) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((r) AS DOUBLE) END, 0.0)) AS radius, ("asn")::VARCHAR AS network, NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-10-15 00:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 00:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3)))
   WHERE "who" IS NOT NULL AND (status = 'Success') AND ("who")::VARCHAR IN (SELECT entity FROM "impossible_travel_full.unsettled"))
 WHERE abs(lat) <= 90 AND abs(lon) <= 180 AND (abs(lat) > 0.01 OR abs(lon) > 0.01)
-  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE ip(ip) IS NOT NULL END)))))
+  AND CASE WHEN ip >= '1' AND ip < ':' THEN true ELSE one_ip((ip)::VARCHAR) IS NOT NULL END)))))
   GROUP BY ALL),
 days AS (
   SELECT entity, day,
     list(DISTINCT {'n': network, 'lat': lat, 'lon': lon}) FILTER (network IS NOT NULL) AS spots,
     list(DISTINCT {'f': {'n': p_network, 'lat': p_lat, 'lon': p_lon},
       't': {'n': network, 'lat': lat, 'lon': lon}}) FILTER (hop) AS hops
-  FROM (SELECT * REPLACE (nullif(given(network), '0') AS network, nullif(given(p_network), '0') AS p_network) FROM moves)
+  FROM (SELECT * REPLACE (nullif(given((network)::VARCHAR), '0') AS network, nullif(given((p_network)::VARCHAR), '0') AS p_network) FROM moves)
   GROUP BY ALL),
 steps AS MATERIALIZED (
   SELECT *, row_number() OVER (PARTITION BY entity ORDER BY day) AS i FROM days),
@@ -603,7 +603,7 @@ WHERE "score before its bounds" IS NOT NULL;
 
 -- spray: work
 CREATE OR REPLACE TEMP TABLE "spray.fails" AS
-SELECT user("user"."name") AS account, (src_endpoint.ip)::VARCHAR AS raw, ip(src_endpoint.ip) AS o0, "time", NULL::VARCHAR AS event_id
+SELECT one_name(("user"."name")::VARCHAR) AS account, (src_endpoint.ip)::VARCHAR AS raw, one_ip((src_endpoint.ip)::VARCHAR) AS o0, "time", NULL::VARCHAR AS event_id
 FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-10-25 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
 WHERE (status = 'Failure') AND "user"."name" IS NOT NULL;
@@ -620,7 +620,7 @@ GROUP BY ALL HAVING count(DISTINCT account) >= 5;
 CREATE OR REPLACE TEMP TABLE "spray.successes" AS
 SELECT account, o0, min(first) AS first, sum(n)::BIGINT AS n
 FROM (
-  SELECT user(account) AS account, ip(o0) AS o0, first, n
+  SELECT one_name((account)::VARCHAR) AS account, one_ip((o0)::VARCHAR) AS o0, first, n
   FROM (
     SELECT "user"."name" AS account, CASE WHEN (src_endpoint.ip)::VARCHAR IN (
     SELECT raw FROM "spray.fails" WHERE o0 IN (SELECT source FROM "spray.candidates" WHERE o = 0)) OR contains((src_endpoint.ip)::VARCHAR, ':') THEN (src_endpoint.ip) END AS o0, min("time") AS first, count(*) AS n
@@ -730,10 +730,10 @@ kept AS MATERIALIZED (SELECT * FROM "spray.raised" ANTI JOIN gone USING (o, sour
 open AS MATERIALIZED (SELECT o, source, campaign, first FROM kept WHERE first < TIMESTAMPTZ '2026-10-25 09:00:00+00' + to_days(7)),
 old AS MATERIALIZED (
   SELECT * FROM (
-    SELECT user("user"."name") AS account, "time", coalesce((status = 'Failure'), false) AS bad, ip(src_endpoint.ip) AS o0
+    SELECT one_name(("user"."name")::VARCHAR) AS account, "time", coalesce((status = 'Failure'), false) AS bad, one_ip((src_endpoint.ip)::VARCHAR) AS o0
     FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-07-27 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-10-25 09:00:00+00')
-    WHERE ((status = 'Failure') OR (status = 'Success')) AND EXISTS (FROM open) AND ((ip(src_endpoint.ip) IN (SELECT source FROM open WHERE o = 0))))
+    WHERE ((status = 'Failure') OR (status = 'Success')) AND EXISTS (FROM open) AND ((one_ip((src_endpoint.ip)::VARCHAR) IN (SELECT source FROM open WHERE o = 0))))
   WHERE true),
 events AS (SELECT 0 AS o, o0 AS source, account, "time", bad
   FROM old WHERE o0 IN (SELECT source FROM open WHERE o = 0)),
@@ -780,7 +780,7 @@ WHERE "score before its bounds" IS NOT NULL;
 
 -- spray_full: work
 CREATE OR REPLACE TEMP TABLE "spray_full.fails" AS
-SELECT user("who") AS account, (ip)::VARCHAR AS raw, ip(ip) AS o0, nullif(given(asn), '0') AS o1, given(ua) AS o2, "time", NULL::VARCHAR AS event_id
+SELECT one_name(("who")::VARCHAR) AS account, (ip)::VARCHAR AS raw, one_ip((ip)::VARCHAR) AS o0, nullif(given((asn)::VARCHAR), '0') AS o1, given((ua)::VARCHAR) AS o2, "time", NULL::VARCHAR AS event_id
 FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-04 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
 WHERE (NOT ok) AND "who" IS NOT NULL;
@@ -801,7 +801,7 @@ GROUP BY ALL HAVING count(DISTINCT account) >= 4;
 CREATE OR REPLACE TEMP TABLE "spray_full.successes" AS
 SELECT account, o0, o1, o2, min(first) AS first, sum(n)::BIGINT AS n
 FROM (
-  SELECT user(account) AS account, ip(o0) AS o0, nullif(given(o1), '0') AS o1, given(o2) AS o2, first, n
+  SELECT one_name((account)::VARCHAR) AS account, one_ip((o0)::VARCHAR) AS o0, nullif(given((o1)::VARCHAR), '0') AS o1, given((o2)::VARCHAR) AS o2, first, n
   FROM (
     SELECT "who" AS account, CASE WHEN (ip)::VARCHAR IN (
     SELECT raw FROM "spray_full.fails" WHERE o0 IN (SELECT source FROM "spray_full.candidates" WHERE o = 0)) OR contains((ip)::VARCHAR, ':') THEN (ip) END AS o0, (asn) AS o1, (ua) AS o2, min("time") AS first, count(*) AS n
@@ -931,10 +931,10 @@ kept AS MATERIALIZED (SELECT * FROM "spray_full.raised" ANTI JOIN gone USING (o,
 open AS MATERIALIZED (SELECT o, source, campaign, first FROM kept WHERE first < TIMESTAMPTZ '2026-11-04 09:00:00+00' + to_days(7)),
 old AS MATERIALIZED (
   SELECT * FROM (
-    SELECT user("who") AS account, "time", coalesce((NOT ok), false) AS bad, ip(ip) AS o0, nullif(given(asn), '0') AS o1, given(ua) AS o2
+    SELECT one_name(("who")::VARCHAR) AS account, "time", coalesce((NOT ok), false) AS bad, one_ip((ip)::VARCHAR) AS o0, nullif(given((asn)::VARCHAR), '0') AS o1, given((ua)::VARCHAR) AS o2
     FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-09-05 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-04 09:00:00+00')
-    WHERE ((NOT ok) OR (ok)) AND EXISTS (FROM open) AND ((ip(ip) IN (SELECT source FROM open WHERE o = 0)) OR (nullif(given(asn), '0') IN (SELECT source FROM open WHERE o = 1)) OR (given(ua) IN (SELECT source FROM open WHERE o = 2))))
+    WHERE ((NOT ok) OR (ok)) AND EXISTS (FROM open) AND ((one_ip((ip)::VARCHAR) IN (SELECT source FROM open WHERE o = 0)) OR (nullif(given((asn)::VARCHAR), '0') IN (SELECT source FROM open WHERE o = 1)) OR (given((ua)::VARCHAR) IN (SELECT source FROM open WHERE o = 2))))
   WHERE account IN (SELECT account FROM "spray_full.successes")),
 events AS (SELECT 0 AS o, o0 AS source, account, "time", bad
   FROM old WHERE o0 IN (SELECT source FROM open WHERE o = 0)
@@ -1006,7 +1006,7 @@ END))))::VARCHAR AS "finding_id",
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs((100.0 * (1.0 - pow(2.0, -(n / least_n::DOUBLE))))) < 'Infinity'::DOUBLE THEN (100.0 * (1.0 - pow(2.0, -(n / least_n::DOUBLE)))) END AS "score before its bounds" FROM (WITH rows AS MATERIALIZED (SELECT *
 FROM (
-  SELECT user("user"."name") AS account, ip(NULL) AS address, given(NULL) AS grp, "time", NULL::VARCHAR AS event_id
+  SELECT one_name(("user"."name")::VARCHAR) AS account, one_ip((NULL)::VARCHAR) AS address, given((NULL)::VARCHAR) AS grp, "time", NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-17 08:30:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
   WHERE (status = 'Failure'))
@@ -1054,7 +1054,7 @@ END))))::VARCHAR AS "finding_id",
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs((100.0 * (1.0 - pow(2.0, -(n / least_n::DOUBLE))))) < 'Infinity'::DOUBLE THEN (100.0 * (1.0 - pow(2.0, -(n / least_n::DOUBLE)))) END AS "score before its bounds" FROM (WITH rows AS MATERIALIZED (SELECT *
 FROM (
-  SELECT user("who") AS account, ip("ip") AS address, given(ua) AS grp, "time", NULL::VARCHAR AS event_id
+  SELECT one_name(("who")::VARCHAR) AS account, one_ip(("ip")::VARCHAR) AS address, given((ua)::VARCHAR) AS grp, "time", NULL::VARCHAR AS event_id
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-17 08:15:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00')
   WHERE (NOT ok))
@@ -1153,7 +1153,7 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'match', 'match', "match entity", ep
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs(("match score")) < 'Infinity'::DOUBLE THEN ("match score") END AS "score before its bounds" FROM (SELECT *
 FROM (
-  SELECT *, user("user"."name") AS "match entity", coalesce(TRY_CAST("time" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
+  SELECT *, one_name(("user"."name")::VARCHAR) AS "match entity", coalesce(TRY_CAST("time" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
     55.0::DOUBLE AS "match score"
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'))
@@ -1182,7 +1182,7 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'match_full', 'match', "match entity
   ('run')::VARCHAR AS "run_id"
 FROM (SELECT *, CASE WHEN abs(("match score")) < 'Infinity'::DOUBLE THEN ("match score") END AS "score before its bounds" FROM (SELECT *
 FROM (
-  SELECT *, CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END AS "match entity", coalesce(TRY_CAST("seen" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
+  SELECT *, CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("ip")::VARCHAR)) END AS "match entity", coalesce(TRY_CAST("seen" AS TIMESTAMPTZ), TIMESTAMPTZ '2026-11-24 09:00:00+00') AS "match time",
     CASE WHEN abs(TRY_CAST((TRY_CAST(v AS INTEGER)) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((TRY_CAST(v AS INTEGER)) AS DOUBLE) END AS "match score"
   FROM (SELECT * FROM "lake"."signin"
 WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'))
@@ -1196,8 +1196,8 @@ CREATE OR REPLACE TEMP VIEW "rank.ranked" AS
 SELECT *, coalesce(sum(CASE WHEN i > 1 THEN s * (pow(i - 1, -1.5) - pow(i, -1.5)) ELSE 0 END) OVER (PARTITION BY entity_type, entity ORDER BY i ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0) AS gain
 FROM (SELECT * EXCLUDE (window_start), row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM (SELECT * EXCLUDE (age), CASE WHEN age <= 2.4192e+06 THEN least(100.0, score * 1.0::DOUBLE) * pow(2.0, -age / 604800) ELSE 0.0 END AS s
 FROM (SELECT *, (greatest(0, epoch_us(TIMESTAMPTZ '2026-11-24 10:00:00+00') - epoch_us(window_end)) / 1e6) AS age FROM (
-SELECT finding_id, "time", window_start, window_end, entity_type, folded_by_type("entity") AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"
-UNION ALL SELECT finding_id, "time", window_start, window_end, entity_type, folded_by_type("entity") AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "robust_z"))
+SELECT finding_id, "time", window_start, window_end, entity_type, CASE WHEN entity_type IN ('user', 'username', 'user_name', 'account', 'actor', 'principal', 'identity', 'login', 'upn', 'email', 'email_addr', 'email_address', 'host', 'hostname') OR entity_type LIKE '%\_user' ESCAPE '\' THEN one_name(("entity")::VARCHAR) WHEN entity_type IN ('ip', 'ip_address', 'address') OR entity_type LIKE '%\_ip' ESCAPE '\' THEN one_ip(("entity")::VARCHAR) ELSE ("entity")::VARCHAR END AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"
+UNION ALL SELECT finding_id, "time", window_start, window_end, entity_type, CASE WHEN entity_type IN ('user', 'username', 'user_name', 'account', 'actor', 'principal', 'identity', 'login', 'upn', 'email', 'email_addr', 'email_address', 'host', 'hostname') OR entity_type LIKE '%\_user' ESCAPE '\' THEN one_name(("entity")::VARCHAR) WHEN entity_type IN ('ip', 'ip_address', 'address') OR entity_type LIKE '%\_ip' ESCAPE '\' THEN one_ip(("entity")::VARCHAR) ELSE ("entity")::VARCHAR END AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "robust_z"))
 WHERE entity IS NOT NULL AND score > 0 AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'
 QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN ('first_seen', 'rare') THEN finding_id END ORDER BY score DESC, finding_id) = 1))
 WHERE i <= 10000;
@@ -1249,7 +1249,7 @@ CREATE OR REPLACE TEMP VIEW "plus.ranked" AS
 SELECT *, 0.0 AS gain
 FROM (SELECT * EXCLUDE (window_start), row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM (SELECT * EXCLUDE (age), CASE WHEN age <= 2.4192e+06 THEN least(100.0, score * CASE WHEN detector = 'spray' OR pipeline = 'spray' THEN 2.0::DOUBLE ELSE 1.0 END) * pow(2.0, -age / 604800) ELSE 0.0 END AS s
 FROM (SELECT *, (greatest(0, epoch_us(TIMESTAMPTZ '2026-11-24 10:00:00+00') - epoch_us(window_end)) / 1e6) AS age FROM (
-SELECT finding_id, "time", window_start, window_end, entity_type, folded_by_type("entity") AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"))
+SELECT finding_id, "time", window_start, window_end, entity_type, CASE WHEN entity_type IN ('user', 'username', 'user_name', 'account', 'actor', 'principal', 'identity', 'login', 'upn', 'email', 'email_addr', 'email_address', 'host', 'hostname') OR entity_type LIKE '%\_user' ESCAPE '\' THEN one_name(("entity")::VARCHAR) WHEN entity_type IN ('ip', 'ip_address', 'address') OR entity_type LIKE '%\_ip' ESCAPE '\' THEN one_ip(("entity")::VARCHAR) ELSE ("entity")::VARCHAR END AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"))
 WHERE entity IS NOT NULL AND score > 0 AND entity_type IN ('ip') AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'
 QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN ('first_seen', 'rare') THEN finding_id END ORDER BY score DESC, finding_id) = 1))
 WHERE i <= 10000;
@@ -1282,7 +1282,7 @@ SELECT (md5(concat_ws(chr(31), 'detectors', 'plus', 'risk_max_plus', entity, ent
   inputs
 FROM (SELECT *, CASE WHEN abs((score)) < 'Infinity'::DOUBLE THEN (score) END AS "score before its bounds" FROM (WITH ranked AS MATERIALIZED (FROM "plus.ranked"),
 e AS (SELECT *, least(100.0, n * modifier) AS score, CASE WHEN least(100.0, n * modifier) < 20 THEN 'unknown' WHEN least(100.0, n * modifier) < 40 THEN 'low' WHEN least(100.0, n * modifier) < 70 THEN 'moderate' WHEN least(100.0, n * modifier) < 90 THEN 'high' ELSE 'critical' END AS level FROM (
-  SELECT r.*, c.criticality, coalesce(CASE lower(trim(c.criticality)) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * CASE WHEN r.entity IN (SELECT unnest(list_distinct([w, user(w), ip(w)])) FROM (SELECT unnest(['ada']::VARCHAR[]) AS w)) THEN 1.5::DOUBLE ELSE 1.0 END AS modifier
+  SELECT r.*, c.criticality, coalesce(CASE lower(trim(c.criticality)) WHEN 'low' THEN 0.5 WHEN 'medium' THEN 1.0 WHEN 'high' THEN 1.5 WHEN 'extreme' THEN 2.0 END, 1.0) * CASE WHEN r.entity IN (SELECT unnest(list_distinct([w, one_name((w)::VARCHAR), one_ip((w)::VARCHAR)])) FROM (SELECT unnest(['ada']::VARCHAR[]) AS w)) THEN 1.5::DOUBLE ELSE 1.0 END AS modifier
   FROM (SELECT entity_type, entity, (max(s) + 0.2 * (sum(s) - max(s))) AS n, sum(s) AS plain, max(s) AS top, coalesce(max(s) FILTER (i = 2), 0) AS next, count(*) FILTER (s > 0) AS inputs, min("time") FILTER (s > 0) AS first, max(window_end) AS last FROM ranked GROUP BY ALL) AS r
   LEFT JOIN "plus.criticality" AS c ON c.entity = r.entity))
 SELECT e.*, x.top AS contributions, x.strongest,
@@ -1301,7 +1301,7 @@ CREATE OR REPLACE TEMP VIEW "sum.ranked" AS
 SELECT *, 0.0 AS gain
 FROM (SELECT * EXCLUDE (window_start), row_number() OVER (PARTITION BY entity_type, entity ORDER BY s DESC, finding_id) AS i FROM (SELECT * EXCLUDE (age), CASE WHEN age <= 2.4192e+06 THEN least(100.0, score * 1.0::DOUBLE) * pow(2.0, -age / 604800) ELSE 0.0 END AS s
 FROM (SELECT *, (greatest(0, epoch_us(TIMESTAMPTZ '2026-11-24 10:00:00+00') - epoch_us(window_end)) / 1e6) AS age FROM (
-SELECT finding_id, "time", window_start, window_end, entity_type, folded_by_type("entity") AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"))
+SELECT finding_id, "time", window_start, window_end, entity_type, CASE WHEN entity_type IN ('user', 'username', 'user_name', 'account', 'actor', 'principal', 'identity', 'login', 'upn', 'email', 'email_addr', 'email_address', 'host', 'hostname') OR entity_type LIKE '%\_user' ESCAPE '\' THEN one_name(("entity")::VARCHAR) WHEN entity_type IN ('ip', 'ip_address', 'address') OR entity_type LIKE '%\_ip' ESCAPE '\' THEN one_ip(("entity")::VARCHAR) ELSE ("entity")::VARCHAR END AS entity, detector, CASE WHEN abs(TRY_CAST((score) AS DOUBLE)) < 'Infinity'::DOUBLE THEN TRY_CAST((score) AS DOUBLE) END AS score, reason, pipeline FROM "spray"))
 WHERE entity IS NOT NULL AND score > 0 AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00'
 QUALIFY row_number() OVER (PARTITION BY pipeline, detector, entity_type, entity, window_start, window_end, CASE WHEN detector IN ('first_seen', 'rare') THEN finding_id END ORDER BY score DESC, finding_id) = 1))
 WHERE i <= 10000;
@@ -1353,52 +1353,52 @@ WHERE "score before its bounds" IS NOT NULL;
 
 -- explain robust_z: M = 0.6745 (observed - median) / MAD; if MAD = 0: (observed - median) / (1.253314 mean|x - median|); raised if M >= 3.5 (direction up). Score = 100 (1 - 2^(-M / 3.5)), at most 89 where MAD = 0.
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 SELECT * FROM "usual" WHERE entity = 'ada' AND bucket >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND bucket < TIMESTAMPTZ '2026-11-24 10:00:00+00';
 
 -- explain robust_z_full: M = 0.6745 (observed - median) / MAD; if MAD = 0: (observed - median) / (1.253314 mean|x - median|); raised if M >= 4 (direction both). Score = 100 (1 - 2^(-M / 4)), at most 89 where MAD = 0.
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 SELECT * FROM "usual" WHERE entity = 'ada' AND bucket >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND bucket < TIMESTAMPTZ '2026-11-24 10:00:00+00';
 
 -- explain robust_z_down: M = 0.6745 (observed - median) / MAD; if MAD = 0: (observed - median) / (1.253314 mean|x - median|); raised if M >= 3.5 (direction down). Score = 100 (1 - 2^(-M / 3.5)), at most 89 where MAD = 0.
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3))) WHERE CASE WHEN user("user"."name") IS NOT NULL AND ip("src_endpoint"."ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("src_endpoint"."ip")) END = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3))) WHERE CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("src_endpoint"."ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("src_endpoint"."ip")::VARCHAR)) END = 'ada' ORDER BY "time" LIMIT 1000;
 SELECT * FROM "daily" WHERE entity = 'ada' AND bucket >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND bucket < TIMESTAMPTZ '2026-11-24 10:00:00+00';
 
 -- explain poisson: p = P(X >= observed), X Poisson with the mean of the baseline (at least half an event in all values); raised if p <= 0.0001. Score = 100 (1 - 2^(-ln p / ln 0.0001)).
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 SELECT * FROM "usual" WHERE entity = 'ada' AND bucket >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND bucket < TIMESTAMPTZ '2026-11-24 10:00:00+00';
 
 -- explain poisson_full: p = P(X >= observed), X Poisson with the mean of the baseline (at least half an event in all values); raised if p <= 0.01. Score = 100 (1 - 2^(-ln p / ln 0.01)).
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3))) WHERE CASE WHEN user("user"."name") IS NOT NULL AND ip("src_endpoint"."ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("src_endpoint"."ip")) END = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00' AND ((TRY_CAST(n AS INTEGER) > 3))) WHERE CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("src_endpoint"."ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("src_endpoint"."ip")::VARCHAR)) END = 'ada' ORDER BY "time" LIMIT 1000;
 SELECT * FROM "daily" WHERE entity = 'ada' AND bucket >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND bucket < TIMESTAMPTZ '2026-11-24 10:00:00+00';
 
 -- explain first_seen: first use of the value by the entity in 90d, the entity being known for 14d
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain first_seen_full: first use of the value by the entity in 60d, the entity being known for 2d
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("ip")::VARCHAR)) END = 'ada' ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain rare: p = (N_c + 2) / (N + 2 K); raised if ln p < mean - 2 sigma of ln p, weighted by count
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain rare_full: p = (N_c + 1) / (N + 1 K); raised if ln p < mean - 3 sigma of ln p, weighted by count
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain impossible_travel: great-circle km (haversine, less both accuracy radii) / hours >= 800 km/h and km >= 500
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' AND "user"."name" IS NOT NULL AND user("user"."name") IS NOT NULL ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' AND "user"."name" IS NOT NULL AND one_name(("user"."name")::VARCHAR) IS NOT NULL ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain impossible_travel_full: great-circle km (haversine, less both accuracy radii) / hours >= 900 km/h and km >= 100
@@ -1408,32 +1408,32 @@ WHERE "time" >= TIMESTAMPTZ '2026-11-22 10:00:00+00' AND "time" < TIMESTAMPTZ '2
 
 -- explain spray: U = min(1, ln(1 + u) / ln 51); H = entropy of tries over accounts / log2 u; 0.5 U + 0.2 (1 - success rate) + 0.3 H >= 0.6, at least 10 accounts on 3 days, at most 5 tries an account; or 15 accounts and 15 tries within 30m0s. Only accounts that are strangers to the source count.
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (status = 'Failure') AND (ip(src_endpoint.ip) = 'ada') ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (status = 'Failure') AND (one_ip((src_endpoint.ip)::VARCHAR) = 'ada') ORDER BY "time" LIMIT 1000;
 SELECT * EXCLUDE (everyone) FROM "spray.hits" WHERE source = 'ada';
 
 -- explain spray_full: U = min(1, ln(1 + u) / ln 51); H = entropy of tries over accounts / log2 u; 0.5 U + 0.2 (1 - success rate) + 0.3 H >= 0.5, at least 8 accounts on 2 days, at most 3 tries an account; or 9 accounts and 12 tries within 10m0s. Only accounts that are strangers to the source count.
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (NOT ok) AND (ip(ip) = 'ada' OR nullif(given(asn), '0') = 'ada' OR given(ua) = 'ada') ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (NOT ok) AND (one_ip((ip)::VARCHAR) = 'ada' OR nullif(given((asn)::VARCHAR), '0') = 'ada' OR given((ua)::VARCHAR) = 'ada') ORDER BY "time" LIMIT 1000;
 SELECT * EXCLUDE (everyone) FROM "spray_full.hits" WHERE source = 'ada';
 
 -- explain brute_force: at least 30 failures for one account within 5m0s, or 100 from more than 30 addresses within 30m, whatever the first limit; a day without ends a campaign
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (status = 'Failure') AND (user("user"."name") = 'ada') ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (status = 'Failure') AND (one_name(("user"."name")::VARCHAR) = 'ada') ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain brute_force_full: at least 10 failures for one account within 45m0s, or 100 from more than 30 addresses within 30m, whatever the first limit; a day without ends a campaign
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (NOT ok) AND (user("who") = 'ada' OR (ua)::VARCHAR = 'ada') ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE (NOT ok) AND (one_name(("who")::VARCHAR) = 'ada' OR (ua)::VARCHAR = 'ada') ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain match: every row of the step with an entity; severity medium
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE user("user"."name") = 'ada' ORDER BY "time" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE one_name(("user"."name")::VARCHAR) = 'ada' ORDER BY "time" LIMIT 1000;
 ;
 
 -- explain match_full: every row of the step with an entity; score = TRY_CAST(v AS INTEGER)
 SELECT * FROM (SELECT * FROM "lake"."signin"
-WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE CASE WHEN user("user"."name") IS NOT NULL AND ip("ip") IS NOT NULL THEN concat_ws(' / ', user("user"."name"), ip("ip")) END = 'ada' ORDER BY "seen" LIMIT 1000;
+WHERE "time" >= TIMESTAMPTZ '2026-11-24 09:00:00+00' AND "time" < TIMESTAMPTZ '2026-11-24 10:00:00+00') WHERE CASE WHEN one_name(("user"."name")::VARCHAR) IS NOT NULL AND one_ip(("ip")::VARCHAR) IS NOT NULL THEN concat_ws(' / ', one_name(("user"."name")::VARCHAR), one_ip(("ip")::VARCHAR)) END = 'ada' ORDER BY "seen" LIMIT 1000;
 ;
 
 -- explain rank: s = score x weight x 2^(-age / 7d), sorted downwards; N = sum s_i / i^1.5 / 2.5924; odds o = N / (100 - N) x modifier; score = 100 o / (1 + o)
