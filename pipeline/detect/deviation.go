@@ -155,7 +155,7 @@ func (d *Deviation) finding(r Run, centre string, pick func(template string) str
 		vars[m+".p90"] = sqltext.Shown(sqltext.Ident(m + "_p90"))
 		values := []string{"'observed', " + sqltext.Evidence(sqltext.Ident(m))}
 		for _, of := range []string{"median", "mad", "aad", "mean", "p10", "p90"} {
-			values = append(values, sqltext.Str(of)+", "+sqltext.Finite("round("+sqltext.Ident(m+"_"+of)+", 6)"))
+			values = append(values, sqltext.Str(of)+", "+sqltext.Evidence("round("+sqltext.Ident(m+"_"+of)+", 6)"))
 		}
 		measures = append(measures, sqltext.Str(m)+", json_object("+sqltext.List(values)+")")
 	}

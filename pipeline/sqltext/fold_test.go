@@ -63,6 +63,18 @@ func TestAValueThatIsNotSaidIsNone(t *testing.T) {
 	}
 }
 
+func TestEvidenceHasNumbersAsPeopleWriteThem(t *testing.T) {
+	for in, want := range map[string]string{
+		"12.0::DOUBLE": "12", "-3.0::DOUBLE": "-3", "12.5::DOUBLE": "12.5", "0.0::FLOAT": "0", "1e300::DOUBLE": "1e300",
+		"100.05::DOUBLE": "100.05", "7::BIGINT": "7", "'1.0'": `"1.0"`, "NULL::DOUBLE": "null", "'nan'::DOUBLE": "null",
+		"'inf'::DOUBLE": "null", "true": "true", "['a', 'b']": `["a","b"]`, "json_object('n', 1)": `{"n":1}`,
+	} {
+		if got := rows(t, "SELECT json_object('x', "+Evidence(in)+")::VARCHAR")[0]; got != `{"x":`+want+"}" {
+			t.Errorf("%s is %s, want %s", in, got, want)
+		}
+	}
+}
+
 // rows returns a query's rows as text, columns joined by a bar.
 func rows(t *testing.T, sql string) []string {
 	t.Helper()

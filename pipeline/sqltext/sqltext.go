@@ -129,10 +129,12 @@ func Finite(expr string) string {
 	return fmt.Sprintf("CASE WHEN abs(%[1]s) < 'Infinity'::DOUBLE THEN %[1]s END", expr)
 }
 
-// Evidence is a scalar of any type as findings show it: no NaN, no infinity.
+// Evidence is a value of any type as findings show it, as JSON: no NaN, no
+// infinity, and whole numbers without a point.
 func Evidence(expr string) string {
-	return fmt.Sprintf("CASE WHEN typeof(%[1]s) NOT IN ('DOUBLE', 'FLOAT') OR (%[1]s)::VARCHAR NOT IN ('nan', 'inf', "+
-		"'-inf') THEN %[1]s END", "("+expr+")")
+	return Fill(`CASE WHEN typeof({x}) NOT IN ('DOUBLE', 'FLOAT') THEN to_json({x}) `+
+		`WHEN ({x})::VARCHAR NOT IN ('nan', 'inf', '-inf') THEN regexp_replace(({x})::VARCHAR, '[.]0$', '')::JSON END`,
+		Values{"x": "(" + expr + ")"})
 }
 
 // TypeOf is the engine's name of a scalar kind; what it does not know is text.
