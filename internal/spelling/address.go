@@ -101,7 +101,7 @@ func groupsOf(text string) ([]string, bool) {
 	if i := strings.LastIndexByte(text, ':'); strings.IndexByte(text, '.') >= 0 {
 		var p [4]int64
 		for k, s := range strings.SplitN(text[i+1:], ".", len(p)) {
-			p[k], _ = strconv.ParseInt(s, 10, 64) //nolint:errcheck // up to three digits: the pattern says so
+			p[k], _ = strconv.ParseInt(s, 10, 64) // up to three digits: the pattern says so
 		}
 		text = fmt.Sprintf("%s%x:%x", text[:i+1], p[0]*256+p[1], p[2]*256+p[3])
 	}
@@ -148,7 +148,7 @@ func mapped(groups []string) (string, bool) {
 // than one.
 func shortest(groups []string) string {
 	at, most := 0, 1
-	for i := 0; i < len(groups); i++ {
+	for i := range groups {
 		groups[i] = digits(groups[i])
 		n := 0
 		for i+n < len(groups) && digits(groups[i+n]) == "0" {

@@ -304,7 +304,8 @@ func (t *Travel) impossible() string {
 	}
 	return sqltext.Fill(travelImpossible, sqltext.Values{"distance": sqltext.Num(t.DistanceKm),
 		"speed": sqltext.Num(t.SpeedKmh),
-		"from":  sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip", "ip"), "samePlace": same("place"), "sameCountry": same("country")})
+		"from":  sqltext.Fold("ip", "p_ip"), "to": sqltext.Fold("ip", "ip"),
+		"samePlace": same("place"), "sameCountry": same("country")})
 }
 
 // jumps are the rows of the sequence that are impossible, their texts in the one
