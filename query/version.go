@@ -30,9 +30,9 @@ func (v Version) Of(table string, kept []tiers.Snapshot) (tiers.Snapshot, error)
 		what = fmt.Sprintf("lake.%s has no snapshot of %s or before", table, timeText(v.Time))
 	}
 	first, last := kept[0], kept[len(kept)-1]
-	return tiers.Snapshot{}, &ParseError{Message: fmt.Sprintf("%s: it has %d, from %d (%s) to %d (%s), and older ones have "+
-		"expired; `lakeward tables describe lake.%s` lists the newest", what, len(kept), first.ID, timeText(first.Time), last.ID,
-		timeText(last.Time), table)}
+	return tiers.Snapshot{}, &ParseError{Message: fmt.Sprintf("%s: it has %d, from %d (%s) to %d (%s), and older ones "+
+		"have expired; `lakeward tables describe lake.%s` lists the newest", what, len(kept), first.ID,
+		timeText(first.Time), last.ID, timeText(last.Time), table)}
 }
 
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999Z07:00") }

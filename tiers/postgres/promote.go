@@ -200,7 +200,8 @@ func (p *promotion) evolve(ctx context.Context, tx pgx.Tx, held *table) error {
 		}
 	}
 	for _, c := range fresh {
-		if _, err := tx.Exec(ctx, "ALTER TABLE "+qualified(held.name)+" ADD COLUMN "+quote.Ident(c.name)+" "+c.typ); err != nil {
+		sql := "ALTER TABLE " + qualified(held.name) + " ADD COLUMN " + quote.Ident(c.name) + " " + c.typ
+		if _, err := tx.Exec(ctx, sql); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func below(v reflect.Value, yield func(Child) bool) bool {
 		if v.IsNil() {
 			return true
 		}
-		if n, ok := v.Interface().(Node); ok {
+		if n, ok := reflect.TypeAssert[Node](v); ok {
 			return yield(Child{Node: n, slot: v})
 		}
 	case reflect.Pointer:
@@ -45,8 +45,8 @@ func below(v reflect.Value, yield func(Child) bool) bool {
 			}
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if !below(v.Field(i), yield) {
+		for _, f := range v.Fields() {
+			if !below(f, yield) {
 				return false
 			}
 		}
