@@ -89,8 +89,8 @@ func (r *Runner) checkTables(ctx context.Context, d *Definition) (gone []string,
 	return gone, problems, nil
 }
 
-// unknown makes a problem of a name that is near a known one a mistake, and of
-// another a warning.
+// unknown reports a name that is not known: as a mistake if it is close to a known
+// one, otherwise as a warning.
 func unknown(p Problem, name string, known []string) Problem {
 	if near := strict.Nearest(name, known); near != "" {
 		p.Remedy = "did you mean `" + near + "`?"
@@ -155,7 +155,7 @@ func (r *Runner) bind(ctx context.Context, p *pins, program Program, gone []stri
 	return out, nil
 }
 
-// isNumber reports whether a type of the engine is one of numbers.
+// isNumber reports whether a type of the engine is numeric.
 func isNumber(kind string) bool {
 	kind, _, _ = strings.Cut(kind, "(")
 	return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",

@@ -138,8 +138,8 @@ func (r *Runner) derive(ctx context.Context, d *Definition, rep *FindingReport) 
 	return e.ask(ctx, s, rep)
 }
 
-// held are those of the run's snapshots that have not expired. Of the others'
-// tables the present one is read, which a note says.
+// held returns the snapshots of the run that have not expired. Where one has, the
+// current snapshot of the table is read instead, and a note says so.
 func (r *Runner) held(ctx context.Context, rep *FindingReport) (map[string]int64, error) {
 	out := map[string]int64{}
 	for _, name := range sortedKeys(rep.Run.Snapshots) {

@@ -177,7 +177,7 @@ func values(ts []spec.Text) []string {
 	return out
 }
 
-// lakeTables are the lake tables that the steps read, and those of them that
+// lakeTables returns the lake tables that the steps read, and those of them that
 // only add context.
 func lakeTables(p *spec.Pipeline) (reads, optional []string) {
 	for _, t := range p.Tables() {

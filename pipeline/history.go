@@ -139,7 +139,7 @@ func (r *Runner) History(ctx context.Context, f HistoryFilter) ([]Record, error)
 	return parseRecords(rows)
 }
 
-// newest is the last run of each pipeline.
+// newest returns the last run of each pipeline.
 func (r *Runner) newest(ctx context.Context) (map[string]*Record, error) {
 	have, err := r.have(ctx, RunsTable)
 	if err != nil || !have {

@@ -99,7 +99,7 @@ func latest(runs []Record, hash string) []Record {
 	return out
 }
 
-// changed reports whether rows of a range were added after the run.
+// changed reports whether rows in a range were added after the run.
 func (r *Runner) changed(ctx context.Context, p *pins, d *Definition, rec Record,
 	of func(table string) compile.Range) (bool, error) {
 	for _, t := range d.Reads {
@@ -142,7 +142,7 @@ func (r *Runner) rowsIn(ctx context.Context, p *pins, table string, files []file
 // or what an earlier window now flags, have re-opened, then the window itself.
 // Of those that only look back on what changed it runs at most as many as are
 // made up for after downtime, and leaves the others to the next logical time.
-// clock is the schedule of a pipeline that runs after others.
+// clock returns the schedule of a pipeline that runs after others.
 func (r *Runner) RunDue(ctx context.Context, d *Definition, clock *schedule.Cron, at time.Time) ([]Result, error) {
 	p, err := pin(ctx, r.o.Lake, d.Reads, nil) // one for all: what comes meanwhile is late at the next run
 	if err != nil {

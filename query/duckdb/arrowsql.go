@@ -20,7 +20,7 @@ var plainSQL = map[arrow.Type]string{
 	arrow.INTERVAL_MONTH_DAY_NANO: "INTERVAL",
 }
 
-// sqlTypeOf is the DuckDB type that holds an Arrow type's values.
+// sqlTypeOf returns the DuckDB type that holds the values of an Arrow type.
 func sqlTypeOf(t arrow.DataType) (string, error) {
 	if s, ok := plainSQL[t.ID()]; ok {
 		return s, nil

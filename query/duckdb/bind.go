@@ -26,7 +26,7 @@ func bindAll(stmt duck.PreparedStatement, args []any) error {
 	return nil
 }
 
-// newValue makes a DuckDB value that the caller destroys.
+// newValue returns a DuckDB value, which the caller destroys.
 func newValue(a any) (duck.Value, error) {
 	switch v := a.(type) {
 	case nil:

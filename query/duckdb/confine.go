@@ -231,7 +231,7 @@ func (w *walker) table(t *syntax.BaseTable, ctes []string) error {
 	return &noTableError{w.refuse(t.At, "there is no table %s here; tables are %s", full, w.known())}
 }
 
-// noTableError is a refusal that most likely is a slip of the pen.
+// noTableError is a refusal that is most likely a mistyped name.
 type noTableError struct{ refused error }
 
 func (e *noTableError) Error() string {

@@ -37,7 +37,7 @@ func parseError(sql, msg string) error {
 	return e
 }
 
-// bytesOf is how many bytes so many characters have.
+// bytesOf returns the number of bytes of the first characters of a text.
 func bytesOf(text string, chars int) int {
 	for i := range text {
 		if chars <= 0 {

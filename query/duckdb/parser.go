@@ -111,8 +111,8 @@ func (p *Parser) parse(sql string) (*syntax.Statement, error) {
 	return tree, err
 }
 
-// refusedAt is a refusal of what stands at a byte of the text, of which the
-// caller did not write the first ones.
+// refusedAt returns a refusal of what stands at a byte of the text. The first shift
+// bytes of the text are not the caller's.
 func refusedAt(sql string, shift int, at syntax.Place, msg string) error {
 	if at > syntax.Place(len(sql)) {
 		return fmt.Errorf("%w: %s", query.ErrRefused, msg)

@@ -58,9 +58,9 @@ func sqlStruct(fields []tiers.Field) (string, error) {
 	return "STRUCT(" + strings.Join(parts, ", ") + ")", nil
 }
 
-// tableSelect is the SELECT behind lake.NAME: the view's files, or no rows of
-// the right types if there are none. parts are the files divided (none: no row
-// is wanted).
+// tableSelect returns the SELECT behind lake.NAME: the rows of the view's files, or
+// no rows of the right types. parts are the view's files, divided; without parts no
+// row is read.
 func tableSelect(v verified, parts []part) (string, error) {
 	t := v.table
 	if len(t.Schema.Fields) == 0 {
@@ -108,8 +108,8 @@ func merged(fields []tiers.Field, sel string) string {
 	return "SELECT * REPLACE (" + strings.Join(replaced, ", ") + ") FROM (" + sel + ")"
 }
 
-// mergedField is the expression of a field that is ref, or has a member that is,
-// beside fractions; empty: there is none.
+// mergedField returns the expression of a field that has fractions beside it, or has
+// such a member; empty if neither is so.
 func mergedField(siblings []tiers.Field, f tiers.Field, ref string) string {
 	for _, b := range siblings {
 		if tiers.Merged(f, b) {

@@ -93,7 +93,7 @@ func (s *Session) setup(ctx context.Context, v query.View) error {
 	return err
 }
 
-// showWithin is show in the time that a statement has.
+// showWithin is show, bounded by the time limit of statements.
 func (s *Session) showWithin(ctx context.Context, r reads) error {
 	ctx, cancel := s.limits().bound(ctx)
 	defer cancel()

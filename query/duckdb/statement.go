@@ -116,8 +116,8 @@ type operator struct {
 	Info     map[string]json.RawMessage `json:"extra_info"`
 }
 
-// planInfo is what is shown of an operator, in this order. All else is left out:
-// it can name files of the host.
+// planInfo lists what is shown of an operator, in order. The rest is left out
+// because it can name files of the host.
 func planInfo() []string {
 	return []string{"Join Type", "Conditions", "Expression", "Expressions", "Filters", "Groups", "Aggregates",
 		"Projections",
@@ -147,7 +147,7 @@ func planLines(lines []string, plan []operator, depth int) []string {
 	return lines
 }
 
-// infoText is a text or a list of texts.
+// infoText returns a value that is a text or a list of texts.
 func infoText(v json.RawMessage) string {
 	var one string
 	if json.Unmarshal(v, &one) == nil {

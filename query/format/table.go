@@ -177,7 +177,7 @@ func (t *table) start() {
 	t.sample = nil
 }
 
-// total is how wide a line is.
+// total returns the width of a line.
 func (t *table) total() int {
 	total := (len(t.widths) - 1) * len(gap)
 	for _, w := range t.widths {
@@ -186,7 +186,7 @@ func (t *table) total() int {
 	return total
 }
 
-// turn makes the names one column.
+// turn lays the names out as one column.
 func (t *table) turn() {
 	width := 0
 	for _, n := range t.names {

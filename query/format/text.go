@@ -81,7 +81,7 @@ func timestampText(t *array.Timestamp, i int) string {
 	return at.UTC().Format(utcTime)
 }
 
-// intervalText is an ISO 8601 duration.
+// intervalText writes an ISO 8601 duration.
 func intervalText(v arrow.MonthDayNanoInterval) string {
 	var b strings.Builder
 	b.WriteByte('P')

@@ -108,7 +108,7 @@ func (e *Engine) Connect(ctx context.Context) (query.Conn, error) {
 	return c, nil
 }
 
-// asks makes a request about the engine.
+// asks makes a request that concerns the engine.
 func (e *Engine) asks(ctx context.Context, r request) (reply, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -63,7 +63,7 @@ func (h *Host) Open(ctx context.Context, options func(dir string) EngineOptions)
 	return &HostedEngine{Engine: e, h: h, dir: dir}, dir, nil
 }
 
-// process is the worker that runs, or a new one.
+// process returns the running worker, or a new one.
 func (h *Host) process() (*Process, string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

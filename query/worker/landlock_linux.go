@@ -23,7 +23,7 @@ const (
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE
 )
 
-// system is what the program needs of the system's files.
+// system lists the files of the system that the program needs.
 var system = map[string]uint64{
 	"/lib": runFiles, "/lib64": runFiles, "/usr/lib": runFiles, "/usr/lib64": runFiles, "/usr/local/lib": runFiles,
 	"/nix/store":       runFiles,
@@ -90,7 +90,7 @@ func handled(abi int) uint64 {
 	return rights
 }
 
-// paths are what the worker may use, with its rights there.
+// paths lists what the worker may use, with its rights there.
 func (p *Process) paths() map[string]uint64 {
 	out := map[string]uint64{p.cfg.Exe: runFiles}
 	for path, rights := range system {

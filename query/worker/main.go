@@ -54,7 +54,7 @@ func work() int {
 	}
 }
 
-// receive is the next channel.
+// receive returns the next channel.
 func receive(conn *net.UnixConn) (net.Conn, error) {
 	var b [1]byte
 	oob := make([]byte, syscall.CmsgSpace(4))

@@ -81,7 +81,7 @@ func (p *Process) limit() {
 	}
 }
 
-// reserve is for what Go and threads map and do not use.
+// reserve allows for what Go and threads map and do not use.
 const reserve = 256 << 20
 
 // sacrifice has the kernel end workers before the daemon when memory is short.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// relay logs what a worker logs, which is a line of JSON each.
+// relay logs the lines of JSON that a worker logs.
 type relay struct {
 	log  *slog.Logger
 	name string
@@ -25,7 +25,7 @@ const (
 	mostLines = 500      // within a minute; what is more is left out
 )
 
-// may counts a line, and reports whether it is to be logged.
+// may counts a line and reports whether it should be logged.
 func (r *relay) may() bool {
 	if now := time.Now(); now.Sub(r.since) > time.Minute {
 		r.lines, r.since = 0, now

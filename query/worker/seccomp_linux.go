@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refused are the system calls that a worker has no use for: what reaches the
-// network, other processes, other programs or the kernel's inside.
+// refused lists the system calls that a worker does not need: those that reach the
+// network, other processes, other programs or the internals of the kernel.
 var refused = append([]uint32{
 	unix.SYS_SOCKET, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_ACCEPT, unix.SYS_ACCEPT4,
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT,
@@ -52,7 +52,7 @@ func unless(op uint16, k uint32, n uint8) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, K: k, Jf: n}
 }
 
-// filter is the program that the kernel runs at each system call of the process.
+// filter returns the program that the kernel runs at each system call of the process.
 func filter(pid int) []unix.SockFilter {
 	prog := []unix.SockFilter{
 		load(archAt), unless(unix.BPF_JEQ, auditArch, 1), {Code: unix.BPF_JMP | unix.BPF_JA, K: 1}, refuse(unix.EPERM),

@@ -90,7 +90,7 @@ func (p *Pool) watch() {
 	}
 }
 
-// poke has the pool looked at now, not at the end of an idle pause.
+// poke has the pool checked now rather than at the end of an idle pause.
 func (p *Pool) poke() {
 	select {
 	case p.wake <- struct{}{}:
@@ -98,7 +98,7 @@ func (p *Pool) poke() {
 	}
 }
 
-// look reports whether a worker is busy.
+// look checks the workers and reports whether one is busy.
 func (p *Pool) look() (busy bool) {
 	p.mu.Lock()
 	all := slices.Clone(p.all)

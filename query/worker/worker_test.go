@@ -39,7 +39,7 @@ func openPool(t testing.TB, most int, memory int64) *Pool {
 	return p
 }
 
-// rows are the values of a result, a line each.
+// rows returns the values of a result, one line a row.
 func rows(ctx context.Context, s query.Session, sql string, args ...any) (string, error) {
 	r, err := s.Query(ctx, sql, args...)
 	if err != nil {
