@@ -33,6 +33,9 @@ type Parser struct {
 	conn *Conn
 	once sync.Once
 	fns  map[string]bool
+
+	prepare sync.Once
+	trees   *syntax.Decoder
 }
 
 // NewParser opens a parser with an instance of its own, for use without an
@@ -104,7 +107,8 @@ func (p *Parser) parse(sql string) (*syntax.Statement, error) {
 	case len(s.Statements) != 1:
 		return nil, fmt.Errorf("%w: %d statements where one SELECT was expected", query.ErrRefused, len(s.Statements))
 	}
-	tree, err := syntax.Decode(s.Statements[0])
+	p.prepare.Do(func() { p.trees = syntax.NewDecoder() })
+	tree, err := p.trees.Decode(s.Statements[0])
 	if se := (*syntax.Error)(nil); errors.As(err, &se) {
 		return nil, refusedAt(sql, 0, se.At, se.Error())
 	}

@@ -71,7 +71,7 @@ func TestATreeHasAllOfAStatement(t *testing.T) {
 			continue
 		}
 		parsed++
-		tree, err := syntax.Decode(want["statements"].([]any)[0])
+		tree, err := syntax.NewDecoder().Decode(want["statements"].([]any)[0])
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -121,11 +121,11 @@ func TestWhatIsNotDescribedIsRefused(t *testing.T) {
 	refused := func(what string) {
 		t.Helper()
 		var se *syntax.Error
-		if _, err := syntax.Decode(statement); !errors.As(err, &se) {
+		if _, err := syntax.NewDecoder().Decode(statement); !errors.As(err, &se) {
 			t.Errorf("with %s: %v", what, err)
 		}
 	}
-	if _, err := syntax.Decode(statement); err != nil {
+	if _, err := syntax.NewDecoder().Decode(statement); err != nil {
 		t.Fatal(err)
 	}
 	opaque := []string{"id", "width", "scale", "extension_info", "type_info"}

@@ -67,10 +67,53 @@ func allKinds() kinds {
 	}
 }
 
-// Decode makes a statement of what the engine's parser gave, decoded with
-// json.Decoder.UseNumber. The error is an *Error.
-func Decode(tree any) (*Statement, error) {
-	d := decoder{kinds: allKinds(), keys: map[reflect.Type][]key{}, at: NoPlace}
+// Decoder makes statements of what the engine's parser gives. It is immutable.
+type Decoder struct {
+	kinds kinds
+	keys  map[reflect.Type][]key // of every struct that a statement can have
+}
+
+// NewDecoder prepares a Decoder, which is much of the work for a short statement.
+func NewDecoder() *Decoder {
+	d := &Decoder{kinds: allKinds(), keys: map[reflect.Type][]key{}}
+	d.add(reflect.TypeFor[Statement]())
+	for _, types := range d.kinds {
+		for _, t := range types {
+			d.add(t)
+		}
+	}
+	return d
+}
+
+// add finds the keys of a struct, and of those within it.
+func (d *Decoder) add(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Pointer:
+		d.add(t.Elem())
+	case reflect.Struct:
+		if _, ok := d.keys[t]; ok {
+			return
+		}
+		d.keys[t] = nil // it may be within itself
+		var keys []key
+		for _, f := range reflect.VisibleFields(t) {
+			if !f.Anonymous {
+				name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+				keys = append(keys, key{name, option == "omitempty", f.Index})
+				d.add(f.Type)
+			}
+		}
+		d.keys[t] = keys
+	}
+}
+
+// Decode makes a statement of a tree, decoded with json.Decoder.UseNumber. The
+// error is an *Error.
+func (d *Decoder) Decode(tree any) (*Statement, error) {
+	return (&decoder{Decoder: d, at: NoPlace}).statement(tree)
+}
+
+func (d *decoder) statement(tree any) (*Statement, error) {
 	var s Statement
 	if err := d.into(reflect.ValueOf(&s).Elem(), tree); err != nil {
 		return nil, err
@@ -78,10 +121,10 @@ func Decode(tree any) (*Statement, error) {
 	return &s, nil
 }
 
+// decoder decodes one statement.
 type decoder struct {
-	kinds kinds
-	keys  map[reflect.Type][]key
-	at    Place // of the last node that has one
+	*Decoder
+	at Place // of the last node that has one
 }
 
 func (d *decoder) fail(format string, args ...any) error {
@@ -192,25 +235,10 @@ type key struct {
 	index    []int
 }
 
-func (d *decoder) keysOf(t reflect.Type) []key {
-	keys, ok := d.keys[t]
-	if ok {
-		return keys
-	}
-	for _, f := range reflect.VisibleFields(t) {
-		if !f.Anonymous {
-			name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
-			keys = append(keys, key{name, option == "omitempty", f.Index})
-		}
-	}
-	d.keys[t] = keys
-	return keys
-}
-
 // fields sets those of a struct. The tree must have each, and no others.
 func (d *decoder) fields(v reflect.Value, tree map[string]any) error {
 	seen := 0
-	keys := d.keysOf(v.Type())
+	keys := d.keys[v.Type()]
 	for _, k := range keys {
 		value, ok := tree[k.name]
 		if !ok {
