@@ -105,14 +105,16 @@ type Format string
 
 // The formats. Auto decides by each message.
 const (
-	FormatAuto   Format = "auto"
-	FormatJSON   Format = "json"
-	FormatNDJSON Format = "ndjson"
-	FormatCSV    Format = "csv"
-	FormatSyslog Format = "syslog"
-	FormatCEF    Format = "cef"
-	FormatLEEF   Format = "leef"
-	FormatKV     Format = "kv"
+	FormatAuto    Format = "auto"
+	FormatJSON    Format = "json"
+	FormatNDJSON  Format = "ndjson"
+	FormatCSV     Format = "csv"
+	FormatSyslog  Format = "syslog"
+	FormatCEF     Format = "cef"
+	FormatLEEF    Format = "leef"
+	FormatKV      Format = "kv"
+	FormatArrow   Format = "arrow"
+	FormatParquet Format = "parquet"
 )
 
 // Source is one stream's subjects and the tables that they feed.

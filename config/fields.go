@@ -61,12 +61,13 @@ func sourceType() strict.Type[Source] {
 		strict.F("subject", filterText(), func(s *S) *string { return &s.Subject },
 			"Subject filter; `*` is one token, `>` the rest.").Default("events.>"),
 		strict.F("format", strict.Enum(FormatAuto, FormatJSON, FormatNDJSON, FormatCSV, FormatSyslog, FormatCEF, FormatLEEF,
-			FormatKV),
+			FormatKV, FormatArrow, FormatParquet),
 			func(s *S) *Format { return &s.Format }, "How events are written in a message: `json` (one value or several), "+
 				"`ndjson` (one a line), `csv` (with a header in each message; a log with a line `#Fields` too), `syslog` (RFC "+
-				"5424 and 3164, with CEF or LEEF in it), `cef`, `leef`, or `kv` (key=value words). `auto` decides by how each "+
-				"message begins: JSON, syslog, CEF or LEEF. A message may be compressed by gzip or zstd, whatever its "+
-				"format.").Default("auto"),
+				"5424 and 3164, with CEF or LEEF in it), `cef`, `leef`, `kv` (key=value words), `arrow` (a stream or file of "+
+				"Arrow IPC), or `parquet`. `auto` decides by the header `Content-Type` (of CSV, Arrow and Parquet) and by how "+
+				"each message begins: JSON, syslog, CEF, LEEF, Arrow or Parquet. A message may be compressed by gzip or zstd, "+
+				"whatever its format.").Default("auto"),
 		strict.F("table", tableText(), func(s *S) *string { return &s.Table },
 			"Lake table. Without it the subject's last token names it."),
 		strict.F("time", strict.Object(

@@ -17,7 +17,8 @@ func TestFormatsOfAConfigurationAreKnown(t *testing.T) {
 	}
 	want := []string{string(config.FormatAuto), string(config.FormatJSON), string(config.FormatNDJSON),
 		string(config.FormatCSV),
-		string(config.FormatSyslog), string(config.FormatCEF), string(config.FormatLEEF), string(config.FormatKV)}
+		string(config.FormatSyslog), string(config.FormatCEF), string(config.FormatLEEF), string(config.FormatKV),
+		string(config.FormatArrow), string(config.FormatParquet)}
 	if !slices.Equal(names, want) {
 		t.Errorf("formats %v, want %v", names, want)
 	}

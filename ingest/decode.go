@@ -344,9 +344,10 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 		d.reject(m, -1, m.Data, err.Error(), now)
 		return false, nil
 	}
-	how, is := format.JSON(d.s.o.Format, data)
+	written := format.Of(d.s.o.Format, m.Header, data)
+	how, is := format.JSON(written, data)
 	if !is {
-		return d.otherEvents(f, m, data, now)
+		return d.otherEvents(f, m, written, data, now)
 	}
 	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, len(data))}
 	for event, bad := range columnar.Split(how, data) {
@@ -359,9 +360,14 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 }
 
 // otherEvents is events of what is not JSON. It is apart because it allocates.
-func (d *decoder) otherEvents(f *feed, m *Message, data []byte, now time.Time) (stored bool, err error) {
-	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, len(data))}
-	for event, bad := range d.s.o.Format.Events(data) {
+func (d *decoder) otherEvents(f *feed, m *Message, how format.Format, data []byte, now time.Time) (stored bool,
+	err error) {
+	size := len(data)
+	if format.Expands(data) {
+		size = max(size, smallMessage+1)
+	}
+	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, size)}
+	for event, bad := range how.Events(data) {
 		if err := p.take(event, bad); err != nil {
 			return p.stored, err
 		}
@@ -390,6 +396,9 @@ func (p *parts) take(event []byte, bad error) error {
 		return nil
 	}
 	if bad != nil {
+		if _, whole := errors.AsType[*format.Whole](bad); whole {
+			index, event = -1, p.m.Data
+		}
 		p.d.reject(p.m, index, event, bad.Error(), p.now)
 		return nil
 	}

@@ -449,7 +449,7 @@ func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason 
 	if err != nil {
 		return err.Error(), nil
 	}
-	for event, bad := range p.s.o.Format.Events(data) {
+	for event, bad := range format.Of(p.s.o.Format, []byte(r.Headers), data).Events(data) {
 		if bad != nil {
 			return bad.Error(), nil
 		}

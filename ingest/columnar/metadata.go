@@ -100,7 +100,7 @@ func (b *Batch) setMetadata(row int, m Meta) {
 	for _, c := range b.meta {
 		switch {
 		case c.up != nil:
-			if value, ok := headerValue(m.Header, c.name); ok {
+			if value, ok := HeaderValue(m.Header, c.name); ok {
 				c.up.SetStruct(row)
 				c.col.SetBytes(row, value)
 			}
@@ -139,9 +139,9 @@ func IsHeader(name string) bool { return strings.HasPrefix(name, MetaHeaders+"."
 // KeptHeader is what is looked at of a message's header.
 func KeptHeader(header []byte) []byte { return header[:min(len(header), maxHeaders)] }
 
-// headerValue is the first value of a header by name, whatever its case: at
+// HeaderValue is the first value of a header by name, whatever its case: at
 // most maxHeaderValue bytes, in UTF-8.
-func headerValue(headers []byte, name string) (value []byte, ok bool) {
+func HeaderValue(headers []byte, name string) (value []byte, ok bool) {
 	headers = KeptHeader(headers)
 	for len(headers) > 0 {
 		var line []byte

@@ -96,7 +96,7 @@ func TestWhatTheStreamSaysBecomesColumns(t *testing.T) {
 	if got := string(b.t.Column("headers_object").Member("Tenant").Bytes(0)); got != "spoofed" {
 		t.Errorf("the event's own headers have %q", got)
 	}
-	if v, _ := headerValue(head, "long"); len(v) != maxHeaderValue {
+	if v, _ := HeaderValue(head, "long"); len(v) != maxHeaderValue {
 		t.Errorf("%d bytes of a header", len(v))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/lakeward/lakeward/ingest/jsontext"
 )
 
 // csvDecoder makes an object of each row: the header names the members, every
@@ -36,7 +38,7 @@ func (d *csvDecoder) next() ([]byte, int, error) {
 			if len(d.out) > 1 {
 				d.out = append(d.out, ',')
 			}
-			d.out = AppendText(append(d.out, d.names[d.fields]...), value)
+			d.out = jsontext.Append(append(d.out, d.names[d.fields]...), value)
 		}
 		d.fields++
 	})
@@ -87,7 +89,7 @@ func (d *csvDecoder) header() error {
 			twice = text
 		}
 		seen[text] = true
-		d.names = append(d.names, append(AppendText(nil, []byte(text)), ':'))
+		d.names = append(d.names, append(jsontext.Append(nil, []byte(text)), ':'))
 	})
 	if err == nil && twice != "" {
 		err = problem(fmt.Sprintf("the header names the column %q twice", twice), "give each column a name of its own")
@@ -190,27 +192,4 @@ func (d *csvDecoder) quoted() error {
 		d.field = append(d.field, c)
 	}
 	return problem("a field is larger than 64 MiB", "check that a quote is not left open")
-}
-
-// AppendText appends text, which is valid UTF-8, as a JSON string.
-func AppendText(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, c := range text {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }

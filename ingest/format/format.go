@@ -15,8 +15,8 @@ type Format interface {
 	Name() string
 	// Events yields the events of a message, each as one JSON value that
 	// columnar.Batch.Append reads, valid until the next. What is yielded with an
-	// error is a part that cannot be an event. A message without events yields
-	// nothing. It keeps no state, so that a message replayed later has the same
+	// error is a part that cannot be an event, or, with a *Whole, the message. A
+	// message without events yields nothing. It keeps no state, so that a message replayed later has the same
 	// events.
 	Events(data []byte) iter.Seq2[[]byte, error]
 }
@@ -24,7 +24,7 @@ type Format interface {
 // All are the formats, the default first.
 func All() []Format {
 	return []Format{auto{}, text{"json"}, text{"ndjson"}, table{}, lines{"syslog", appendSyslog}, lines{"cef", appendCEF},
-		lines{"leef", appendLEEF}, lines{"kv", appendPairs}}
+		lines{"leef", appendLEEF}, lines{"kv", appendPairs}, arrow(), parquet()}
 }
 
 // Named is the format of that name; empty: the default.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,12 @@ import (
 	"time"
 	"unicode"
 
+	arrowgo "github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/klauspost/compress/zstd"
+	parquetgo "github.com/parquet-go/parquet-go"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
 	"github.com/lakeward/lakeward/tiers"
@@ -74,13 +80,16 @@ func TestMessagesOfEachFormat(t *testing.T) {
 		{"ISO time, as rsyslog forwards it", "syslog", `<13>2024-05-06T07:08:09.123456+02:00 web1 app[7]: hello`,
 			[]string{`{"priority":13,"facility":"user","severity_label":"notice","timestamp":"2024-05-06T07:08:09.123456+02:00",` +
 				`"host":"web1","app":"app","procid":"7","message":"hello"}`}},
+		{"a file of rsyslog", "auto", "Nov  3 07:42:01 bastion sshd[2211]: Accepted\n2026-11-03T07:42:01.5+01:00 bastion su: x",
+			[]string{`{"timestamp":"Nov  3 07:42:01","time_assumed":"year, zone","host":"bastion","app":"sshd","procid":"2211","message":"Accepted"}`,
+				`{"timestamp":"2026-11-03T07:42:01.5+01:00","host":"bastion","app":"su","message":"x"}`}},
 		{"no time at all", "syslog", `<13>hello there`,
 			[]string{`{"priority":13,"facility":"user","severity_label":"notice","message":"hello there"}`}},
 		{"frames with a count, one with a line break", "auto", "10 <13>a: b\nc11 <14>d: e\nfg",
 			[]string{`{"priority":13,"facility":"user","severity_label":"notice","app":"a","message":"b\nc"}`,
 				`{"priority":14,"facility":"user","severity_label":"info","app":"d","message":"e\nfg"}`}},
 		{"no priority", "syslog", "<192>a\n<13>b",
-			[]string{`not syslog: it does not begin <PRIORITY>, a number of 0 to 191: <192>a`,
+			[]string{`not syslog: it begins neither <PRIORITY>, a number of 0 to 191, nor with a time: <192>a`,
 				`{"priority":13,"facility":"user","severity_label":"notice","message":"b"}`}},
 		{"not UTF-8", "syslog", "<13>caf\xe9", []string{"not UTF-8: have the sender write UTF-8: <13>caf\xe9"}},
 		{"CEF, the example of its specification", "cef",
@@ -119,6 +128,77 @@ func TestMessagesOfEachFormat(t *testing.T) {
 				t.Errorf("events of %s\n%s\nwant\n%s", tt.message, strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
+	}
+}
+
+// arrowMessage is a stream of two rows.
+func arrowMessage(t testing.TB) []byte {
+	t.Helper()
+	schema := arrowgo.NewSchema([]arrowgo.Field{{Name: "time", Type: &arrowgo.TimestampType{Unit: arrowgo.Second, TimeZone: "UTC"}},
+		{Name: "n", Type: arrowgo.PrimitiveTypes.Int64, Nullable: true}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	b.Field(0).(*array.TimestampBuilder).AppendValues([]arrowgo.Timestamp{0, 1}, nil)
+	b.Field(1).(*array.Int64Builder).AppendValues([]int64{7, 0}, []bool{true, false})
+	var out bytes.Buffer
+	w := ipc.NewWriter(&out, ipc.WithSchema(schema))
+	if err := errors.Join(w.Write(b.NewRecordBatch()), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func parquetMessage(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	type row struct {
+		N int64 `parquet:"n"`
+	}
+	if err := parquetgo.Write(&out, []row{{1}, {2}}); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestColumnsAreKnownByTheirBytesAndByTheirType: and a message of them is taken
+// as a whole.
+func TestColumnsAreKnownByTheirBytesAndByTheirType(t *testing.T) {
+	ofArrow := []string{`{"time":"1970-01-01T00:00:00Z","n":7}`, `{"time":"1970-01-01T00:00:01Z"}`}
+	ofParquet := []string{`{"n":1}`, `{"n":2}`}
+	tests := []struct {
+		what, header string
+		message      []byte
+		want         []string
+	}{
+		{"arrow", "", arrowMessage(t), ofArrow},
+		{"parquet", "", parquetMessage(t), ofParquet},
+		{"arrow by its type, as older writers begin", "NATS/1.0\r\ncontent-type: Application/vnd.apache.arrow.stream; x=y\r\n\r\n",
+			arrowMessage(t)[4:], nil},
+		{"csv", "NATS/1.0\r\nContent-Type: text/csv\r\n\r\n", []byte("a,b\n1,2\n"), []string{`{"a":"1","b":"2"}`}},
+		{"JSON, whatever is said", "NATS/1.0\r\nContent-Type: text/csv\r\n\r\n", []byte(`{"a":1}`), []string{`{"a":1}`}},
+	}
+	for _, tt := range tests {
+		f := Of(auto{}, []byte(tt.header), tt.message)
+		var got []string
+		for event, err := range f.Events(tt.message) {
+			if err != nil {
+				t.Errorf("%s: %v", tt.what, err)
+			}
+			got = append(got, string(event))
+		}
+		if tt.want != nil && !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.what, got, tt.want)
+		}
+		if tt.want == nil && f.Name() != "arrow" {
+			t.Errorf("%s: taken for %s", tt.what, f.Name())
+		}
+	}
+	broken := parquetMessage(t)
+	broken = append(broken[:40:40], broken[41:]...)
+	for part, err := range Of(auto{}, nil, broken).Events(broken) {
+		var whole *Whole
+		if !errors.As(err, &whole) || !bytes.Equal(part, broken) {
+			t.Errorf("of a broken message %q, %v", part, err)
+		}
 	}
 }
 
@@ -231,6 +311,8 @@ func FuzzFormats(f *testing.F) {
 		"a=b c=\"d\\\"\"", "a,b\n1,2\n", "3 <1>a", "{}"} {
 		f.Add(s)
 	}
+	f.Add(string(arrowMessage(f)))
+	f.Add(string(parquetMessage(f)))
 	f.Fuzz(func(t *testing.T, message string) {
 		for _, format := range All() {
 			if _, is := JSON(format, nil); is {
@@ -243,7 +325,7 @@ func FuzzFormats(f *testing.F) {
 					t.Fatalf("%s: %s is not an object", format.Name(), event)
 				}
 			}
-			if _, isTable := format.(table); n == 0 && !isTable && !blank(message) {
+			if _, isTable := format.(table); n == 0 && !isTable && !blank(message) && !Expands([]byte(message)) {
 				t.Fatalf("%s: nothing of %q", format.Name(), message)
 			}
 		}

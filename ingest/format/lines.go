@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/lakeward/lakeward/ingest/eventfile"
+	"github.com/lakeward/lakeward/ingest/jsontext"
 )
 
 // errEncoding is text of another encoding. It is not guessed: what is read
@@ -118,7 +118,7 @@ func (o *object) key(name []byte) {
 		unique = strconv.AppendInt(append(bytes.Clone(name), '_'), int64(names[string(name)]), 10)
 	}
 	names[string(unique)] = 1
-	o.out = append(eventfile.AppendText(o.out, unique), ':')
+	o.out = append(jsontext.Append(o.out, unique), ':')
 }
 
 // text appends a member that is text.
@@ -126,7 +126,7 @@ func (o *object) text(name string, value []byte) { o.bytes([]byte(name), value) 
 
 func (o *object) bytes(name, value []byte) {
 	o.key(name)
-	o.out = eventfile.AppendText(o.out, value)
+	o.out = jsontext.Append(o.out, value)
 }
 
 // number appends a member that is a whole number.
