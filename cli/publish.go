@@ -18,12 +18,15 @@ import (
 
 func publishCommand() entry {
 	var subject, url, idFrom string
+	var content eventfile.Content
 	return local{
 		path: "publish", args: some("FILE...", "files, or - for standard input"),
 		short: "Publish the events of files to NATS",
-		long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, or a log with a\n" +
-			"line #Fields (W3C extended, Exchange, Zeek), plain, in gzip or in zip; - is standard input. Every event\n" +
-			"has a message id, so that publishing a file again repeats nothing. Without --url it publishes to the daemon of " +
+		long: "Publishes each event of NDJSON, a JSON array, {\"Records\": [...]}, CSV with a header, a log with a\n" +
+			"line #Fields (W3C extended, Exchange, Zeek), Arrow or Parquet, plain, in gzip or in zip; - is standard\n" +
+			"input. Lines of syslog, CEF, LEEF and key=value are published as they are, each a message, and the\n" +
+			"subject's source reads them by its format; --format lines does so with any text. Every event has a message id,\n" +
+			"so that publishing a file again repeats nothing. Without --url it publishes to the daemon of " +
 			"the data directory, or to nats.url.\n\n" +
 			"--id-from says what the id is made of, next to the content of the event and which of equal ones in its\n" +
 			"file it is: file (its path and the member of an archive; .gz does not count), host (this machine's name),\n" +
@@ -31,10 +34,14 @@ func publishCommand() entry {
 			"is another one; with content alone equal events of two files are one. Standard input has no path.\n\n" +
 			"What is broken does not end it. A broken event is published as it is, so that it goes to\n" +
 			"lake.quarantine with its bytes; what cannot be read is listed. Either way the exit code is 1.",
-		example: "  lakeward publish signins.ndjson.gz --subject events.signin",
+		example: "  lakeward publish signins.ndjson.gz --subject events.signin\n" +
+			"  lakeward publish /var/log/auth.log --subject events.auth",
 		flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&subject, "subject", "s", "", "subject to publish on; its last token names the table")
 			f.StringVar(&url, "url", "", "address of the NATS server")
+			content = eventfile.Auto
+			f.Var((*contentFlag)(&content), "format", "what the files hold: events, lines (as they are), or "+
+				"auto, by their first lines")
 			f.StringVar(&idFrom, "id-from", "file", "what tells equal events apart: file, host, line, separated by commas, "+
 				"or content")
 		},
@@ -46,9 +53,25 @@ func publishCommand() entry {
 			if err != nil {
 				return err
 			}
-			return c.publish(ctx, files, publishing{subject: subject, salt: salt}, url)
+			return c.publish(ctx, files, publishing{subject: subject, salt: salt, content: content}, url)
 		},
 	}
+}
+
+// contentFlag is --format.
+type contentFlag eventfile.Content
+
+func (f *contentFlag) String() string { return string(*f) }
+
+func (f *contentFlag) Type() string { return "auto|events|lines" }
+
+func (f *contentFlag) Set(text string) error {
+	switch c := eventfile.Content(text); c {
+	case eventfile.Auto, eventfile.Events, eventfile.Lines:
+		*f = contentFlag(c)
+		return nil
+	}
+	return errors.New("write auto, events or lines; how lines are read, the source's format says")
 }
 
 // saltOf reads --id-from.
@@ -75,6 +98,7 @@ func saltOf(text string) (s eventfile.Salt, err error) {
 type publishing struct {
 	subject  string
 	salt     eventfile.Salt
+	content  eventfile.Content
 	to       *jetstream.Publisher
 	broken   int      // events that were published as they are
 	unread   int      // files, members and events that could not be
@@ -152,7 +176,7 @@ func (p *publishing) summary(w io.Writer) error {
 // publishFile publishes a file. Its error is one of publishing; what is wrong
 // with the file is a problem.
 func (c *cli) publishFile(ctx context.Context, p *publishing, path string) error {
-	r, err := eventfile.Open(path, c.In)
+	r, err := eventfile.Open(path, c.In, p.content)
 	if err != nil {
 		p.unread++
 		p.problem(err.Error())

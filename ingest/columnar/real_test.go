@@ -48,7 +48,7 @@ func TestRealData(t *testing.T) {
 
 func decodeFile(t *testing.T, b *Batch, path string) (strays int) {
 	t.Helper()
-	r, err := eventfile.Open(path, nil)
+	r, err := eventfile.Open(path, nil, eventfile.Auto)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,9 @@
 // Package eventfile reads the events of files as they are found: JSON objects
 // one after another (a line each, or printed over several), a JSON array of
 // them, an object whose first member is a `Records` array of them, CSV with a
-// header, or a log with a line #Fields (W3C extended, Exchange, Zeek); plain,
-// gzip or zip. What a file holds is decided by its bytes, not
-// by its name.
+// header, a log with a line #Fields (W3C extended, Exchange, Zeek), Arrow or
+// Parquet; plain, gzip or zip. The lines of other logs are events as they are.
+// What a file holds is decided by its bytes, not by its name.
 package eventfile
 
 import (
@@ -30,6 +30,7 @@ const MaxEvent = 64 << 20
 // except Progress.
 type Reader struct {
 	path    string
+	want    Content
 	name    string // absolute, without .gz; empty: stdin
 	file    *countedFile
 	temp    string // what stdin was spooled to
@@ -53,10 +54,10 @@ type decoder interface {
 	next() (text []byte, line int, err error)
 }
 
-// Open opens the file at path, or what stdin yields for Stdin. The caller
-// closes the Reader. Errors name the file.
-func Open(path string, stdin io.Reader) (*Reader, error) {
-	r := &Reader{path: path, seen: occurrences{}}
+// Open opens the file at path, or what stdin yields for Stdin, of which want is
+// known. The caller closes the Reader. Errors name the file.
+func Open(path string, stdin io.Reader, want Content) (*Reader, error) {
+	r := &Reader{path: path, want: want, seen: occurrences{}}
 	if path == Stdin {
 		if err := r.openStdin(stdin); err != nil {
 			return nil, err
@@ -237,7 +238,7 @@ func (r *Reader) nextMember() error {
 	if name == "" {
 		name = r.path
 	}
-	if r.decode, err = newDecoder(newBuffer(in), name); err != nil {
+	if r.decode, err = newDecoder(newBuffer(in), name, r.want); err != nil {
 		return r.at(0, err)
 	}
 	return nil

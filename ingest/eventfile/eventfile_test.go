@@ -42,7 +42,7 @@ func write(t *testing.T, name string, data []byte) string {
 
 func read(t *testing.T, path string) ([]string, []string, error) {
 	t.Helper()
-	r, err := Open(path, nil)
+	r, err := Open(path, nil, Auto)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +158,7 @@ func TestStdinByteByByte(t *testing.T) {
 			continue // only a name tells
 		}
 		for form, data := range map[string][]byte{"plain": []byte(tt.text), "gzip": gzipped(t, tt.text)} {
-			r, err := Open(Stdin, iotest.OneByteReader(bytes.NewReader(data)))
+			r, err := Open(Stdin, iotest.OneByteReader(bytes.NewReader(data)), Auto)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestStdinByteByByte(t *testing.T) {
 			}
 		}
 	}
-	r, err := Open(Stdin, iotest.HalfReader(bytes.NewReader(zipped(t, "m", `{"a":1}`))))
+	r, err := Open(Stdin, iotest.HalfReader(bytes.NewReader(zipped(t, "m", `{"a":1}`))), Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestAnOpenPipeIsNotWaitedFor(t *testing.T) {
 
 func openWhile(in io.Reader, write func()) (*Reader, error) {
 	go write()
-	return Open(Stdin, in)
+	return Open(Stdin, in, Auto)
 }
 
 func TestErrorsNamePlaceAndRemedy(t *testing.T) {
@@ -266,7 +266,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Open(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "is a directory; name the files") {
+	if _, err := Open(t.TempDir(), nil, Auto); err == nil || !strings.Contains(err.Error(), "is a directory; name the files") {
 		t.Errorf("directory: %v", err)
 	}
 	pipe := filepath.Join(t.TempDir(), "pipe")
@@ -274,7 +274,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{pipe, "/dev/zero"} {
-		if _, err := Open(path, nil); err == nil ||
+		if _, err := Open(path, nil, Auto); err == nil ||
 			!strings.Contains(err.Error(), "is a pipe or a device; give a regular file") {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -314,7 +314,7 @@ func TestReadingGoesOnAfterWhatIsBroken(t *testing.T) {
 		{"commas too many", "[{\"a\":1},,{\"a\":3},]", `{"a":1} !, {"a":3} !,`},
 		{"a row", "a,b\n1,2\n1,2,3\n\"x\"y,1\n5,6\n", `{"a":"1","b":"2"} !1,2,3 !"x"y,1 {"a":"5","b":"6"}`},
 	} {
-		r, err := Open(Stdin, strings.NewReader(tt.data))
+		r, err := Open(Stdin, strings.NewReader(tt.data), Auto)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +336,7 @@ func TestReadingGoesOnAfterWhatIsBroken(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, " "), tt.want)
 		}
 	}
-	r, err := Open(write(t, "f.zip", zipped(t, "a", "{\"a\":1}\n", "b", "\x00\x01", "c", "{\"a\":3}\n")), nil)
+	r, err := Open(write(t, "f.zip", zipped(t, "a", "{\"a\":1}\n", "b", "\x00\x01", "c", "{\"a\":3}\n")), nil, Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestReadingGoesOnAfterWhatIsBroken(t *testing.T) {
 
 func TestSaltsTellEqualEventsApart(t *testing.T) {
 	id := func(path string, salt Salt) string {
-		r, err := Open(path, nil)
+		r, err := Open(path, nil, Auto)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -386,7 +386,7 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 	lines := strings.Repeat("{\"a\":\"0123456789\"}\n", 50000)
 	for name, data := range map[string][]byte{"plain": []byte(lines), "gzip": gzipped(t, lines),
 		"zip": zipped(t, "a", lines, "b", lines)} {
-		r, err := Open(write(t, "f", data), nil)
+		r, err := Open(write(t, "f", data), nil, Auto)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +408,7 @@ func TestProgressEndsAtTheSize(t *testing.T) {
 // Memory is bounded by the event, not by the file.
 func TestAFileIsNotHeld(t *testing.T) {
 	r, err := Open(Stdin, io.MultiReader(strings.NewReader("["),
-		&repeat{text: `{"a":"` + strings.Repeat("x", 1000) + `"},`, n: 50000}, strings.NewReader("{}]")))
+		&repeat{text: `{"a":"` + strings.Repeat("x", 1000) + `"},`, n: 50000}, strings.NewReader("{}]")), Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 }
 
 func TestAnOversizeEventIsRefused(t *testing.T) {
-	r, err := Open(Stdin, io.MultiReader(strings.NewReader(`{"a":"`), &repeat{text: strings.Repeat("x", 1<<20), n: 70}))
+	r, err := Open(Stdin, io.MultiReader(strings.NewReader(`{"a":"`), &repeat{text: strings.Repeat("x", 1<<20), n: 70}), Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +462,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x1f\x8b"))
 	f.Add([]byte("PK\x05\x06"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := Open(Stdin, bytes.NewReader(data))
+		r, err := Open(Stdin, bytes.NewReader(data), Auto)
 		if err != nil {
 			return
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lakeward/lakeward/ingest/jsontext"
 )
 
 // fieldsDecoder makes an object of each row of a log whose lines that begin
@@ -64,7 +66,7 @@ func (d *fieldsDecoder) next() ([]byte, int, error) {
 			return d.rows.next()
 		}
 		at := d.b.line
-		line, err := d.line()
+		line, err := takeLine(d.b)
 		if err != nil {
 			return nil, at, err
 		}
@@ -76,25 +78,6 @@ func (d *fieldsDecoder) next() ([]byte, int, error) {
 		}
 		text, err := d.row(line)
 		return text, at, err
-	}
-}
-
-// line takes the next line, without its end.
-func (d *fieldsDecoder) line() ([]byte, error) {
-	b := d.b
-	b.mark = b.pos
-	for {
-		c, ok := b.next()
-		if !ok {
-			if err := b.failed(); err != nil {
-				return nil, err
-			}
-			return bytes.TrimRight(b.data[b.mark:b.pos], "\r"), nil
-		}
-		b.take()
-		if c == '\n' {
-			return bytes.TrimRight(b.data[b.mark:b.pos], "\r\n"), nil
-		}
 	}
 }
 
@@ -137,10 +120,10 @@ func (d *fieldsDecoder) fields(value []byte) error {
 			return broken(fmt.Sprintf("#Fields names %q twice", name), "give each field a name of its own")
 		}
 		seen[name] = true
-		d.names = append(d.names, append(AppendText(nil, []byte(name)), ':'))
+		d.names = append(d.names, append(jsontext.Append(nil, []byte(name)), ':'))
 	}
 	if seen["time"] && !seen["date"] && d.said != "" && utf8.ValidString(d.said) {
-		d.date = append([]byte(`"date":`), AppendText(nil, []byte(d.said))...)
+		d.date = append([]byte(`"date":`), jsontext.Append(nil, []byte(d.said))...)
 	}
 	d.rows = csvDecoder{b: d.b, comma: ',', names: d.names, first: d.date}
 	return nil
@@ -168,7 +151,7 @@ func (d *fieldsDecoder) row(line []byte) ([]byte, error) {
 		if len(d.out) > 1 {
 			d.out = append(d.out, ',')
 		}
-		d.out = AppendText(append(d.out, d.names[n]...), value)
+		d.out = jsontext.Append(append(d.out, d.names[n]...), value)
 	}
 	if n != len(d.names) {
 		return line, broken(fmt.Sprintf("the row has %d fields, #Fields %d", n, len(d.names)), "check what wrote it")

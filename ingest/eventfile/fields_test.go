@@ -42,7 +42,7 @@ func TestLogsThatNameTheirFields(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := Open(Stdin, strings.NewReader(tt.data))
+			r, err := Open(Stdin, strings.NewReader(tt.data), Auto)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,15 +5,20 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"github.com/lakeward/lakeward/ingest/columnfile"
 )
 
 const sniffed = 4096
 
 // newDecoder looks at the beginning of a member to decide what it holds.
-func newDecoder(b *buffer, name string) (decoder, error) {
+func newDecoder(b *buffer, name string, want Content) (decoder, error) {
 	head, err := firstLine(b)
 	if err != nil {
 		return nil, err
+	}
+	if kind := columnfile.Kind(head); kind != "" && want != Lines {
+		return newColumns(kind, b)
 	}
 	if isUTF16(head) {
 		return nil, problem("it is not UTF-8 but UTF-16 or UTF-32",
@@ -28,17 +33,22 @@ func newDecoder(b *buffer, name string) (decoder, error) {
 	}
 	text := bytes.TrimLeft(head, " \t\r\n")
 	switch {
+	case want == Lines:
+		return &linesDecoder{b}, nil
 	case looksLikeJSON(text):
 		return &jsonDecoder{b: b}, nil
 	case looksLikeFields(text):
 		return &fieldsDecoder{b: b}, nil
 	case len(text) == 0 && errors.Is(b.err, io.EOF):
 		return empty{}, nil
+	case want == Auto && looksLikeLog(text):
+		return &linesDecoder{b}, nil
 	case looksLikeCSV(head, name):
 		return &csvDecoder{b: b, comma: commaOf(head, name)}, nil
 	default:
-		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields",
-			"convert it to one JSON object a line")
+		return nil, problem("it holds neither JSON objects nor CSV with a header nor a log with a line #Fields, Arrow or "+
+			"Parquet, nor lines of syslog, CEF, LEEF or key=value",
+			"convert it to one JSON object a line, or publish its lines as they are: --format lines")
 	}
 }
 

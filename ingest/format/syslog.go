@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+
+	"github.com/lakeward/lakeward/ingest/eventfile"
 )
 
-// errSyslog is a line without the priority that begins a syslog message.
-var errSyslog = errors.New("not syslog: it does not begin <PRIORITY>, a number of 0 to 191")
+// errSyslog is a line without the priority or time that begins a syslog message.
+var errSyslog = errors.New("not syslog: it begins neither <PRIORITY>, a number of 0 to 191, nor with a time")
 
 // The keywords of RFC 5424, by number.
 var (
@@ -20,11 +22,15 @@ var (
 // appendSyslog reads a message of RFC 5424, or of RFC 3164 as it is found: with
 // or without year, host and tag. A time without a year or a zone stays as it
 // was sent; `time_assumed` says what the event's time then rests on. What is
-// CEF or LEEF is read as such.
+// CEF or LEEF is read as such. Files have no priority: there a line begins with
+// its time.
 func appendSyslog(o *object, line []byte) error {
 	priority, rest, ok := cutPriority(line)
 	if !ok {
-		return errSyslog
+		if at, _, _ := cutTime(line); len(at) == 0 || !bytes.ContainsRune(at, ':') {
+			return errSyslog
+		}
+		return append3164(o, line) // as files have it
 	}
 	o.number("priority", priority)
 	o.text("facility", []byte(facilities[priority/8]))
@@ -35,9 +41,9 @@ func appendSyslog(o *object, line []byte) error {
 	return append3164(o, rest)
 }
 
-// isSyslog tells by the priority.
+// isSyslog tells by the priority, or by how lines of a file begin.
 func isSyslog(data []byte) bool {
-	if _, _, ok := cutPriority(data); ok {
+	if _, _, ok := cutPriority(data); ok || eventfile.IsSyslogLine(data) {
 		return true
 	}
 	// A count of bytes may come first.

@@ -124,7 +124,7 @@ func publishTwice(t *testing.T, l *lakeward, files []file) {
 // read adds the events of a file by their message ids.
 func read(t *testing.T, path, subject string, into map[string][]byte) {
 	t.Helper()
-	r, err := eventfile.Open(path, nil)
+	r, err := eventfile.Open(path, nil, eventfile.Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func check(t *testing.T, l *lakeward, k kind, want map[string][]byte) {
 }
 
 func eachLine(ctx context.Context, path string, f func([]byte) error) (err error) {
-	r, err := eventfile.Open(path, nil)
+	r, err := eventfile.Open(path, nil, eventfile.Auto)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func groupsOf(dir string) ([]*fileGroup, error) {
 // read returns the ids of the events of a file that is published on the table's
 // subject, and the good ones themselves if keep is set.
 func (g *fileGroup) read(path, table string, keep bool) (wanted, error) {
-	r, err := eventfile.Open(path, nil)
+	r, err := eventfile.Open(path, nil, eventfile.Auto)
 	if err != nil {
 		g.refused = append(g.refused, err.Error())
 		return nil, nil
