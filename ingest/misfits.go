@@ -13,8 +13,8 @@ import (
 // misfitsEvery is how often a source logs the values that did not fit.
 const misfitsEvery = time.Minute
 
-// misfitLog gathers misfits by table between two lines of the log. Only the
-// committer uses it.
+// misfitLog gathers misfits by table between two lines of the log. Whoever
+// commits owns it.
 type misfitLog struct {
 	last  time.Time
 	since map[string][]tiers.Misfit // by table, since then
@@ -31,7 +31,7 @@ func misfits(r rows) []tiers.Misfit {
 // withMisfits adds a part's misfits to what its commit says of the table, so
 // that they are counted just when the rows are in it. Only this source sets its
 // property, under the fence of its mark.
-func (c *committer) withMisfits(f *feed, r rows, cm tiers.Commit) tiers.Commit {
+func (c *commits) withMisfits(f *feed, r rows, cm tiers.Commit) tiers.Commit {
 	ms := misfits(r)
 	if len(ms) == 0 {
 		return cm
@@ -47,7 +47,7 @@ func (c *committer) withMisfits(f *feed, r rows, cm tiers.Commit) tiers.Commit {
 
 // tellMisfits counts the misfits of a table that were committed, and logs them
 // at most once in misfitsEvery.
-func (c *committer) tellMisfits(table string, ms []tiers.Misfit) {
+func (c *commits) tellMisfits(table string, ms []tiers.Misfit) {
 	if len(ms) > 0 {
 		c.s.note(func(st *Status) {
 			st.Misfits = maps.Clone(st.Misfits) // who has asked for the status reads the other
@@ -74,7 +74,7 @@ func (c *committer) tellMisfits(table string, ms []tiers.Misfit) {
 	}
 }
 
-func (c *committer) logMisfits(table string, ms []tiers.Misfit) {
+func (c *commits) logMisfits(table string, ms []tiers.Misfit) {
 	slices.SortStableFunc(ms, func(a, b tiers.Misfit) int { return cmp.Compare(b.Values, a.Values) })
 	var values, beyond uint64
 	var paths []string

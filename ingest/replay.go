@@ -104,7 +104,7 @@ func (r ReplayReport) String() string {
 // replay is one attempt.
 type replay struct {
 	s     *Source
-	c     *committer
+	c     *commits
 	books Books
 	req   ReplayRequest
 	key   string
@@ -155,7 +155,7 @@ func (s *Source) Replay(ctx context.Context, req ReplayRequest) (ReplayReport, e
 }
 
 func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayReport, error) {
-	p := &replay{s: s, c: &committer{s: s}, w: parquetfile.NewWriter(), req: req,
+	p := &replay{s: s, c: newCommits(s), w: parquetfile.NewWriter(), req: req,
 		books: s.books(),
 		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{},
 		known: map[eventOf]position{}}
@@ -400,7 +400,7 @@ func (p *replay) commit(ctx context.Context, f *feed, e *epoch, batch eventRows,
 		}
 		if err := p.c.add(ctx, part{feed: f, rows: batch},
 			tiers.Commit{To: f.next(), Properties: map[string]string{replayProp: strings.Join(ids, " ")}},
-			encodeOnce); err != nil {
+			encodeOnce, time.Time{}); err != nil {
 			return err
 		}
 		f.known = f.table.Schema()
@@ -432,7 +432,7 @@ func (p *replay) record(ctx context.Context, table string, rows []Rejected) erro
 		}
 		p.feed(Skipped, f.table)
 	}
-	return p.c.add(ctx, part{feed: f, rows: book}, tiers.Commit{To: f.next()}, encodeOnce)
+	return p.c.add(ctx, part{feed: f, rows: book}, tiers.Commit{To: f.next()}, encodeOnce, time.Time{})
 }
 
 // decode adds the events of a row to the batch, all or none; the reason says

@@ -127,7 +127,7 @@ func (s *Source) Reset(ctx context.Context, r ResetRequest) (ResetPlan, error) {
 	if err != nil {
 		return p, err
 	}
-	c := &committer{s: s}
+	c := newCommits(s)
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		if err := s.resetTable(ctx, c, tables[name], p, r); err != nil {
 			return p, fmt.Errorf("reset lake.%s: %w", name, err)
@@ -138,7 +138,7 @@ func (s *Source) Reset(ctx context.Context, r ResetRequest) (ResetPlan, error) {
 	return p, nil
 }
 
-func (s *Source) resetTable(ctx context.Context, c *committer, t tiers.Table, p ResetPlan, r ResetRequest) error {
+func (s *Source) resetTable(ctx context.Context, c *commits, t tiers.Table, p ResetPlan, r ResetRequest) error {
 	old := p.Marks[t.Name()]
 	all, err := resetsOf(t, old.Key())
 	if err != nil {

@@ -286,6 +286,9 @@ func (s *Source) epoch(ctx context.Context) error {
 	}
 	g.Go(func() error { return e.watch(fetching) })
 	err = g.Wait()
+	if errors.Is(err, errStandby) && !errors.Is(err, errAway) {
+		s.note(func(st *Status) { st.Fenced++ })
+	}
 	return errors.Join(err, reader.Close())
 }
 
