@@ -1,9 +1,13 @@
 package ingest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/removal"
 )
 
@@ -69,4 +73,76 @@ func tableOf(subject string) (table, reason string) {
 		return "", fmt.Sprintf("the table %s is Lakeward's own: publish on another subject", table)
 	}
 	return table, ""
+}
+
+// route is where a subject's messages go.
+type route struct {
+	feed    *feed
+	reason  string // why nowhere
+	subject []byte // that events are to keep
+}
+
+func (d *decoder) noteTables() {
+	n := d.tables
+	d.s.note(func(st *Status) { st.Tables, st.MaxTables = n, d.s.o.MaxTables })
+}
+
+// tooMany says, at most once a minute, that a source may feed no more tables.
+func (d *decoder) tooMany(table string) {
+	if now := d.s.o.Now(); now.Sub(d.capped) >= time.Minute {
+		d.capped = now
+		d.s.log.Warn("events go to quarantine: their tables would be too many; raise ingest.max_tables", "tables", d.tables,
+			"next", "lake."+table)
+	}
+}
+
+func tooManyTables(n int, table string) string {
+	return fmt.Sprintf("the source feeds %d tables already, and %s would be one more: raise ingest.max_tables, or give "+
+		"the source a table", n, table)
+}
+
+// route finds the table of a subject.
+func (d *decoder) route(ctx context.Context, subject string) (route, error) {
+	if r, ok := d.name[subject]; ok {
+		return r, nil
+	}
+	r, err := d.newRoute(ctx, subject)
+	if err != nil {
+		return r, err
+	}
+	if len(d.name) >= maxRoutes {
+		clear(d.name)
+	}
+	d.name[subject] = r
+	return r, nil
+}
+
+func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
+	table := d.s.o.Table
+	if table == "" {
+		var reason string
+		if table, reason = tableOf(subject); reason != "" {
+			return route{reason: reason}, nil
+		}
+	}
+	if f, ok := d.e.feeds[table]; ok {
+		return route{feed: f, subject: d.s.keptSubject(subject)}, nil
+	}
+	if d.tables >= d.s.o.MaxTables {
+		d.tooMany(table)
+		return route{reason: tooManyTables(d.tables, table)}, nil
+	}
+	f := newFeed(table, d.s.o.Tables(table))
+	// Another source may feed it already: then its columns have their types.
+	t, err := d.s.o.Lake.Open(ctx, table)
+	switch {
+	case err == nil:
+		f.known = t.Schema()
+	case !errors.Is(err, tiers.ErrNoTable):
+		return route{}, fmt.Errorf("open lake.%s: %w", table, err)
+	}
+	d.tables++
+	d.noteTables()
+	d.e.feeds[table] = f
+	return route{feed: f, subject: d.s.keptSubject(subject)}, nil
 }
