@@ -41,6 +41,19 @@ func holderOf(dir string, readOnly bool) (lease.Holder, error) {
 	return h, nil
 }
 
+// consumerName is how NATS calls the consumer by which a daemon reads a source:
+// the same after a restart, and another one for each daemon of a lake.
+func consumerName(source string, h lease.Holder) string {
+	host, _, _ := strings.Cut(h.Name, " ")
+	name := "lakeward-" + source + "-" + host + "-" + h.ID[:min(len(h.ID), 8)]
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
 // lease is the lease on a piece of work that one daemon of a lake does.
 func (c *core) lease(work string, patience time.Duration) *lease.Lease {
 	return lease.New(lease.Options{Store: c.lake, Name: work, Holder: c.holder, Patience: patience})

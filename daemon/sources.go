@@ -17,12 +17,14 @@ import (
 
 // openStream opens a source's stream. A stream of our own server is made as
 // the source describes it, and pruned to what is not yet committed.
-func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s config.Source) (*jetstream.Stream,
-	error) {
+// consumer names its reader.
+func openStream(ctx context.Context, cfg config.Config, conn *jetstream.Conn, s config.Source, consumer string) (
+	*jetstream.Stream, error) {
 	return conn.Stream(ctx, s.Subject, jetstream.StreamOptions{
 		Name: s.Stream, Subjects: subjectsOf(cfg, s.Stream), Create: !cfg.NATS.External(),
 		MaxBytes: cfg.NATS.Embedded.MaxBytes, Prune: !cfg.NATS.External(), Keep: cfg.NATS.Embedded.Keep,
 		Duplicates: duplicates(cfg), ReadAhead: cfg.Memory.Shares().ReadAhead / int64(len(cfg.Sources)),
+		Consumer: consumer,
 	})
 }
 
@@ -56,7 +58,7 @@ func subjectsOf(cfg config.Config, stream string) []string {
 
 func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream.Conn, s config.Source) (*ingest.Source,
 	error) {
-	stream, err := openStream(ctx, cfg, conn, s)
+	stream, err := openStream(ctx, cfg, conn, s, consumerName(s.Name, k.holder))
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +195,7 @@ func verifySources(ctx context.Context, k *core, conn *jetstream.Conn, deep bool
 	cfg := k.cfg
 	cfg.Sources = k.sourceConfigs()
 	for _, s := range cfg.Sources {
-		stream, err := openStream(ctx, cfg, conn, s)
+		stream, err := openStream(ctx, cfg, conn, s, "")
 		if err != nil {
 			return serve.Report{}, fmt.Errorf("verify source %s: %w", s.Name, err)
 		}

@@ -28,7 +28,9 @@ const (
 )
 
 // reader reads through an ephemeral pull consumer that acknowledges nothing,
-// the cheapest way there is: marks decide, so the server need not remember.
+// the cheapest way there is: marks decide, so the server need not remember. A
+// source's has a name, for those who look at the server; it goes with its
+// reader, and a minute after one that was killed.
 // What a connection loses is noticed by the consumer's own sequence, by a
 // missing heartbeat or by the end of the connection, and read again from the
 // last message that arrived, through another consumer.
@@ -36,6 +38,8 @@ type reader struct {
 	conn   *Conn
 	stream string
 	filter string
+	name   string    // of the consumer; empty: the server gives one
+	free   func()    // gives the name back
 	next   uint64    // stream sequence to read from
 	first  time.Time // when the stream was created, at the first opening
 	last   int64     // publishing time of the message before next; 0: none was read
@@ -88,7 +92,12 @@ func (s *Stream) Read(ctx context.Context, filter string, from uint64) (ingest.R
 		ahead = readAhead
 	}
 	r.askBytes, r.takeBytes = ahead/9*2, int(ahead/9)
+	r.free = func() {}
+	if s.o.Consumer != "" && s.named.CompareAndSwap(false, true) {
+		r.name, r.free = s.o.Consumer, func() { s.named.Store(false) }
+	}
 	if err := r.open(ctx, requestWithin); err != nil {
+		r.free()
 		return nil, err
 	}
 	return r, nil
@@ -111,8 +120,8 @@ func (r *reader) open(ctx context.Context, within time.Duration) error {
 	if coversAll(filter, js.CachedInfo().Config.Subjects) {
 		filter = ""
 	}
-	c, err := js.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Description: "lakeward reads " + r.filter, FilterSubject: filter,
+	c, err := r.create(ctx, js, jetstream.ConsumerConfig{
+		Name: r.name, Description: "lakeward reads " + r.filter, FilterSubject: filter,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: forgottenIn, MemoryStorage: true, Replicas: 1,
 	})
@@ -126,6 +135,37 @@ func (r *reader) open(ctx context.Context, within time.Duration) error {
 	r.link, r.consumer, r.seen, r.asked = l, c.CachedInfo().Name, 0, 0
 	r.batch, r.come = nil, nil
 	return r.ask()
+}
+
+// deleteWithin is how long the end of an older consumer is waited for. Who may
+// not delete consumers gets no answer.
+const deleteWithin = 500 * time.Millisecond
+
+// create makes the consumer. The name may be of an older one of this reader, or
+// of a process that was killed; if that cannot be deleted, the server names this
+// one.
+func (r *reader) create(ctx context.Context, js jetstream.Stream, cfg jetstream.ConsumerConfig) (jetstream.Consumer,
+	error) {
+	if cfg.Name == "" {
+		return js.CreateConsumer(ctx, cfg)
+	}
+	c, err := js.CreateConsumer(ctx, cfg)
+	if err == nil && c.CachedInfo().Delivered.Consumer == 0 && c.CachedInfo().NumWaiting == 0 {
+		return c, nil
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, deleteWithin)
+	err = js.DeleteConsumer(within, cfg.Name)
+	cancel()
+	if err == nil {
+		if c, err = js.CreateConsumer(ctx, cfg); err == nil {
+			return c, nil
+		}
+	}
+	cfg.Name = ""
+	return js.CreateConsumer(ctx, cfg)
 }
 
 // errOther ends a reader whose stream is not the one that it began with.
@@ -331,6 +371,7 @@ func (r *reader) Done(seq uint64) { r.blocks.done(seq) }
 // Close ends the reader and its consumer.
 func (r *reader) Close() error {
 	r.drop()
+	defer r.free()
 	if r.consumer != "" && r.conn.nc.IsConnected() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -35,6 +36,10 @@ type StreamOptions struct {
 	// minutes, or as it is. The server remembers these ids in memory, however
 	// many there are.
 	Duplicates time.Duration
+	// Consumer is how the server calls the consumer of the first reader that is
+	// open, for those who look at NATS: it should name the source and who reads.
+	// Nothing rests on it. Empty, or taken: a name of the server's own.
+	Consumer string
 	// ReadAhead bounds a reader's messages that Next has not returned, and those
 	// of the chunks that its caller works on, in bytes; 0: 36 MiB. Two messages
 	// of the largest size are read ahead in any case.
@@ -46,6 +51,7 @@ type Stream struct {
 	conn   *Conn
 	o      StreamOptions
 	floors *floors
+	named  atomic.Bool // a reader has Consumer
 }
 
 var _ ingest.Stream = (*Stream)(nil)
