@@ -35,8 +35,8 @@ func (r refusals) of(seq uint64, id string) string {
 	return r[seq][id]
 }
 
-// add refuses an event, or its whole message if the event was refused before
-// and that was of no use: nothing may be tried for ever.
+// add refuses an event, or its whole message if refusing the event alone did not
+// help: nothing may be tried for ever.
 func (r refusals) add(seq uint64, id, reason string) {
 	if r[seq] == nil {
 		r[seq] = map[string]string{}

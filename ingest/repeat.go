@@ -34,7 +34,7 @@ func (d *decoder) lookUp(ctx context.Context, f *feed, m *Message, now time.Time
 	if !gone || err != nil {
 		return l, err
 	}
-	if err := d.again(ctx, m, now); err != nil {
+	if err := d.reread(ctx, m, now); err != nil {
 		return l, err
 	}
 	return d.ids.lookUp(f, m), nil
@@ -84,9 +84,9 @@ func (d *decoder) removed(ctx context.Context, f *feed) (map[uint64][]tiers.SeqR
 	return out, nil
 }
 
-// again reads the ids from the tables again, once everything that was taken is
-// committed to them.
-func (d *decoder) again(ctx context.Context, m *Message, now time.Time) (err error) {
+// reread commits everything that was taken, and then reads the ids from the
+// tables again.
+func (d *decoder) reread(ctx context.Context, m *Message, now time.Time) (err error) {
 	d.s.log.Info("events were removed: message ids are read from the tables again")
 	done := make(chan error, 1)
 	if err := d.seal(ctx, fromQuiet, done); err != nil {

@@ -36,7 +36,7 @@ const (
 	replayTries = 10 // while others move the marks
 )
 
-// replayMark is the nth replay to a table. The name is none that a stream can have.
+// replayMark is the nth replay to a table. No stream can have its name, which has a dot.
 func replayMark(n uint64) tiers.Mark {
 	return tiers.Mark{Stream: "lakeward.quarantine", Filter: "replay", Created: time.Unix(0, 0).UTC(), Seq: n}
 }

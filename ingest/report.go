@@ -67,7 +67,7 @@ type DamagedFile struct {
 
 // OK reports whether it is proven that each message that the source has read is
 // in a table once, in quarantine, a counted repeat, or removed on purpose.
-// A repeat of a message that is not there is no such thing, if repeats were looked at.
+// If repeats were looked at, each repeats a message that is, or was, in the lake.
 func (r VerifyReport) OK() bool {
 	for _, e := range r.Earlier {
 		if !e.OK() {

@@ -37,7 +37,7 @@ func (s *Source) keptSubject(subject string) []byte {
 const maxTableName = 63
 
 // tableOf names the table of a subject by its last token, in lower case, with
-// _ for - and a leading _ before a digit. The reason says why there is none.
+// _ for - and a leading _ before a digit. If the subject cannot name a table, reason says why.
 func tableOf(subject string) (table, reason string) {
 	token := subject[strings.LastIndexByte(subject, '.')+1:]
 	name := make([]byte, 0, len(token)+1)

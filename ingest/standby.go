@@ -24,7 +24,7 @@ const (
 	leaseLook   = 500 * time.Millisecond // between looks of a stand-by
 	leaseWithin = 2 * time.Second        // for an answer
 	// haltedAside is how long another must have had the lease before a source
-	// that halts believes that the other has no such trouble.
+	// that halts believes that the other can go on.
 	haltedAside = 2 * LeasePatience
 )
 
@@ -167,7 +167,7 @@ func (s *Source) handOver() {
 }
 
 // halted waits until ctx ends, or until another daemon has had the lease for
-// long: then that one has no reason to halt.
+// long: then that one can go on.
 func (s *Source) halted(ctx context.Context) {
 	s.handOver()
 	if s.o.Lease == nil {

@@ -374,8 +374,8 @@ func within(ranges []tiers.SeqRange, seq uint64) bool {
 	return ok
 }
 
-// missing tells the sequences that are lost from those that are no messages of
-// the source. Of what the stream has dropped, only a stream whose every
+// missing divides sequences into those that are lost and those that were never
+// messages of the source. Of what the stream has dropped, only a stream whose every
 // subject the source reads can tell.
 func (a *account) missing(ctx context.Context, missing []tiers.SeqRange, info StreamInfo) error {
 	missing, a.r.Unproven = a.doubt.divide(missing)

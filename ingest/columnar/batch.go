@@ -49,8 +49,8 @@ type Reject struct{ Reason string }
 // Error is the reason.
 func (r *Reject) Error() string { return r.Reason }
 
-// ErrFull is an event that the batch has no room for: its 4 GiB of text in one
-// column are used up. The batch is unchanged; write it and begin another.
+// ErrFull is returned for an event that does not fit the batch any more: a column
+// holds at most 4 GiB of text. The batch is unchanged; write it and begin another.
 var ErrFull = errors.New("batch is full")
 
 // Batch decodes events into the columns of one table. Not safe for concurrent

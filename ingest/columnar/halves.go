@@ -118,7 +118,7 @@ func (b *Batch) withClock(at instant, raw []byte, prio uint8) instant {
 }
 
 // dateOfClock is the time of day at clock on the date at its other half; from is
-// empty if that is none.
+// empty if they are not a time.
 func (b *Batch) dateOfClock(clock, date span) (at instant, from span) {
 	if date.to == 0 {
 		return at, span{}

@@ -100,7 +100,8 @@ func depthBelow(up *node, kind tiers.Kind) int {
 	return up.depth + 1
 }
 
-// adopt makes m the last member of n. One that stands beside another has no key.
+// adopt makes m the last member of n. One that stands beside another does not
+// get a key.
 func (b *Batch) adopt(n, m *node) {
 	n.members = append(n.members, m)
 	n.fold[strings.ToLower(m.name)] = m

@@ -205,7 +205,7 @@ func valueEnd(data []byte, from int) int {
 
 // envelope tells an object whose one member is an array of objects named
 // Records, as AWS and Azure write it: where the array begins, and where the
-// object ends; 0 if it is none.
+// object ends; 0 for any other object.
 func envelope(data []byte, from int) (array, after int) {
 	s := scanner{buf: data, p: from + 1}
 	if s.space() != '"' || len(data)-s.p < len(`"Records":[{}]}`) || string(data[s.p+2:s.p+9]) != `ecords"` ||
@@ -239,8 +239,8 @@ func isPair(data []byte) bool {
 }
 
 // pair moves from the bracket of [time, event] to the event, as Fluent Bit
-// writes it, or [[time, about], event], and returns the time. ok is false, and
-// the position has no meaning, if it is none.
+// writes it, or [[time, about], event], and returns the time. ok is false if
+// it is not such a pair; then the position is undefined.
 func (s *scanner) pair() (at span, ok bool) {
 	s.enter()
 	inner := s.space() == '['

@@ -58,7 +58,7 @@ const (
 )
 
 // Received is what the column time_source says of an event that has the time
-// at which its message was published, because it has no time that was read.
+// at which its message was published, because no time was found in it, or read.
 const Received = "received"
 
 // eventTime decides the event's time, and keeps a "time" that is not it.

@@ -127,7 +127,7 @@ func foldTimeKey(into *[maxTimeKey]byte, name []byte) []byte {
 }
 
 // timePriority is the place of a key among the usual names of an event's time,
-// from 1; 0 if it is none of them.
+// from 1; 0 for any other name.
 func timePriority(places map[string]uint8, name []byte) uint8 {
 	if len(name) > maxTimeKey {
 		return 0

@@ -34,7 +34,7 @@ func (b *Batch) kindHere() (tiers.Kind, outcome) {
 }
 
 // value reads the value at p, which begins with c, into the column of n. After
-// a misfit the position has no meaning.
+// a misfit the position is undefined.
 func (b *Batch) value(n *node, slot int, c byte) outcome {
 	switch n.col.Kind {
 	case tiers.KindStruct:

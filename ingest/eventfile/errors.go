@@ -13,8 +13,8 @@ type Error struct {
 	What   string
 	Remedy string
 	Err    error // the cause, or nil
-	// Broken: these bytes are no event, and reading goes on after them. Not: what
-	// is left of the file or member cannot be read.
+	// Broken means that these bytes are not an event, and that reading goes on after
+	// them. Otherwise what is left of the file or member cannot be read.
 	Broken bool
 }
 

@@ -183,7 +183,7 @@ func isZip(head []byte) bool {
 
 // Next returns the next event, or io.EOF after the last. Other errors name the
 // file, the member, the line and a remedy, and reading goes on after what they
-// are about: if the *Error is Broken, the Event has the bytes that are none in
+// are about: if the *Error is Broken, the Event has the bytes that are not
 // JSON; otherwise what is left of the member, or the file, is given up.
 func (r *Reader) Next() (Event, error) {
 	for {

@@ -124,7 +124,7 @@ func (l *clientLink) ask(subject string, body []byte) error {
 	return l.nc.PublishRequest(subject, l.inbox, body)
 }
 func (l *clientLink) deliveries() <-chan []delivery { return l.out }
-func (l *clientLink) again([]delivery)              {}
+func (l *clientLink) recycle([]delivery)            {}
 func (l *clientLink) maxPayload() int64             { return l.nc.MaxPayload() }
 
 func (l *clientLink) close() {

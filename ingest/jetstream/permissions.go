@@ -35,7 +35,7 @@ func (u User) permissions() *natsd.Permissions {
 		}
 	}
 	return &natsd.Permissions{
-		// Where a source takes every subject, those of the server itself are none.
+		// A source may take every subject, but never the server's own.
 		Publish: &natsd.SubjectPermission{Allow: u.Subjects,
 			Deny: []string{"$JS.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", ownInbox + ".>"}},
 		Subscribe: &natsd.SubjectPermission{Allow: []string{"_INBOX.>"}},

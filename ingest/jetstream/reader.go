@@ -65,8 +65,8 @@ type link interface {
 	ask(subject string, body []byte) error
 	// deliveries is closed when the connection is lost.
 	deliveries() <-chan []delivery
-	// again gives back a slice of deliveries that was dealt with; their data stays.
-	again([]delivery)
+	// recycle gives back a slice of deliveries that was dealt with; their data stays.
+	recycle([]delivery)
 	maxPayload() int64
 	close()
 }
@@ -269,7 +269,7 @@ func (r *reader) take(buf []ingest.Message, limit int) []ingest.Message {
 			continue
 		}
 		if r.batch != nil {
-			r.link.again(r.batch)
+			r.link.recycle(r.batch)
 			r.batch = nil
 		}
 		select {

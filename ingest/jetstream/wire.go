@@ -129,7 +129,7 @@ func (w *wire) ask(subject string, body []byte) error {
 
 func (w *wire) deliveries() <-chan []delivery { return w.out }
 
-func (w *wire) again(ds []delivery) {
+func (w *wire) recycle(ds []delivery) {
 	clear(ds)
 	select {
 	case w.spare <- ds[:0]:
