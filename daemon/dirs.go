@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/internal/safefile"
@@ -73,7 +72,7 @@ func moveDatabase(from, to string) error {
 
 // within reports whether a path is a directory, or below it.
 func within(path, dir string) bool {
-	path, err := filepath.Abs(strings.TrimPrefix(path, "file://"))
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return false
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lakeward/lakeward/query"
 	"github.com/lakeward/lakeward/query/quote"
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // Options are an engine's settings.
@@ -177,15 +178,20 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	if e.lookups.dir != "" {
 		dirs = append(dirs, e.lookups.dir)
 	}
-	for i, d := range dirs {
-		if d, err = localPath(d); err != nil {
+	var allowed []string
+	for _, d := range dirs {
+		if d, err = tiers.LocalPath(d); err != nil {
 			_ = c.Close()
-			return err
+			return fmt.Errorf("allowed directory: %w", err)
 		}
-		dirs[i] = quote.Text(strings.TrimSuffix(d, "/") + "/")
+		d = strings.TrimSuffix(d, "/") + "/"
+		allowed = append(allowed, quote.Text(d))
+		if name := fileName(d); name != quote.Text(d) { // names of files are looked at before they are expanded, too
+			allowed = append(allowed, name)
+		}
 	}
 	for _, sql := range []string{
-		"SET allowed_directories=[" + strings.Join(dirs, ",") + "]",
+		"SET allowed_directories=[" + strings.Join(allowed, ",") + "]",
 		"SET enable_external_access=false",
 		"SET lock_configuration=true",
 	} {

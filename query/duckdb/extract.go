@@ -256,7 +256,7 @@ func (w *extraction) one(data tiers.DataFile, targets map[string]*pagesFile) (do
 	if !data.Clustered {
 		return false, nil
 	}
-	path, err := localPath(data.Path)
+	path, err := tiers.LocalPath(data.Path)
 	if err != nil {
 		return false, err
 	}

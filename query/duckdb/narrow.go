@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -104,15 +105,18 @@ type part struct {
 	rows     int64
 }
 
-// paths returns the local paths of a part's files.
-func (p part) paths() ([]string, error) {
-	out := slices.Clone(p.extracts)
+// names returns the names of a part's files in SQL.
+func (p part) names() ([]string, error) {
+	var out []string
+	for _, path := range p.extracts {
+		out = append(out, fileName(path))
+	}
 	for _, f := range p.files {
-		local, err := localPath(f.Path)
+		path, err := tiers.LocalPath(f.Path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("data file: %w", err)
 		}
-		out = append(out, local)
+		out = append(out, fileName(path))
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package duckdb
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -140,17 +139,14 @@ func fieldByID(id int, name, typ string) string {
 
 // sql is the SELECT of a part of a table whose columns have these names and ids.
 func (p part) sql(cols, ids []string) (string, error) {
-	paths, err := p.paths()
+	paths, err := p.names()
 	if err != nil {
 		return "", err
-	}
-	for i := range paths {
-		paths[i] = quote.Text(paths[i])
 	}
 	if p.template != "" {
 		// What DuckDB expects of a file without rows would be none.
 		return fmt.Sprintf("SELECT %s FROM read_parquet([%s,%s], hive_partitioning = false, explicit_cardinality = %d)",
-			strings.Join(p.columns, ", "), quote.Text(p.template), strings.Join(paths, ","), max(p.rows, 1)), nil
+			strings.Join(p.columns, ", "), fileName(p.template), strings.Join(paths, ","), max(p.rows, 1)), nil
 	}
 	var conds []string
 	ids = slices.Clone(ids)
@@ -169,21 +165,9 @@ func (p part) sql(cols, ids []string) (string, error) {
 	return sql, nil
 }
 
-// localPath turns a file URL into a path. DuckDB expands * ? [ in names, which
-// a data file never has.
-func localPath(location string) (string, error) {
-	p := location
-	if strings.HasPrefix(p, "file:") {
-		u, err := url.Parse(p)
-		if err != nil {
-			return "", fmt.Errorf("data file %s: %w", location, err)
-		}
-		p = u.Path
-	} else if strings.Contains(p, "://") {
-		return "", fmt.Errorf("data file %s is not on a local disk; DuckDB reads local files only", location)
-	}
-	if strings.ContainsAny(p, "*?[") {
-		return "", fmt.Errorf("data file %s: the name holds a wildcard", location)
-	}
-	return p, nil
-}
+// globs are what DuckDB expands in the name of a file, each of which stands for
+// itself within brackets.
+var globs = strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]")
+
+// fileName is a local path as read_parquet takes it.
+func fileName(path string) string { return quote.Text(globs.Replace(path)) }

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 const (
@@ -100,7 +101,9 @@ func (p *Process) paths() map[string]uint64 {
 		out[dir] |= runFiles
 	}
 	for _, dir := range p.cfg.Read {
-		out[strings.TrimPrefix(dir, "file://")] |= readDirs
+		if path, err := tiers.LocalPath(dir); err == nil { // the engine tells of others
+			out[path] |= readDirs
+		}
 	}
 	for _, dir := range p.cfg.Write {
 		out[dir] |= changeDirs

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // acceptedName is a file beside a table's metadata that names the newest
@@ -31,7 +33,7 @@ var metadataFile = regexp.MustCompile(`^\d{5,9}-[^/]*\.metadata\.json$`)
 // that cannot be written is missing later, where its lack hides nothing but the
 // very last commit.
 func (l *Lake) accept(loc string) {
-	path, err := localPath(loc)
+	path, err := tiers.LocalPath(loc)
 	if err == nil {
 		err = l.files.replace(filepath.Join(filepath.Dir(path), acceptedName), filepath.Base(path))
 	}

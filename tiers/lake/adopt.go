@@ -156,7 +156,7 @@ func (p *Adoption) describe(name, loc string, meta table.Metadata) error {
 // names (nil: it could not be read, or there is none); empty: it is one. Its log
 // of predecessors is short, so behind its end the table's identity decides.
 func unrelated(meta, was table.Metadata, catalog, dir string) string {
-	if p, err := localPath(meta.Location()); err != nil || p != dir {
+	if p, err := tiers.LocalPath(meta.Location()); err != nil || p != dir {
 		return fmt.Sprintf("its table was made at %s: give the warehouse the path under which its tables were made",
 			meta.Location())
 	}

@@ -217,7 +217,7 @@ func TestWhatNewerMetadataNamesIsNoOrphan(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "catalog.db")}
 	h := newHistory(t, o, 3)
-	last, err := localPath(h.at[2])
+	last, err := tiers.LocalPath(h.at[2])
 	h.must(err)
 	h.must(os.Remove(filepath.Join(filepath.Dir(last), acceptedName))) // what a power failure may take
 	h.put(1)
@@ -241,7 +241,7 @@ func TestAdoptionTakesTheNewestThatIsWhole(t *testing.T) {
 		if err != nil || len(added) != 1 {
 			t.Fatalf("%d files are new, %v", len(added), err)
 		}
-		path, err := localPath(added[0].Path)
+		path, err := tiers.LocalPath(added[0].Path)
 		h.must(err)
 		h.must(os.Remove(path))
 		gone = append(gone, path)
@@ -330,7 +330,7 @@ func BenchmarkSurvey(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		loc, err := localPath(t.(*Table).version().location)
+		loc, err := tiers.LocalPath(t.(*Table).version().location)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,13 +2,10 @@ package lake
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 )
 
@@ -198,24 +195,4 @@ func (p *pending) Close() error {
 func (p *pending) discard() error {
 	p.done = true
 	return errors.Join(p.f.Close(), p.d.fs.Remove(p.temp))
-}
-
-// location is the file:// URL of an absolute path.
-func location(path string) string {
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
-}
-
-// localPath is the path of a file:// URL, or of a plain absolute path.
-func localPath(loc string) (string, error) {
-	if strings.HasPrefix(loc, "/") {
-		return filepath.Clean(loc), nil
-	}
-	u, err := url.Parse(loc)
-	if err != nil {
-		return "", fmt.Errorf("parse location %q: %w", loc, err)
-	}
-	if u.Scheme != "file" || (u.Host != "" && u.Host != "localhost") {
-		return "", fmt.Errorf("location %q is not a local file", loc)
-	}
-	return filepath.Clean(filepath.FromSlash(u.Path)), nil
 }

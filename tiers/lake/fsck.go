@@ -248,7 +248,7 @@ func (c *fsckTable) manifest(ctx context.Context, m iceberg.ManifestFile, curren
 }
 
 func (c *fsckTable) length(loc string, want int64) string {
-	path, err := localPath(loc)
+	path, err := tiers.LocalPath(loc)
 	if err != nil {
 		return err.Error()
 	}

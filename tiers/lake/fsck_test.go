@@ -73,7 +73,7 @@ func TestFsckOfWholeLake(t *testing.T) {
 
 func local(t *testing.T, loc string) string {
 	t.Helper()
-	p, err := localPath(loc)
+	p, err := tiers.LocalPath(loc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // ErrElsewhere is wrapped by errors of a lake that is not where it was made, or
@@ -253,16 +255,16 @@ type mover struct{ from, to string }
 
 // location is where a file is after the move; what is not below from stays.
 func (m mover) location(loc string) string {
-	for _, form := range []func(string) string{location, func(p string) string {
+	for _, form := range []func(string) string{tiers.Location, func(p string) string {
 		return p
 	}, func(p string) string { return "file:" + p }} {
 		if rest, ok := strings.CutPrefix(loc, form(m.from)+"/"); ok {
 			return form(m.to) + "/" + rest
 		}
 	}
-	if p, err := localPath(loc); err == nil {
+	if p, err := tiers.LocalPath(loc); err == nil {
 		if rel, err := filepath.Rel(m.from, p); err == nil && filepath.IsLocal(rel) && rel != "." {
-			return location(filepath.Join(m.to, rel))
+			return tiers.Location(filepath.Join(m.to, rel))
 		}
 	}
 	return loc

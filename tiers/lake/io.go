@@ -6,6 +6,8 @@ import (
 	"io"
 
 	icebergio "github.com/apache/iceberg-go/io"
+
+	"github.com/lakeward/lakeward/tiers"
 )
 
 // fileIO gives iceberg-go durable files: its own local IO never syncs.
@@ -19,7 +21,7 @@ func (i fileIO) load(context.Context) (icebergio.IO, error) { return i, nil }
 
 // Open opens a file for reading.
 func (i fileIO) Open(name string) (icebergio.File, error) {
-	p, err := localPath(name)
+	p, err := tiers.LocalPath(name)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func (i fileIO) ReadFile(name string) ([]byte, error) {
 
 // Create begins a file that appears, synced, when it is closed.
 func (i fileIO) Create(name string) (icebergio.FileWriter, error) {
-	p, err := localPath(name)
+	p, err := tiers.LocalPath(name)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (i fileIO) Create(name string) (icebergio.FileWriter, error) {
 
 // WriteFile stores a whole file durably.
 func (i fileIO) WriteFile(name string, data []byte) error {
-	p, err := localPath(name)
+	p, err := tiers.LocalPath(name)
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func (i fileIO) WriteFile(name string, data []byte) error {
 
 // Remove deletes a file.
 func (i fileIO) Remove(name string) error {
-	p, err := localPath(name)
+	p, err := tiers.LocalPath(name)
 	if err != nil {
 		return err
 	}

@@ -194,12 +194,12 @@ func (l *Lake) newLocation(name string) (string, error) {
 	dir := filepath.Join(l.warehouse, Namespace, name)
 	_, err := l.files.fs.Stat(dir)
 	if err == nil {
-		return location(dir + "-" + uuid.NewString()[:8]), nil
+		return tiers.Location(dir + "-" + uuid.NewString()[:8]), nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("look for directory of lake.%s: %w", name, err)
 	}
-	return location(dir), nil
+	return tiers.Location(dir), nil
 }
 
 // newMetadata is the first version of a table.

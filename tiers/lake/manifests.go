@@ -55,7 +55,7 @@ func (l *Lake) checkManifestsOf(ctx context.Context, name string) error {
 var errDiffers = errors.New("it is not what was read of it before")
 
 func (l *Lake) checkManifest(m iceberg.ManifestFile, ids boundIDs) error {
-	path, err := localPath(m.FilePath())
+	path, err := tiers.LocalPath(m.FilePath())
 	if err != nil {
 		return err
 	}

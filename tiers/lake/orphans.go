@@ -94,7 +94,7 @@ func (l *Lake) names(ctx context.Context, name string, to map[string]struct{}) e
 		return err
 	}
 	add := func(loc string) error {
-		p, err := localPath(loc)
+		p, err := tiers.LocalPath(loc)
 		if err != nil {
 			return err
 		}

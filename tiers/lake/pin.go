@@ -88,7 +88,7 @@ func (l *Lake) PinnedFiles(ctx context.Context, p PinnedTable) ([]PinnedFile, er
 	var out []PinnedFile
 	seen := map[string]bool{}
 	add := func(loc string, size int64, data []byte, optional bool) error {
-		path, err := localPath(loc)
+		path, err := tiers.LocalPath(loc)
 		if err != nil {
 			return err
 		}

@@ -342,7 +342,7 @@ func (r *relocation) avro(what, loc string, e avroEdit) (written, error) {
 		return written{}, broken(what, at, nil, errors.Join(errors.New("it "+reason), err))
 	}
 	w := written{location: r.named(at), size: int64(len(out))}
-	path, err := localPath(w.location)
+	path, err := tiers.LocalPath(w.location)
 	if err != nil {
 		return written{}, err
 	}

@@ -131,7 +131,7 @@ func (l *Lake) folders(ctx context.Context) (map[string]folder, error) {
 
 // tableDir is the local path of the table whose metadata is at loc.
 func tableDir(loc string) (string, error) {
-	p, err := localPath(loc)
+	p, err := tiers.LocalPath(loc)
 	return filepath.Dir(filepath.Dir(p)), err
 }
 
@@ -308,7 +308,7 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 // noteDropped notes that a table is dropped on purpose, durably: a folder without
 // a row that does not say so is of a table that the catalog has lost.
 func (l *Lake) noteDropped(loc string) error {
-	p, err := localPath(loc)
+	p, err := tiers.LocalPath(loc)
 	if err != nil {
 		return err
 	}

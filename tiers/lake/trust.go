@@ -113,7 +113,7 @@ func (t *trust) reasons(ctx context.Context, table string, files []tiers.DataFil
 // look says by one stat what is known of a file; it is done if nothing has to
 // be read for it.
 func (t *trust) look(table string, f tiers.DataFile) (path, reason string, done bool, err error) {
-	if path, err = localPath(f.Path); err != nil {
+	if path, err = tiers.LocalPath(f.Path); err != nil {
 		return "", "", false, err
 	}
 	now, reason, err := t.stat(path, f.Size)
@@ -294,7 +294,7 @@ func (t *trust) note(path string, now stamp, reason, table string, f tiers.DataF
 
 // wrote counts a file that this process has just written as verified.
 func (t *trust) wrote(loc string, size int64) {
-	path, err := localPath(loc)
+	path, err := tiers.LocalPath(loc)
 	if _, summed := tiers.PathChecksum(path); err != nil || !summed {
 		return
 	}
@@ -315,7 +315,7 @@ func (l *Lake) OpenFile(ctx context.Context, loc string) (tiers.FileReader, erro
 	if reasons[0] != "" {
 		return nil, fmt.Errorf("%w: file %s %s", tiers.ErrDamaged, loc, reasons[0])
 	}
-	path, err := localPath(loc)
+	path, err := tiers.LocalPath(loc)
 	if err != nil {
 		return nil, err
 	}
@@ -387,7 +387,7 @@ func (l *Lake) liveAmong(ctx context.Context, table string, paths map[string]boo
 			return nil, err
 		}
 		for _, f := range files {
-			if path, err := localPath(f.Path); err == nil && paths[path] {
+			if path, err := tiers.LocalPath(f.Path); err == nil && paths[path] {
 				live = append(live, f)
 				delete(paths, path)
 			}

@@ -69,7 +69,7 @@ func filesOf(t testing.TB, l *Lake) []tiers.DataFile {
 
 func path(t testing.TB, f tiers.DataFile) string {
 	t.Helper()
-	p, err := localPath(f.Path)
+	p, err := tiers.LocalPath(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
