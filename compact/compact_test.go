@@ -16,6 +16,7 @@ import (
 	"github.com/lakeward/lakeward/query/duckdb"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lake/laketest"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
@@ -32,23 +33,30 @@ type world struct {
 	mark   *tiers.Mark
 	now    time.Time
 	fail   func(lake.Step) error
-	disk   *failingFS
+	disk   *failingDisk
 }
 
-// failingFS fails its failAt-th operation from now, once.
-type failingFS struct {
-	lake.OS
+// failingDisk fails its failAt-th operation from now, once.
+type failingDisk struct {
 	mu     sync.Mutex // iceberg-go works on several manifests at once
 	failAt int
 	what   string // the operation that failed
 }
 
-func (f *failingFS) step(what string) error {
+func (f *failingDisk) step(op laketest.Op) error {
+	switch op.Kind {
+	case laketest.Stat, laketest.Mkdir, laketest.ReadDir:
+		return nil
+	case laketest.Create, laketest.Rename:
+		if courtesy(op.Name) || courtesy(op.To) {
+			return nil
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failAt--; f.failAt == 0 {
-		f.what = what
-		return fmt.Errorf("%s: input/output error", what)
+		f.what = op.Kind
+		return fmt.Errorf("%s: input/output error", op)
 	}
 	return nil
 }
@@ -57,72 +65,11 @@ func (f *failingFS) step(what string) error {
 // commit that the catalog has accepted it.
 func courtesy(name string) bool { return strings.Contains(filepath.Base(name), "accepted") }
 
-func (f *failingFS) Create(name string) (lake.File, error) {
-	if courtesy(name) {
-		return f.OS.Create(name)
-	}
-	if err := f.step("create"); err != nil {
-		return nil, err
-	}
-	file, err := f.OS.Create(name)
-	return failingFile{file, f}, err
-}
-
-func (f *failingFS) Open(name string) (lake.Reader, error) {
-	if err := f.step("open"); err != nil {
-		return nil, err
-	}
-	return f.OS.Open(name)
-}
-
-func (f *failingFS) Rename(from, to string) error {
-	if courtesy(to) {
-		return f.OS.Rename(from, to)
-	}
-	if err := f.step("rename"); err != nil {
-		return err
-	}
-	return f.OS.Rename(from, to)
-}
-
-func (f *failingFS) Remove(name string) error {
-	if err := f.step("remove"); err != nil {
-		return err
-	}
-	return f.OS.Remove(name)
-}
-
-func (f *failingFS) SyncDir(name string) error {
-	if err := f.step("sync directory"); err != nil {
-		return err
-	}
-	return f.OS.SyncDir(name)
-}
-
-type failingFile struct {
-	lake.File
-	fs *failingFS
-}
-
-func (f failingFile) Write(b []byte) (int, error) {
-	if err := f.fs.step("write"); err != nil {
-		return 0, err
-	}
-	return f.File.Write(b)
-}
-
-func (f failingFile) Sync() error {
-	if err := f.fs.step("sync"); err != nil {
-		return err
-	}
-	return f.File.Sync()
-}
-
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, dir: t.TempDir(), now: day0.Add(12 * time.Hour), disk: &failingFS{}}
+	w := &world{T: t, dir: t.TempDir(), now: day0.Add(12 * time.Hour), disk: &failingDisk{}}
 	var err error
 	w.lake, err = lake.Open(t.Context(), lake.Options{Warehouse: filepath.Join(w.dir, "lake"),
-		Catalog: filepath.Join(w.dir, "catalog.db"), FS: w.disk,
+		Catalog: filepath.Join(w.dir, "catalog.db"), FS: &laketest.FS{Before: w.disk.step},
 		CatalogFault: func(s lake.Step) error {
 			if w.fail != nil {
 				return w.fail(s)

@@ -2,28 +2,14 @@ package lake_test
 
 import (
 	"errors"
-	"io/fs"
 	"path/filepath"
 	"testing"
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lake/laketest"
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
-
-// listing does something before it lists a directory for the first time.
-type listing struct {
-	lake.OS
-	before func()
-}
-
-func (l *listing) ReadDir(dir string) ([]fs.DirEntry, error) {
-	if before := l.before; before != nil {
-		l.before = nil
-		before()
-	}
-	return l.OS.ReadDir(dir)
-}
 
 // TestATableMadeMeanwhileIsNoSignOfAnOldCatalog: who makes a table that somebody
 // else has just made hears that it exists, not that the catalog has lost it.
@@ -38,16 +24,22 @@ func TestATableMadeMeanwhileIsNoSignOfAnOldCatalog(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		return l
 	}
-	files := &listing{}
-	ours, other := open(files), open(nil)
+	var before func() // a directory is listed for the first time
+	ours, other := open(&laketest.FS{Before: func(op laketest.Op) error {
+		if do := before; do != nil && op.Kind == laketest.ReadDir {
+			before = nil
+			do()
+		}
+		return nil
+	}}), open(nil)
 	for _, name := range []string{"first", "second"} {
-		files.before = func() {
+		before = func() {
 			if _, err := other.Create(t.Context(), name, tierstest.Schema(), tiers.Options{}); err != nil {
 				t.Error(err)
 			}
 		}
 		_, err := ours.Create(t.Context(), name, tierstest.Schema(), tiers.Options{})
-		if !errors.Is(err, tiers.ErrConflict) || files.before != nil {
+		if !errors.Is(err, tiers.ErrConflict) || before != nil {
 			t.Errorf("create %s: %v", name, err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lake/laketest"
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
@@ -41,86 +41,10 @@ func (f *faults) step(op string) error {
 
 func (f *faults) reached() bool { return f.n >= f.failAt }
 
-type faultFS struct {
-	lake.OS
-	f *faults
-}
-
-func (s faultFS) Create(name string) (lake.File, error) {
-	if err := s.f.step("create " + name); err != nil {
-		return nil, err
-	}
-	file, err := s.OS.Create(name)
-	return faultFile{file, name, s.f}, err
-}
-
-func (s faultFS) Open(name string) (lake.Reader, error) {
-	if err := s.f.step("open " + name); err != nil {
-		return nil, err
-	}
-	return s.OS.Open(name)
-}
-
-func (s faultFS) Rename(from, to string) error {
-	if err := s.f.step("rename " + from + " " + to); err != nil {
-		return err
-	}
-	return s.OS.Rename(from, to)
-}
-
-func (s faultFS) Remove(name string) error {
-	if err := s.f.step("remove " + name); err != nil {
-		return err
-	}
-	return s.OS.Remove(name)
-}
-
-func (s faultFS) Mkdir(name string) error {
-	if err := s.f.step("mkdir " + name); err != nil {
-		return err
-	}
-	return s.OS.Mkdir(name)
-}
-
-func (s faultFS) Stat(name string) (fs.FileInfo, error) {
-	if err := s.f.step("stat " + name); err != nil {
-		return nil, err
-	}
-	return s.OS.Stat(name)
-}
-
-func (s faultFS) SyncDir(name string) error {
-	if err := s.f.step("syncdir " + name); err != nil {
-		return err
-	}
-	return s.OS.SyncDir(name)
-}
-
-type faultFile struct {
-	lake.File
-	name string
-	f    *faults
-}
-
-func (w faultFile) Write(b []byte) (int, error) {
-	if err := w.f.step("write " + w.name); err != nil {
-		n, _ := w.File.Write(b[:len(b)/2]) // a torn write
-		return n, err
-	}
-	return w.File.Write(b)
-}
-
-func (w faultFile) Sync() error {
-	if err := w.f.step("sync " + w.name); err != nil {
-		return err
-	}
-	return w.File.Sync()
-}
-
 func (f *faults) options(dir string) lake.Options { return f.inject(options(dir)) }
 
 func (f *faults) inject(o lake.Options) lake.Options {
-	o.FS = faultFS{f: f}
+	o.FS = &laketest.FS{Before: func(op laketest.Op) error { return f.step(op.String()) }}
 	o.CatalogFault = func(s lake.Step) error { return f.step("catalog " + string(s)) }
 	return o
 }

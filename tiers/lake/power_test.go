@@ -16,6 +16,7 @@ import (
 
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lake"
+	"github.com/lakeward/lakeward/tiers/lake/laketest"
 	"github.com/lakeward/lakeward/tiers/tierstest"
 )
 
@@ -26,7 +27,7 @@ var errPower = errors.New("the power is gone")
 // operation on everything fails; then settle leaves the directory as a power
 // loss might: of what was not synced, any part.
 type crashFS struct {
-	lake.OS
+	laketest.FS
 	mu    sync.Mutex // iceberg-go works on several manifests at once
 	left  int        // operations until the power is gone
 	rand  *rand.Rand
@@ -35,113 +36,48 @@ type crashFS struct {
 }
 
 type crashFile struct {
-	lake.File
-	fs     *crashFS
 	synced int64 // bytes that are sure; -1: none
 	size   int64
 }
 
 func newCrashFS(seed uint64, ops int) *crashFS {
-	return &crashFS{left: ops, rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*crashFile{},
+	c := &crashFS{left: ops, rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*crashFile{},
 		names: map[string]bool{}}
+	c.Before, c.After = c.step, c.done
+	return c
 }
 
-func (c *crashFS) step() error {
+func (c *crashFS) step(op laketest.Op) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left--; c.left < 0 {
 		return errPower
 	}
+	if op.Kind == laketest.Remove {
+		delete(c.files, op.Name)
+	}
 	return nil
 }
 
-func (c *crashFS) Create(name string) (lake.File, error) {
-	if err := c.step(); err != nil {
-		return nil, err
-	}
-	f, err := c.OS.Create(name)
-	if err != nil {
-		return nil, err
-	}
+func (c *crashFS) done(op laketest.Op) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.files[name] = &crashFile{File: f, fs: c, synced: -1}
-	return c.files[name], nil
-}
-
-func (f *crashFile) Write(b []byte) (int, error) {
-	if err := f.fs.step(); err != nil {
-		return 0, err
+	switch op.Kind {
+	case laketest.Create:
+		c.files[op.Name] = &crashFile{synced: -1}
+	case laketest.Write:
+		c.files[op.Name].size += int64(op.Bytes)
+	case laketest.Sync: // the real disk need not hold it
+		c.files[op.Name].synced = c.files[op.Name].size
+	case laketest.Rename:
+		c.files[op.To] = c.files[op.Name]
+		delete(c.files, op.Name)
+	case laketest.SyncDir:
+		entries, _ := os.ReadDir(op.Name) //nolint:errcheck // it was there a moment ago
+		for _, e := range entries {
+			c.names[filepath.Join(op.Name, e.Name())] = true
+		}
 	}
-	n, err := f.File.Write(b)
-	f.size += int64(n)
-	return n, err
-}
-
-func (f *crashFile) Sync() error {
-	if err := f.fs.step(); err != nil {
-		return err
-	}
-	f.synced = f.size
-	return nil // the real disk need not hold it
-}
-
-func (c *crashFS) Open(name string) (lake.Reader, error) {
-	if err := c.step(); err != nil {
-		return nil, err
-	}
-	return c.OS.Open(name)
-}
-
-func (c *crashFS) Rename(from, to string) error {
-	if err := c.step(); err != nil {
-		return err
-	}
-	if err := c.OS.Rename(from, to); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.files[to] = c.files[from]
-	delete(c.files, from)
-	return nil
-}
-
-func (c *crashFS) Remove(name string) error {
-	if err := c.step(); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	delete(c.files, name)
-	c.mu.Unlock()
-	return c.OS.Remove(name)
-}
-
-func (c *crashFS) Mkdir(name string) error {
-	if err := c.step(); err != nil {
-		return err
-	}
-	return c.OS.Mkdir(name)
-}
-
-func (c *crashFS) Stat(name string) (fs.FileInfo, error) {
-	if err := c.step(); err != nil {
-		return nil, err
-	}
-	return c.OS.Stat(name)
-}
-
-func (c *crashFS) SyncDir(name string) error {
-	if err := c.step(); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(name)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, e := range entries {
-		c.names[filepath.Join(name, e.Name())] = true
-	}
-	return err
 }
 
 // settle takes away what the disk need not have.
