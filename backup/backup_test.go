@@ -22,6 +22,7 @@ import (
 type site struct {
 	*testing.T
 	dir string
+	o   lake.Options
 	l   *lake.Lake
 }
 
@@ -29,11 +30,17 @@ func options(dir string) lake.Options {
 	return lake.Options{Warehouse: filepath.Join(dir, "lake"), Catalog: filepath.Join(dir, "lake", "catalog.db")}
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteIn(t, "") }
+
+// newSiteIn has its catalog in a PostgreSQL, or in a file of its own.
+func newSiteIn(t *testing.T, catalog string) *site {
 	t.Helper()
 	s := &site{T: t, dir: filepath.Join(t.TempDir(), "data")}
+	if s.o = options(s.dir); catalog != "" {
+		s.o.Catalog = catalog
+	}
 	var err error
-	if s.l, err = lake.Open(t.Context(), options(s.dir)); err != nil {
+	if s.l, err = lake.Open(t.Context(), s.o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.l.Close() })
