@@ -14,9 +14,9 @@ const (
 	FedProperty = "lakeward.fed."
 )
 
-// LostMarks are the keys of the sources that have fed the table and have no mark
-// there any more, in order. Somebody has removed the property: no commit of the
-// lake does.
+// LostMarks returns, in order, the keys of the sources that have fed the table
+// and whose marks it has lost. No commit of the lake removes a mark, so a person
+// has removed the property.
 func LostMarks(t Table) []string {
 	marks, lost := t.Marks(), map[string]bool{}
 	note := func(name, prefix string) {

@@ -134,8 +134,8 @@ type Table interface {
 	// Evolve adds the fields of want that the table lacks (by path) and
 	// returns the schema with every id assigned. Existing fields keep type.
 	Evolve(ctx context.Context, want Schema) (Schema, error)
-	// Commit applies c. Its error is ErrConflict, ErrUnknown or ErrHalt; an
-	// error of no class changed nothing, and the commit can be tried again.
+	// Commit applies c. Its error is ErrConflict, ErrUnknown or ErrHalt. Any other
+	// error means that nothing changed and that the commit can be retried.
 	Commit(ctx context.Context, c Commit) (Snapshot, error)
 	// Committed reports whether the commit with this id took effect.
 	Committed(ctx context.Context, id string) (bool, error)

@@ -62,8 +62,8 @@ func (d *durable) replace(name, text string) error {
 	return d.fs.Rename(temp, name)
 }
 
-// passedSuffix is added to the name of metadata that somebody has decided to
-// pass over.
+// passedSuffix is added to the name of metadata that a person has decided to pass
+// over.
 const passedSuffix = ".passed"
 
 // folder is the metadata directory of one table as it is on disk.

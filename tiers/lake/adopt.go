@@ -250,8 +250,7 @@ func AdoptText(plan []Adoption) string {
 	return b.String()
 }
 
-// LostMark is a source's mark that somebody has removed from a table, as it was
-// last.
+// LostMark is the last value of a source's mark that was removed from a table.
 type LostMark struct {
 	Table   string     `json:"table"`
 	Mark    tiers.Mark `json:"mark"`

@@ -68,8 +68,8 @@ type Value struct {
 	Fleeting bool
 }
 
-// Portable is a catalog that can be copied, and moved with its lake. Without it
-// there is no backup, restore and relocation of a lake.
+// Portable is a catalog that can be copied, and moved with its lake. Backup,
+// restore and relocation need one.
 type Portable interface {
 	// Copy reads everything but leases, at one moment. The record is the caller's.
 	Copy(ctx context.Context) (CatalogCopy, error)

@@ -164,7 +164,7 @@ func changeColumns(txn *table.Transaction, adds []addition, wider []widening) er
 	return nil
 }
 
-// optional is the type with no required field in it.
+// optional returns the type with all fields in it optional.
 func optional(t tiers.Type) tiers.Type {
 	fields := make([]tiers.Field, len(t.Fields))
 	for i, f := range t.Fields {

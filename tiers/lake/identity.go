@@ -148,9 +148,9 @@ func (l *Lake) site(ctx context.Context) (s site, err error) {
 	return s, nil
 }
 
-// inferPlace is the directory below which the tables of the catalog are, if
-// that is another one than the warehouse. Tables that somebody has put elsewhere
-// on purpose do not count.
+// inferPlace returns the directory that holds the tables of the catalog, which
+// is not the warehouse if the lake was moved. Tables that were put elsewhere on
+// purpose do not count.
 func (l *Lake) inferPlace(ctx context.Context) (string, error) {
 	rows, err := l.catalog.Tables(ctx)
 	if err != nil {
@@ -229,8 +229,8 @@ func (l *Lake) catalogRecord(ctx context.Context) (r Record, err error) {
 	return r, nil
 }
 
-// recordInCatalog records r unless somebody has recorded something in the
-// meantime, and returns what is recorded then.
+// recordInCatalog records r unless another process has recorded something in the
+// meantime, and returns the record that is in the catalog afterwards.
 func (l *Lake) recordInCatalog(ctx context.Context, r Record) (Record, error) {
 	for _, v := range []Value{{Key: idProp, New: r.ID}, {Key: placeProp, New: r.Place}} {
 		if _, err := l.catalog.SwapValue(ctx, v); err != nil {
@@ -253,7 +253,7 @@ func (l *Lake) recordInCatalog(ctx context.Context, r Record) (Record, error) {
 // mover gives the paths in a lake's metadata another beginning.
 type mover struct{ from, to string }
 
-// location is where a file is after the move; what is not below from stays.
+// location returns where a file is after the move. Files outside from stay.
 func (m mover) location(loc string) string {
 	for _, form := range []func(string) string{tiers.Location, func(p string) string {
 		return p

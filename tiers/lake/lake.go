@@ -6,7 +6,7 @@
 // catalog's pointer moves, the pointer moves by compare-and-swap from the very
 // metadata that the commit was built on, and the files and the mark are in that
 // one metadata. Retries belong to the caller; iceberg-go's own would move the
-// commit to a head that nobody had compared the mark with.
+// commit to a head whose mark was never compared.
 package lake
 
 import (

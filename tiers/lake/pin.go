@@ -42,7 +42,7 @@ type PinnedFile struct {
 	Path string // relative to the warehouse
 	Size int64  // -1: not recorded anywhere
 	Data []byte // nil: it is to be read; what may be gone soon was read already
-	// Optional files are metadata of the past, which nobody needs to read rows.
+	// Optional files hold metadata of the past. Rows can be read without them.
 	Optional bool
 }
 

@@ -164,7 +164,7 @@ func (p *promotion) lastOfEachKey(ctx context.Context, rows []arrow.RecordBatch)
 	return out, err
 }
 
-// run plans and commits, again if the table moved in between.
+// run plans and commits, and starts over if the table changed in between.
 func (p *promotion) run(ctx context.Context, rows []arrow.RecordBatch) (tiers.WriteResult, error) {
 	var res tiers.WriteResult
 	var added []tiers.DataFile

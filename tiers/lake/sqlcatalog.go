@@ -160,8 +160,7 @@ func (p *sqlCatalog) change(ctx context.Context, stmt string, args ...any) error
 	return nil
 }
 
-// forget closes the connections that nobody uses, so that the next change opens
-// one of its own.
+// forget closes the idle connections, so that the next change opens a new one.
 func (p *sqlCatalog) forget() {
 	p.db.SetMaxIdleConns(0)
 	p.db.SetMaxIdleConns(maxConns)

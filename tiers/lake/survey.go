@@ -291,8 +291,8 @@ func (l *Lake) unclaimed(ctx context.Context, name string) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	// After the folders: one that somebody else has made meanwhile has its row by
-	// now.
+	// The rows are read after the folders, so that a table that was made meanwhile
+	// has its row.
 	rows, err := l.catalog.Tables(ctx)
 	if err != nil {
 		return err

@@ -340,9 +340,9 @@ type dataReader struct {
 func (r *dataReader) Size() int64 { return r.size }
 
 // Damaged returns the files of current snapshots that are known to be damaged,
-// after another look at each: what was restored is damaged no more, and what
-// the tables no longer hold is forgotten. With an error come those of the
-// tables that could be looked at.
+// and checks each of them once more: files that were restored are no longer
+// damaged, and files that the tables no longer hold are forgotten. Along with an
+// error it returns the files of the tables that could be checked.
 func (l *Lake) Damaged(ctx context.Context) ([]tiers.Damage, error) {
 	var out []tiers.Damage
 	var errs []error

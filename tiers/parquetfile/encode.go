@@ -250,7 +250,7 @@ func (w *Writer) blooms() {
 	}
 }
 
-// pageIndex appends where the pages are, those of a row group together.
+// pageIndex appends the locations of the pages, grouped by row group.
 func (w *Writer) pageIndex() error {
 	for g := range w.groups {
 		for i := range w.leaves {

@@ -332,7 +332,7 @@ func (e *Extract) copy(r io.ReaderAt, x *Index, g *groupIndex, pages []format.Of
 			meta.NumValues = entries
 		}
 		meta.TotalCompressedSize = int64(len(e.buf)) - from
-		meta.TotalUncompressedSize = meta.TotalCompressedSize // not known without reading every header, and of no use
+		meta.TotalUncompressedSize = meta.TotalCompressedSize // its true value is in the page headers; no reader asks
 		out.TotalByteSize += meta.TotalCompressedSize
 		out.Columns = append(out.Columns, format.ColumnChunk{FileOffset: e.at + from, MetaData: meta})
 	}
