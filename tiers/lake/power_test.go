@@ -73,7 +73,7 @@ func (c *crashFS) done(op laketest.Op) {
 		c.files[op.To] = c.files[op.Name]
 		delete(c.files, op.Name)
 	case laketest.SyncDir:
-		entries, _ := os.ReadDir(op.Name) //nolint:errcheck // it was there a moment ago
+		entries, _ := os.ReadDir(op.Name) // it was there a moment ago
 		for _, e := range entries {
 			c.names[filepath.Join(op.Name, e.Name())] = true
 		}

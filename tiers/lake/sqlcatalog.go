@@ -10,9 +10,10 @@ import (
 )
 
 // sqlCatalog is Iceberg's SQL catalog: a row for each table says where its
-// metadata is, and the properties of the namespace are the values. iceberg-go's own CommitTable does the same swap but returns one
-// class of error for what was refused, what failed and what is unknown; here
-// they are told apart, and the metadata goes through our own durable IO.
+// metadata is, and the properties of the namespace are the values. iceberg-go's
+// own CommitTable does the same swap but returns one class of error for what was
+// refused, what failed and what is unknown; here they are told apart, and the
+// metadata goes through our own durable IO.
 type sqlCatalog struct {
 	name    string
 	db      *sql.DB

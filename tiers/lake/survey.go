@@ -253,7 +253,8 @@ func (l *Lake) believe(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if loc, err = l.catalog.Metadata(ctx, name); err != nil { // later than the list: what it names may be newer, never older
+	// Later than the list: what it names may be newer, never older.
+	if loc, err = l.catalog.Metadata(ctx, name); err != nil {
 		return err
 	}
 	if ok {
