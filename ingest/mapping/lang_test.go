@@ -377,8 +377,9 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 func FuzzMap(f *testing.F) {
 	f.Add([]byte(`{"kind":"k","at":1,"u":{"name":"n","x":[]},"list":[{"a":"1"},"c"],"v":"a\\u0041"}`))
 	f.Add([]byte(`{"kind":"k","list":[{"k":"b","n":null}],"u.name":"x","a":{"v":{}}}`))
+	f.Add([]byte(`{"kind":"k","at":1,"v":"{\"a\":[{\"k\":\"b\",\"c\":[1,\"x\"]}]}"}`))
 	m := small(f, "      user.name: [u.name, d.v]\n      status_detail: list[0].a\n      status_code: \"list[k=b].n\"\n"+
-		"      message: v | lower | before_last x\n      is_mfa: mfa\n      src_endpoint.ip: v | address\n")
+		"      message: v | lower | before_last x\n      metadata.uid: \"v | json a[k=b].c[1]\"\n      is_mfa: mfa\n      src_endpoint.ip: v | address\n")
 	x := m.NewMapper()
 	f.Fuzz(func(t *testing.T, event []byte) {
 		_, row, ok := x.Map(event)
