@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/daemon"
 	"github.com/lakeward/lakeward/pipeline"
 )
 
@@ -29,7 +30,7 @@ func configCommands() []entry {
 }
 
 func (c *cli) checkConfig(asJSON bool) error {
-	_, err := c.load()
+	err := c.checked()
 	if !asJSON {
 		if err == nil {
 			_, err = fmt.Fprintln(c.Out, "the configuration is good")
@@ -46,6 +47,22 @@ func (c *cli) checkConfig(asJSON bool) error {
 	}
 	if len(problems) > 0 {
 		return errFailed
+	}
+	return nil
+}
+
+// checked reads the configuration, and looks for the mappings that it names.
+func (c *cli) checked() error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	known, err := daemon.Mappings(cfg.Mappings.Dir)
+	if err != nil {
+		return err
+	}
+	if ps := daemon.CheckMappings(cfg, known); len(ps) > 0 {
+		return ps
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ func sourceCommands() []entry {
 			do: (*daemon.Verbs).SourceStatus,
 		},
 		sourceResetCommand(asJSON),
+		sourceTestCommand(),
+		sourceTestCommand(),
 	}
 }
 

@@ -66,7 +66,7 @@ func (c command) asked() string {
 func table() []entry {
 	return slices.Concat(serveCommands(), queryCommands(), maintenanceCommands(), lakeCommands(), backupCommands(),
 		pipelineCommands(),
-		sourceCommands(), quarantineCommands(), configCommands())
+		sourceCommands(), mappingCommands(), quarantineCommands(), configCommands())
 }
 
 // served are the commands that a daemon does, with the roles that they need.

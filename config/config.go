@@ -30,6 +30,7 @@ type Config struct {
 	Lake      Lake
 	Analytics Analytics
 	Pipelines Pipelines
+	Mappings  Mappings
 	HTTP      HTTP
 	Audit     Audit
 	Query     Query
@@ -123,7 +124,8 @@ type Source struct {
 	Stream  string
 	Subject string // filter
 	Format  Format
-	Table   string // empty: the subject's last token names it
+	Mapping []strict.At[string] // names; empty: none
+	Table   string              // empty: the subject's last token names it
 	Time    EventTime
 	// Metadata are the columns of what the stream says of a message; empty: the
 	// subject, where the table's name does not tell it.
@@ -232,6 +234,9 @@ func (a Analytics) File() string {
 	}
 	return strings.TrimPrefix(a.URL, "duckdb:")
 }
+
+// Mappings says where a team's own mappings are.
+type Mappings struct{ Dir string }
 
 // Pipelines says how pipelines are found and run.
 type Pipelines struct {

@@ -28,6 +28,10 @@ func Type() strict.Type[Config] {
 		strict.F("lake", lakeType(), func(c *C) *Lake { return &c.Lake }, "The lake tier: Iceberg tables of Parquet files."),
 		strict.F("analytics", analyticsType(), func(c *C) *Analytics { return &c.Analytics },
 			"The analytics tier: small results."),
+		strict.F("mappings", strict.Object(strict.F("dir", strict.NonEmpty(), func(m *Mappings) *string { return &m.Dir },
+			"Folder of a team's own mappings, beside those that ship. One of the same name replaces one that ships. They are "+
+				"read at the start.").Default("./mappings.d")),
+			func(c *C) *Mappings { return &c.Mappings }, "Mappings of raw events to OCSF."),
 		strict.F("pipelines", pipelinesType(), func(c *C) *Pipelines { return &c.Pipelines },
 			"Where pipelines are, and how they run."),
 		strict.F("http", httpType(), func(c *C) *HTTP { return &c.HTTP }, "What listens."),
@@ -68,6 +72,11 @@ func sourceType() strict.Type[Source] {
 				"Arrow IPC), or `parquet`. `auto` decides by the header `Content-Type` (of CSV, Arrow and Parquet) and by how "+
 				"each message begins: JSON, syslog, CEF, LEEF, Arrow or Parquet. A message may be compressed by gzip or zstd, "+
 				"whatever its format.").Default("auto"),
+		strict.F("mapping", strict.OneOrList(strict.Positioned(strict.Named(strict.NonEmpty(), "mapping"))),
+			func(s *S) *[]strict.At[string] { return &s.Mapping }, "Mappings that turn events into rows of OCSF, such as "+
+				"`okta` or `[windows, linux-auth]`; `auto` tries all that there are. The first that takes an event maps it, and "+
+				"the class is the table: `lake.authentication`. Events that none takes go to the source's own table, as they "+
+				"were sent. `lakeward mapping list` names all."),
 		strict.F("table", tableText(), func(s *S) *string { return &s.Table },
 			"Lake table. Without it the subject's last token names it."),
 		strict.F("time", strict.Object(

@@ -12,6 +12,7 @@ import (
 	"github.com/lakeward/lakeward/compact"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/ingest"
+	"github.com/lakeward/lakeward/ingest/mapping"
 	"github.com/lakeward/lakeward/internal/home"
 	"github.com/lakeward/lakeward/pipeline"
 	"github.com/lakeward/lakeward/pipeline/compile"
@@ -39,6 +40,7 @@ type core struct {
 	batches   *ingest.Memory // of all sources
 	holder    lease.Holder   // who we are among the daemons of one lake
 	durations *durations
+	mappings  mapping.Set // all that there are
 	believed  atomic.Bool // the catalog was compared with the warehouse
 	// configured are the sources that run; nil: those of cfg.
 	configured func() []config.Source
@@ -94,6 +96,12 @@ func openCore(ctx context.Context, cfg config.Config, log *slog.Logger, o coreOp
 			err = errors.Join(err, c.close())
 		}
 	}()
+	if c.mappings, err = Mappings(cfg.Mappings.Dir); err != nil {
+		return nil, err
+	}
+	if ps := CheckMappings(cfg, c.mappings); len(ps) > 0 {
+		return nil, ps
+	}
 	if c.lake, err = OpenLake(ctx, cfg, log, o.readOnly); err != nil {
 		return nil, err
 	}

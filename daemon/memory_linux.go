@@ -37,13 +37,13 @@ func unmapProgram() error {
 	return nil
 }
 
-type mapping struct{ start, end uintptr }
+type region struct{ start, end uintptr }
 
 // cleanMappings lists the mappings of a file, in the form of proc(5)'s smaps,
 // that are read-only and without private pages.
-func cleanMappings(smaps io.Reader, file string) ([]mapping, error) {
-	var out []mapping
-	var at mapping
+func cleanMappings(smaps io.Reader, file string) ([]region, error) {
+	var out []region
+	var at region
 	candidate := false
 	lines := bufio.NewScanner(smaps)
 	for lines.Scan() {
@@ -60,7 +60,7 @@ func cleanMappings(smaps io.Reader, file string) ([]mapping, error) {
 			if err != nil {
 				return nil, err
 			}
-			at = mapping{uintptr(start), uintptr(end)}
+			at = region{uintptr(start), uintptr(end)}
 			candidate = len(fields) > 5 && strings.Join(fields[5:], " ") == file && (fields[1] == "r-xp" || fields[1] == "r--p")
 			continue
 		}

@@ -27,7 +27,7 @@ Anonymous:         10436 kB
 
 func TestOnlyMappingsWithoutContentOfTheirOwnAreLetGo(t *testing.T) {
 	got, err := cleanMappings(strings.NewReader(smaps), "/opt/lake ward")
-	want := []mapping{{0x400000, 0xa9a000}, {0xa9a000, 0x50a9000}}
+	want := []region{{0x400000, 0xa9a000}, {0xa9a000, 0x50a9000}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: %x, want %x", err, got, want)
 	}

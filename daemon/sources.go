@@ -67,7 +67,12 @@ func openSource(ctx context.Context, cfg config.Config, k *core, conn *jetstream
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.Name, err)
 	}
+	mapped, err := mappingsOf(s, k.mappings)
+	if err != nil {
+		return nil, err
+	}
 	return ingest.New(ingest.Options{
+		Mappings: mapped, Known: k.mappings,
 		Name: s.Name, Filter: s.Subject, Stream: stream, Lake: k.lake,
 		Table: s.Table, Format: written, TimePath: s.Time.Path, TimeFormat: s.Time.Format, Metadata: s.Metadata,
 		Flush:     ingest.Flush{Rows: in.Flush.Rows, Bytes: in.Flush.Bytes, Age: in.Flush.Age},
@@ -116,6 +121,7 @@ func sourceStatus(s ingest.Status) serve.Source {
 		missed[m.Path] = m.Events
 	}
 	return serve.Source{
+		Unmapped: s.Unmapped, LooksLike: s.LooksLike,
 		TimeMisses: missed, Misfits: misfitCounts(s.Misfits), Tables: s.Tables, MaxTables: s.MaxTables,
 		Name: s.Name, Stream: s.Stream, State: s.State, Reason: s.Reason, Events: s.Events, Bytes: s.Bytes,
 		Quarantined: s.Quarantined, Repeats: s.Repeats, Gaps: s.Gaps, Commits: s.Commits, Conflicts: s.Conflicts,

@@ -16,6 +16,9 @@ type decoder struct {
 	s        *Source
 	out      chan<- sealed
 	unpacker format.Unpacker
+	mapper   mapper
+	guess    guess
+	unmapped uint64           // events that no rule of the mappings took
 	name     map[string]route // by subject
 
 	tables   int               // of events, with those that are still to be created
@@ -52,6 +55,11 @@ func newDecoder(e *epoch, out chan<- sealed) *decoder {
 	d := &decoder{e: e, s: e.s, out: out, name: map[string]route{}, from: place{e.start, e.startAt}, last: e.start,
 		lastAt: e.startAt,
 		step:   min(largestStep, e.s.o.Flush.Bytes/4, e.s.o.Memory.mostFilling()/8)}
+	if len(e.s.o.Mappings) > 0 {
+		d.mapper = mapper{e.s.o.Mappings.NewChooser(), map[string]target{}}
+	} else {
+		d.guess = newGuess(e.s.o.Known)
+	}
 	for name := range e.feeds {
 		if name != Quarantine && name != Skipped {
 			d.tables++
@@ -167,8 +175,9 @@ func (d *decoder) chunk(ctx context.Context, chunk []Message) (err error) {
 		}
 	}
 	d.sayIDs(now)
-	last, at := d.last, d.lastAt
-	d.s.note(func(st *Status) { st.Last, st.lastAt = last, at })
+	last, at, unmapped := d.last, d.lastAt, d.unmapped
+	d.unmapped = 0
+	d.s.note(func(st *Status) { st.Last, st.lastAt, st.Unmapped = last, at, st.Unmapped+unmapped })
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/ingest/mapping"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -34,9 +35,15 @@ func (e *epoch) newEventRows(f *feed) eventRows {
 
 func (e *epoch) newBatch(f *feed) *columnar.Batch {
 	o, l := e.s.o, e.s.o.Limits
+	declared := f.opts.Declared
+	columns, isMapped := o.Mappings.Columns(f.name)
+	if isMapped {
+		declared = tiers.Schema{Fields: mapping.Merge(declared.Fields, columns.Fields)}
+	}
 	return columnar.NewBatch(f.known, columnar.Options{
+		Mapped:   isMapped,
 		Limits:   columnar.Limits{MaxColumns: l.MaxColumns, MaxDepth: l.MaxDepth, MaxEventBytes: int(l.MaxEventBytes)},
-		TimePath: o.TimePath, TimeFormat: o.TimeFormat, Metadata: o.Metadata, StreamTag: e.tag(), Declared: f.opts.Declared,
+		TimePath: o.TimePath, TimeFormat: o.TimeFormat, Metadata: o.Metadata, StreamTag: e.tag(), Declared: declared,
 		Writer: e.writer,
 	})
 }

@@ -30,6 +30,8 @@ type Inspection struct {
 	Tables      []InspectedTable `json:"tables"`
 	Gaps        []tiers.SeqRange `json:"gaps,omitempty"` // recorded since the last reset
 	Repeats     uint64           `json:"repeats"`
+	Unmapped    uint64           `json:"unmapped,omitempty"`    // events that no rule took, since the start
+	LooksLike   string           `json:"looks_like,omitempty"`  // the mapping that fits a source without one
 	Quarantined uint64           `json:"quarantined"`           // events in lake.quarantine
 	TimeMisses  []TimeMiss       `json:"time_misses,omitempty"` // since the start
 	// values that are not, or not only, in the column of their path
@@ -78,6 +80,13 @@ func (in Inspection) String() string {
 	if len(in.TimeMisses) > 0 {
 		line("times", "events with the time of publishing since the start: %s", missesText(in.TimeMisses))
 	}
+	if in.Unmapped > 0 {
+		line("unmapped", "%d events since the start, which no rule of the mappings took: they are in the source's table",
+			in.Unmapped)
+	}
+	if in.LooksLike != "" {
+		line("looks like", "%s: add mapping: %s to the source", in.LooksLike, in.LooksLike)
+	}
 	for _, r := range in.Resets {
 		line("reset", "%s by %s (%s), from %d to %d: %s", r.At.Format(time.RFC3339), r.By, r.Mode, r.Old.Seq, r.New.Seq,
 			cmp.Or(r.Reason, "no reason given"))
@@ -98,7 +107,7 @@ func bracketed(s string) string {
 func (s *Source) Inspect(ctx context.Context, stream string) (Inspection, error) {
 	st := s.Status()
 	in := Inspection{Name: s.o.Name, Stream: stream, Filter: s.o.Filter, State: st.State, Reason: st.Reason,
-		TimeMisses: st.TimeMisses, MaxTables: s.o.MaxTables}
+		TimeMisses: st.TimeMisses, MaxTables: s.o.MaxTables, Unmapped: st.Unmapped, LooksLike: st.LooksLike}
 	if s.o.Lease != nil {
 		l, err := s.o.Lease.Look(ctx)
 		if err == nil && !(l.Before && in.State == Stopped) { // it is not known, or was the daemon that ran here

@@ -31,6 +31,9 @@ func (d *decoder) message(ctx context.Context, m *Message, now time.Time) error 
 		return err
 	}
 	m.subject = r.subject
+	if d.mapper.chooser != nil {
+		return d.mappedMessage(ctx, m, r, now)
+	}
 	known := d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1) || r.feed != nil && m.Seq <= r.feed.through
 	var id lookedUp
 	if !known && r.feed != nil && len(m.ID) > 0 {
@@ -71,9 +74,10 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 	if !is {
 		return d.otherEvents(f, m, written, data, now)
 	}
+	d.look(data)
 	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, len(data))}
 	for event, bad := range columnar.Split(how, data) {
-		if err := p.take(event, bad); err != nil {
+		if err := p.take(event, event, bad); err != nil {
 			return p.stored, err
 		}
 	}
@@ -84,18 +88,24 @@ func (d *decoder) events(f *feed, m *Message, now time.Time) (stored bool, err e
 // otherEvents is events of what is not JSON. It is apart because it allocates.
 func (d *decoder) otherEvents(f *feed, m *Message, how format.Format, data []byte, now time.Time) (stored bool,
 	err error) {
-	size := len(data)
-	if format.Expands(data) {
-		size = max(size, smallMessage+1)
-	}
-	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, size)}
+	p := parts{d: d, f: f, m: m, now: now, weight: d.weigh(f, weightOf(data))}
 	for event, bad := range how.Events(data) {
-		if err := p.take(event, bad); err != nil {
+		d.look(event)
+		if err := p.take(event, event, bad); err != nil {
 			return p.stored, err
 		}
 	}
 	p.end()
 	return p.stored, nil
+}
+
+// weightOf is the size by which a message is weighed: one that expands is never
+// too small for it.
+func weightOf(data []byte) int {
+	if format.Expands(data) {
+		return max(len(data), smallMessage+1)
+	}
+	return len(data)
 }
 
 // parts takes the parts of one message.
@@ -109,11 +119,12 @@ type parts struct {
 	stored bool
 }
 
-// take stores an event, or puts it into quarantine.
-func (p *parts) take(event []byte, bad error) error {
+// take stores an event as a row, which is the event itself if nobody mapped it,
+// or puts it into quarantine.
+func (p *parts) take(event, row []byte, bad error) error {
 	index := p.index
 	p.index++
-	if reason := p.tooMuch(p.d.growth); reason != "" {
+	if reason := p.tooMuch(p.d); reason != "" {
 		p.d.reject(p.m, index, event, reason, p.now)
 		return nil
 	}
@@ -125,7 +136,7 @@ func (p *parts) take(event []byte, bad error) error {
 		return nil
 	}
 	p.d.index = index
-	ok, err := p.d.event(p.f, p.m, index, event, p.now)
+	ok, err := p.d.event(p.f, p.m, index, event, row, p.now)
 	p.stored = p.stored || ok
 	return err
 }
@@ -140,9 +151,9 @@ func (p *parts) end() {
 // weight watches the memory that the events of one message take: a message is
 // in one batch, so that it cannot be divided.
 type weight struct {
-	of           *feed
+	of           *feed // nil: any table
 	most         int64 // bytes of its events as columns
-	before       int64 // what the table's batch held
+	before       int64 // what the batches held
 	growth, step int64 // at the last look, and until the next
 	message      int   // its bytes
 	reason       string
@@ -152,9 +163,23 @@ func (d *decoder) weigh(f *feed, message int) weight {
 	w := weight{of: f, most: max(d.s.o.Memory.mostFilling(), 4*int64(message)), growth: d.growth, step: d.step,
 		message: message}
 	if message > smallMessage {
-		w.before = d.fill(f).Bytes()
+		if f != nil {
+			d.fill(f)
+		}
+		w.before = w.held(d)
 	}
 	return w
+}
+
+// held are the bytes of the batches that the message's events go to.
+func (w *weight) held(d *decoder) (bytes int64) {
+	if w.of != nil {
+		return w.of.rows.Bytes()
+	}
+	for _, f := range d.filling {
+		bytes += f.rows.Bytes()
+	}
+	return bytes
 }
 
 // smallMessage is too small for its events to be weighed: that many bytes are
@@ -162,20 +187,21 @@ func (d *decoder) weigh(f *feed, message int) weight {
 const smallMessage = 4 << 10
 
 // tooMuch says why the message's next event cannot be taken; empty if it can.
-func (w *weight) tooMuch(growth int64) string {
-	if w.reason != "" || w.message <= smallMessage || growth-w.growth < w.step {
+func (w *weight) tooMuch(d *decoder) string {
+	if w.reason != "" || w.message <= smallMessage || d.growth-w.growth < w.step {
 		return w.reason
 	}
-	w.growth = growth
-	if w.of.rows.Bytes()-w.before > w.most {
+	w.growth = d.growth
+	if w.held(d)-w.before > w.most {
 		w.reason = fmt.Sprintf("the events of this message of %d bytes take more than %d MiB of memory as columns: "+
 			"publish them in smaller messages, or raise memory.budget", w.message, w.most>>20)
 	}
 	return w.reason
 }
 
-func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.Time) (bool, error) {
-	if d.e.has(Quarantine, m.Seq, index) {
+// event adds a row to a table's batch; event is what was published of it.
+func (d *decoder) event(f *feed, m *Message, index int, event, row []byte, now time.Time) (bool, error) {
+	if d.e.has(Quarantine, m.Seq, index) || m.Seq <= f.through {
 		return false, nil
 	}
 	if len(d.s.refused) > 0 {
@@ -193,7 +219,7 @@ func (d *decoder) event(f *feed, m *Message, index int, event []byte, now time.T
 		d.s.o.decode(event)
 	}
 	err := rows.Append(columnar.Meta{Seq: m.Seq, ID: m.ID, Index: index, Published: m.Published, Subject: m.subject,
-		Header: m.Header}, now, event)
+		Header: m.Header}, now, row)
 	if err == nil {
 		d.rows++
 		d.growth += int64(len(event) + slotBytes*rows.Leaves())

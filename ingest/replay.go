@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/columnar"
+	"github.com/lakeward/lakeward/ingest/mapping"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/parquetfile"
 )
@@ -111,6 +112,8 @@ type replay struct {
 	fed   int                  // tables of the source
 	w     *parquetfile.Writer
 	r     ReplayReport
+
+	chooser *mapping.Chooser // nil: the source has no mappings
 }
 
 // Replay decodes rows of lake.quarantine again, with the source's configuration
@@ -145,6 +148,9 @@ func (s *Source) replayOnce(ctx context.Context, req ReplayRequest) (ReplayRepor
 		key:   tiers.Mark{Stream: req.Stream, Filter: s.o.Filter}.Key(), feeds: map[string]*feed{},
 		known: map[eventOf]position{}}
 	p.r.DryRun, p.req.Filter.Source = req.DryRun, p.key
+	if len(s.o.Mappings) > 0 {
+		p.chooser = s.o.Mappings.NewChooser()
+	}
 	if err := p.begin(ctx); err != nil {
 		return p.r, err
 	}

@@ -24,7 +24,7 @@ type origin struct{ table, stream string }
 func (p *replay) chunk(ctx context.Context, rows []Rejected) error {
 	parts, tables := map[origin][]Rejected{}, map[string]bool{}
 	for _, r := range rows {
-		table, reason := p.route(r.Subject, len(tables))
+		table, reason := p.route(r, len(tables))
 		if reason != "" {
 			count(&p.r.Rejected, reason, 1)
 			continue
@@ -58,14 +58,50 @@ func (p *replay) epoch(stream string) (*epoch, error) {
 	return e, nil
 }
 
-func (p *replay) route(subject string, more int) (table, reason string) {
-	if table = p.s.o.Table; table == "" {
-		if table, reason = tableOf(subject); reason != "" {
+// route finds the table of a row.
+func (p *replay) route(r Rejected, more int) (table, reason string) {
+	if table, reason = p.mapped(r); reason != "" {
+		return "", reason
+	}
+	if table == "" {
+		table = p.s.o.Table
+	}
+	if table == "" {
+		if table, reason = tableOf(r.Subject); reason != "" {
 			return "", reason
 		}
 	}
 	if f := p.feeds[table]; (f == nil || f.table == nil) && p.fed+more >= p.s.o.MaxTables {
 		return "", tooManyTables(p.fed, table)
+	}
+	return table, ""
+}
+
+// mapped is the table that the source's mappings give the events of a row; none
+// if they take none of them. A row is replayed whole or not at all, by one
+// commit, so its events have to go to one table.
+func (p *replay) mapped(r Rejected) (table, reason string) {
+	if p.chooser == nil {
+		return "", ""
+	}
+	if r.Index >= 0 {
+		table, _, _ = p.chooser.Map(r.Bytes)
+		return table, ""
+	}
+	data, err := new(format.Unpacker).Unpack(r.Bytes)
+	if err != nil {
+		return "", "" // decode says why
+	}
+	first := true
+	for event, bad := range format.Of(p.s.o.Format, []byte(r.Headers), data).Events(data) {
+		if bad != nil {
+			continue
+		}
+		t, _, _ := p.chooser.Map(event)
+		if !first && t != table {
+			return "", "its events belong to several tables: publish them again, each in a message of its own"
+		}
+		table, first = t, false
 	}
 	return table, ""
 }
@@ -207,6 +243,11 @@ func (p *replay) decode(e *epoch, f *feed, batch eventRows, r Rejected) (reason 
 }
 
 func (p *replay) event(b eventRows, m columnar.Meta, event []byte) (reason string, err error) {
+	if p.chooser != nil {
+		if _, row, ok := p.chooser.Map(event); ok {
+			event = row
+		}
+	}
 	err = b.Append(m, p.s.o.Now(), event)
 	if bad := (*columnar.Reject)(nil); errors.As(err, &bad) {
 		return bad.Reason, nil

@@ -125,24 +125,31 @@ func (d *decoder) newRoute(ctx context.Context, subject string) (route, error) {
 			return route{reason: reason}, nil
 		}
 	}
+	f, reason, err := d.feedOf(ctx, table)
+	return route{feed: f, reason: reason, subject: d.s.keptSubject(subject)}, err
+}
+
+// feedOf is a table of events that the source feeds from now on; the reason
+// says why it cannot.
+func (d *decoder) feedOf(ctx context.Context, table string) (f *feed, reason string, err error) {
 	if f, ok := d.e.feeds[table]; ok {
-		return route{feed: f, subject: d.s.keptSubject(subject)}, nil
+		return f, "", nil
 	}
 	if d.tables >= d.s.o.MaxTables {
 		d.tooMany(table)
-		return route{reason: tooManyTables(d.tables, table)}, nil
+		return nil, tooManyTables(d.tables, table), nil
 	}
-	f := newFeed(table, d.s.o.Tables(table))
+	f = newFeed(table, d.s.o.Tables(table))
 	// Another source may feed it already: then its columns have their types.
 	t, err := d.s.o.Lake.Open(ctx, table)
 	switch {
 	case err == nil:
 		f.known = t.Schema()
 	case !errors.Is(err, tiers.ErrNoTable):
-		return route{}, fmt.Errorf("open lake.%s: %w", table, err)
+		return nil, "", fmt.Errorf("open lake.%s: %w", table, err)
 	}
 	d.tables++
 	d.noteTables()
 	d.e.feeds[table] = f
-	return route{feed: f, subject: d.s.keptSubject(subject)}, nil
+	return f, "", nil
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/ingest/format"
+	"github.com/lakeward/lakeward/ingest/mapping"
 	"github.com/lakeward/lakeward/tiers"
 	"github.com/lakeward/lakeward/tiers/lease"
 )
@@ -44,6 +45,11 @@ type Options struct {
 	// sequence, published, headers.NAME. nil: stream_subject, where the table's
 	// name does not tell the subject.
 	Metadata []string
+
+	// Mappings turn events into rows of OCSF, whose class is their table; those
+	// that none takes go to Table. Known are all that there are: a source without
+	// mappings says which of them fits.
+	Mappings, Known mapping.Set
 
 	Flush     Flush
 	Memory    *Memory // shared by the sources of a process; nil: 1 GiB of its own
@@ -136,6 +142,9 @@ type Status struct {
 	Fenced      uint64 // times that another writer was first, so that what was read was read again
 	IDs         MessageIDs
 	Holder      string // name of the daemon that has the source's lease; empty: none, or not known
+
+	Unmapped  uint64 // events that no rule of the source's mappings took
+	LooksLike string // the mapping that fits the events of a source without one; empty: none that is known
 
 	// TimeMisses are events committed with the time of publishing, by the path at
 	// which something stood that is not a time.

@@ -325,8 +325,8 @@ func (a *account) sweep() (covered []tiers.SeqRange, overlaps map[int][]tiers.Se
 	return tiers.MergeSeqs(covered), overlaps
 }
 
-// rowPlace is a row as it may be once only. A message has one table, whose rows
-// differ by their event ids; beside them it may have events in quarantine.
+// rowPlace is a row as it may be once only. The events of a message differ by
+// their ids, and may be in several tables and in quarantine.
 type rowPlace struct {
 	seq uint64
 	id  string
@@ -335,7 +335,7 @@ type rowPlace struct {
 // repeated looks at the rows of sequences that several files have: a message
 // of many events may be in the files of many days, and in quarantine in part.
 func (a *account) repeated(ctx context.Context, overlaps map[int][]tiers.SeqRange) error {
-	seen, home := map[rowPlace]bool{}, map[uint64]string{}
+	seen := map[rowPlace]bool{}
 	for at, ranges := range overlaps {
 		f, ranges := a.files[at], tiers.MergeSeqs(ranges)
 		err := a.o.data().columns(ctx, f.path, []string{tiers.ColStreamSeq, tiers.ColEventID}, func(row []value) {
@@ -344,14 +344,10 @@ func (a *account) repeated(ctx context.Context, overlaps map[int][]tiers.SeqRang
 				return
 			}
 			p := rowPlace{seq, row[1].text}
-			other, known := home[seq]
-			if seen[p] || (f.table != Quarantine && known && other != f.table) {
+			if seen[p] {
 				a.r.Repeated = append(a.r.Repeated, tiers.SeqRange{First: seq, Last: seq})
 			}
 			seen[p] = true
-			if f.table != Quarantine {
-				home[seq] = f.table
-			}
 		})
 		if err != nil {
 			return fmt.Errorf("verify lake.%s: %w", f.table, err)

@@ -242,6 +242,9 @@ type Source struct {
 	Committed  uint64    `json:"committed_seq"`
 	Last       uint64    `json:"last_seq"`
 	LastCommit time.Time `json:"last_commit,omitzero"`
+	Unmapped   uint64    `json:"unmapped"` // events that no rule of the source's mappings took
+	// LooksLike is the mapping that fits the events of a source without one.
+	LooksLike string `json:"looks_like,omitempty"`
 	// TimeMisses are events with the time of publishing, by the path at which
 	// something stood that is not a time; the empty path: nothing was there.
 	TimeMisses map[string]uint64 `json:"time_misses,omitempty"`

@@ -114,6 +114,8 @@ func collectSource(out chan<- prometheus.Metric, s Source) {
 		{"ingest_retries_total", "Steps towards a commit that failed, changed nothing and were tried again.", s.Retries},
 		{"ingest_batches_divided_total", "Batches that could not be written whole, and were divided until the events that " +
 			"cannot be written were known.", s.Divided},
+		{"ingest_unmapped_total", "Events that no rule of the source's mappings took; they are in the source's own table.",
+			s.Unmapped},
 		{"ingest_events_refused_total", "Events that cannot be written whatever is tried; lake.quarantine has them.",
 			s.Refused},
 	} {

@@ -37,6 +37,9 @@ type Options struct {
 	Metadata   []string     // subject, sequence, published, headers.NAME; nil: Meta.Subject becomes stream_subject
 	StreamTag  string       // short, of the stream's identity: the ids of events begin with it
 	Declared   tiers.Schema // columns whose type stands before a value comes
+	// Mapped events are rows that somebody made: their member unmapped is what is
+	// left of the raw event, where the text of their time is as well.
+	Mapped bool
 
 	// Writer is used by Files, and can be shared by batches that are not
 	// written at the same time. nil: the batch has its own.
@@ -95,6 +98,7 @@ type Batch struct {
 	strayed [][]byte
 	noted   []noted
 	created []*node
+	left    span // the member unmapped of a mapped event
 	timeKey span
 	timeRaw span
 	times   []timeAt
@@ -292,7 +296,7 @@ func (b *Batch) Append(m Meta, ingest time.Time, event []byte) error {
 		b.countMiss()
 	}
 	b.setMetadata(row, m)
-	if len(b.strays) > 0 {
+	if len(b.strays) > 0 || b.left.to > 0 {
 		b.scratch = b.unmapped(b.scratch[:0])
 		b.rest.SetBytes(row, b.scratch)
 	}
@@ -311,7 +315,7 @@ func (b *Batch) begin(event []byte) {
 	b.stamp, b.inList, b.times, b.received = b.stamps, 0, b.times[:0], false
 	b.path, b.paths, b.strays, b.strayed = b.path[:0], b.paths[:0], b.strays[:0], b.strayed[:0]
 	b.created, b.noted = b.created[:0], b.noted[:0]
-	b.timeRaw = span{}
+	b.timeRaw, b.left = span{}, span{}
 	b.room = b.leaves + eventRoom(b.o.Limits.MaxColumns-b.leaves)
 }
 

@@ -78,6 +78,11 @@ func (b *Batch) special(k *key, slot int, raw span) outcome {
 		v, ok := s.skip()
 		b.timeRaw, b.timeKey = v, raw
 		r = b.scanned(ok)
+	case b.o.Mapped && k.to.col == b.rest && s.space() == '{':
+		k.to.seen = b.stamp
+		v, ok := s.skip()
+		b.left = v
+		r = b.scanned(ok)
 	case k.role == baseKey:
 		r = b.reserved(k, slot, from)
 	default:

@@ -76,7 +76,7 @@ func (b *Batch) eventTime(m Meta, ingest time.Time) (micros int64, reason string
 	}
 	usedTime := from.to > 0 && from == b.timeRaw && b.s.buf[from.from] != '{' // an object may have more
 	switch {
-	case b.timeRaw.to == 0:
+	case b.timeRaw.to == 0 || b.o.Mapped:
 	case !usedTime:
 		if b.beside(b.timeKey, b.timeRaw) == refuse {
 			return 0, b.s.fault

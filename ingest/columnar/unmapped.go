@@ -156,9 +156,25 @@ func (k *strayKeys) add(b *Batch, name []byte) {
 	}
 }
 
-// unmapped appends the strays as one JSON object, each at its own path.
+// mappedKey holds, in the unmapped of a mapped event, the strays of its row:
+// their paths are those of the row, and all else has those of the raw event.
+const mappedKey = `"$mapped"`
+
+// unmapped appends the strays as one JSON object, each at its own path, after
+// what is left of a raw event.
 func (b *Batch) unmapped(dst []byte) []byte {
-	return b.strayObject(dst, b.strays, 0)
+	if b.left.to == 0 {
+		return b.strayObject(dst, b.strays, 0)
+	}
+	dst = append(dst, b.s.text(b.left)...)
+	if len(b.strays) == 0 {
+		return dst
+	}
+	dst = bytes.TrimRight(dst[:len(dst)-1], " \t\r\n")
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(b.strayObject(append(append(dst, mappedKey...), ':'), b.strays, 0), '}')
 }
 
 // strayObject writes the strays of one object, which share depth keys and

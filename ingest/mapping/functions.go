@@ -3,7 +3,9 @@ package mapping
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -242,4 +244,20 @@ func host(x *Mapper, s []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return lower(x, s)
+}
+
+// FunctionDoc documents a function of expressions.
+type FunctionDoc struct{ Name, Text string }
+
+// Functions are those that may follow a path, by name.
+func Functions() []FunctionDoc {
+	out := []FunctionDoc{{"lookup TABLE", "the text that a table of the mapping has for it; nothing if it has none"}}
+	for name, f := range functions() {
+		if f.argument {
+			name += " ARGUMENT"
+		}
+		out = append(out, FunctionDoc{name, f.text})
+	}
+	slices.SortFunc(out, func(a, b FunctionDoc) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }

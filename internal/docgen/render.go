@@ -8,6 +8,8 @@ import (
 	"github.com/lakeward/lakeward/cli"
 	"github.com/lakeward/lakeward/config"
 	"github.com/lakeward/lakeward/config/strict"
+	"github.com/lakeward/lakeward/ingest/mapping"
+	mappings "github.com/lakeward/lakeward/mappings.d"
 	"github.com/lakeward/lakeward/pipeline/spec"
 	"github.com/lakeward/lakeward/tiers"
 )
@@ -17,6 +19,9 @@ var configurationIntro string
 
 //go:embed pipelines.md
 var pipelinesIntro string
+
+//go:embed mappings.md
+var mappingsIntro string
 
 //go:embed sources.md
 var sources string
@@ -32,7 +37,12 @@ func documents() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	mapped, err := mappingsPage()
+	if err != nil {
+		return nil, err
+	}
 	return map[string][]byte{
+		"docs/mappings.md":          []byte(mapped),
 		"docs/backup.md":            []byte(notice + backup),
 		"docs/configuration.md":     []byte(configuration()),
 		"docs/pipelines.md":         []byte(pipelines()),
@@ -87,6 +97,39 @@ func row(b *strings.Builder, cells ...string) {
 	}
 	b.WriteString("|\n")
 }
+
+// mappingsPage is the language of mappings, and those that ship.
+func mappingsPage() (string, error) {
+	shipped, err := mapping.Load(mappings.Files())
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(notice + mappingsIntro + "\n| mapping | events | tables |\n| --- | --- | --- |\n")
+	for _, m := range shipped {
+		row(&b, code(m.Name), m.Description, strings.Join(m.Classes(), ", "))
+	}
+	b.WriteString("\n## The file\n\n")
+	table(&b, mapping.Reference())
+	b.WriteString("\n## Expressions\n\n" + expressions + "\n| function | gives |\n| --- | --- |\n")
+	for _, f := range mapping.Functions() {
+		row(&b, code(f.Name), f.Text)
+	}
+	return b.String(), nil
+}
+
+const expressions = `| written | value |
+| --- | --- |
+| ` + "`actor.alternateId`" + ` | the value at a path: keys with dots between |
+| ` + "`events[0].name`" + ` | of an element of a list |
+| ` + "`target[type=User].id`" + ` | of the element of a list whose member has the text |
+| ` + "`=Logon`" + ` | a constant |
+| ` + "`\"{domain}/{name}\"`" + ` | a text with values in it |
+| ` + "`client | address | lower`" + ` | a value, and what is done to it |
+| ` + "`[a.b, c, =none]`" + ` | the first that has a value |
+
+Empty text, ` + "`-`" + ` and null are no value. ` + "`groups[].name: memberOf`" + ` makes a list of objects of a list of texts.
+`
 
 func pipelines() string {
 	var b strings.Builder

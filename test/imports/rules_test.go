@@ -11,9 +11,10 @@ type folder struct {
 func folders() []folder {
 	return []folder{
 		{"", []string{"cli", "query/worker"}},
-		{"cli", []string{"daemon", "ingest", "pipeline", "serve", "demo", "pipelines.d", "config", "query", "tiers",
+		{"cli", []string{"daemon", "ingest", "pipeline", "serve", "demo", "pipelines.d", "mappings.d", "config", "query",
+			"tiers", "internal"}},
+		{"daemon", []string{"backup", "ingest", "compact", "pipeline", "serve", "mappings.d", "config", "query", "tiers",
 			"internal"}},
-		{"daemon", []string{"backup", "ingest", "compact", "pipeline", "serve", "config", "query", "tiers", "internal"}},
 		{"backup", []string{"ingest/jetstream", "tiers", "internal"}},
 		{"ingest", []string{"config/strict", "tiers", "internal"}},
 		{"compact", []string{"query", "tiers"}},
@@ -27,7 +28,7 @@ func folders() []folder {
 		{"query", []string{"internal", "tiers"}},
 		{"tiers", []string{"query", "internal"}},
 		{"internal", []string{"tiers"}},
-		{"internal/docgen", []string{"cli", "config", "pipeline", "tiers"}},
+		{"internal/docgen", []string{"cli", "config", "ingest/mapping", "mappings.d", "pipeline", "tiers"}},
 		{"test", []string{"cli", "compact", "config", "demo", "ingest", "pipeline", "pipelines.d", "query", "serve",
 			"tiers"}},
 	}
