@@ -14,7 +14,7 @@ func BenchmarkMapWindows(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer z.Close() //nolint:errcheck // it was read only
+	defer z.Close()
 	f, err := z.File[0].Open()
 	if err != nil {
 		b.Fatal(err)

@@ -120,8 +120,6 @@ func (b *bench) engine(ctx context.Context, l *lake.Lake, spill string) (*duckdb
 
 func (s *station) close() error { return errors.Join(s.engine.Close(), s.lake.Close()) }
 
-func day(t time.Time) int32 { return int32(t.Unix() / 86400) }
-
 var first = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 
 // size is the bytes of files.
