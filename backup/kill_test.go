@@ -69,7 +69,7 @@ func restoreUntilKilled(text string) (code int) {
 func TestAKilledRestoreIsCarriedOn(t *testing.T) {
 	stride := int64(9)
 	if testing.Short() {
-		stride = 29
+		stride = 17
 	}
 	s := newSite(t)
 	s.add(born, 3)

@@ -34,7 +34,6 @@ func sourceCommands() []entry {
 		},
 		sourceResetCommand(asJSON),
 		sourceTestCommand(),
-		sourceTestCommand(),
 	}
 }
 

@@ -13,6 +13,15 @@ func Location(path string) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
 }
 
+// LocalDir is the path of a directory as a person may name it: of a file: URL, or
+// a path, which may be relative to where the process works.
+func LocalDir(name string) (string, error) {
+	if strings.HasPrefix(name, "file:") {
+		return LocalPath(name)
+	}
+	return filepath.Abs(name)
+}
+
 // LocalPath is the path of a location: of a file: URL, or an absolute path, which
 // is taken as it is. Other writers leave # and ? in a URL, which then stand for
 // themselves: a file has neither a query nor a fragment.

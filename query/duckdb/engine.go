@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -71,6 +72,13 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	fewArenas()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.TempDir != "" { // files below it are named in statements, where only whole paths are allowed
+		dir, err := filepath.Abs(o.TempDir)
+		if err != nil {
+			return nil, fmt.Errorf("find the spill directory: %w", err)
+		}
+		o.TempDir = dir
 	}
 	lookups, err := openExtracts(o.TempDir, !o.ReadOnly, o.Logger)
 	if err != nil {
@@ -180,7 +188,7 @@ func (e *Engine) prepare(ctx context.Context, db duck.Database) error {
 	}
 	var allowed []string
 	for _, d := range dirs {
-		if d, err = tiers.LocalPath(d); err != nil {
+		if d, err = tiers.LocalDir(d); err != nil {
 			_ = c.Close()
 			return fmt.Errorf("allowed directory: %w", err)
 		}

@@ -101,7 +101,7 @@ func (p *Process) paths() map[string]uint64 {
 		out[dir] |= runFiles
 	}
 	for _, dir := range p.cfg.Read {
-		if path, err := tiers.LocalPath(dir); err == nil { // the engine tells of others
+		if path, err := tiers.LocalDir(dir); err == nil { // the engine tells of others
 			out[path] |= readDirs
 		}
 	}
