@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward/config"
+	"github.com/lakeward/lakeward/config/strict"
 	"github.com/lakeward/lakeward/ingest"
 )
 
@@ -147,6 +148,21 @@ func (s *sources) configs() []config.Source {
 	return out
 }
 
+// same reports whether two sources are configured alike, wherever that is written.
+func same(a, b config.Source) bool {
+	unplaced := func(names []strict.At[string]) (out []string) {
+		for _, n := range names {
+			out = append(out, n.Value)
+		}
+		return out
+	}
+	if !slices.Equal(unplaced(a.Mapping), unplaced(b.Mapping)) {
+		return false
+	}
+	a.Mapping, b.Mapping = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
 // replace makes the sources those of the configuration: what changed, or all,
 // is opened before what ran is drained. If one cannot be opened, those that ran
 // go on.
@@ -154,7 +170,7 @@ func (s *sources) replace(ctx context.Context, cfg config.Config, all bool) erro
 	before := s.list()
 	var next, fresh []*openedSource
 	for _, c := range cfg.Sources {
-		i := slices.IndexFunc(before, func(o *openedSource) bool { return reflect.DeepEqual(o.cfg, c) })
+		i := slices.IndexFunc(before, func(o *openedSource) bool { return same(o.cfg, c) })
 		if i >= 0 && !all {
 			next = append(next, before[i])
 			continue

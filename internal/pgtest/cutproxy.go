@@ -206,7 +206,7 @@ func (p *CutProxy) toServer(l *link) {
 // any more.
 func (p *CutProxy) commit(l *link) (gone bool) {
 	c := p.take(l)
-	if c == CutAfter || c == CutLate {
+	if c == CutAmid || c == CutAfter || c == CutLate {
 		l.mu.Lock()
 		l.deaf = true
 		l.mu.Unlock()
