@@ -87,8 +87,8 @@ bench-verify: ## bytes a second of verifying files, and what it adds to the firs
 	go test -run '^$$' -bench 'Verif|FirstQuery' ./tiers/lake ./test/lab/mutations
 
 .PHONY: bench-ingest
-bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks
-	EVENTS=$(EVENTS) go run -pgo=default.pgo ./test/bench/ingest
+bench-ingest: ## drain EVENTS (default 2000000) into committed tables, against its yardsticks; MAPPING=windows: what a mapping costs
+	EVENTS=$(EVENTS) MAPPING=$(MAPPING) go run -pgo=default.pgo ./test/bench/ingest
 
 .PHONY: pgo
 pgo: ## profile an ingest of EVENTS (default 2000000) anew, by which the compiler optimises the program

@@ -56,7 +56,7 @@ func newDecoder(e *epoch, out chan<- sealed) *decoder {
 		lastAt: e.startAt,
 		step:   min(largestStep, e.s.o.Flush.Bytes/4, e.s.o.Memory.mostFilling()/8)}
 	if len(e.s.o.Mappings) > 0 {
-		d.mapper = mapper{e.s.o.Mappings.NewChooser(), map[string]target{}}
+		d.mapper = mapper{chooser: e.s.o.Mappings.NewChooser(), feeds: map[string]target{}}
 	} else {
 		d.guess = newGuess(e.s.o.Known)
 	}

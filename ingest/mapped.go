@@ -22,6 +22,11 @@ import (
 type mapper struct {
 	chooser *mapping.Chooser // nil: the source has no mappings
 	feeds   map[string]target
+
+	// The event that was mapped last, as long as its message is at hand: most
+	// messages have one, which is asked for twice.
+	event []byte
+	last  mapped
 }
 
 // target is the table of a class; or why there can be none.
@@ -39,6 +44,16 @@ type mapped struct {
 
 // place maps an event; one that no rule takes is for the source's own table.
 func (d *decoder) place(ctx context.Context, r route, event []byte) (mapped, error) {
+	x := &d.mapper
+	if len(event) > 0 && len(x.event) == len(event) && &x.event[0] == &event[0] {
+		return x.last, nil
+	}
+	at, err := d.mapEvent(ctx, r, event)
+	x.event, x.last = event, at
+	return at, err
+}
+
+func (d *decoder) mapEvent(ctx context.Context, r route, event []byte) (mapped, error) {
 	table, row, ok := d.mapper.chooser.Map(event)
 	if !ok {
 		return mapped{target{r.feed, r.reason}, event, false}, nil
@@ -60,6 +75,7 @@ func (d *decoder) place(ctx context.Context, r route, event []byte) (mapped, err
 func (d *decoder) mappedMessage(ctx context.Context, m *Message, r route, now time.Time) error {
 	known := d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1)
 	data, broken := d.unpacker.Unpack(m.Data)
+	d.mapper.event = nil
 	var home *feed
 	var id lookedUp
 	if !known && broken == nil && len(m.ID) > 0 {

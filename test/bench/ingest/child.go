@@ -23,7 +23,7 @@ import (
 
 // What a process of this program can be.
 const (
-	roleFill  = "fill"  // STORE FILE EVENTS
+	roleFill  = "fill"  // STORE FILE EVENTS [LOG]
 	roleDrain = "drain" // STORE EVENTS PROFILE
 	roleCopy  = "copy"  // FILE PARQUET
 	roleServe = "serve" // the daemon's arguments
@@ -62,12 +62,16 @@ func child(role string, args []string) int {
 func outcomeOf(ctx context.Context, role string, args []string) (outcome, error) {
 	count := func(i int) (int, error) { return strconv.Atoi(args[i]) }
 	switch {
-	case role == roleFill && len(args) == 3:
+	case role == roleFill && (len(args) == 3 || len(args) == 4):
 		n, err := count(2)
 		if err != nil {
 			return outcome{}, err
 		}
-		return fill(ctx, args[0], args[1], n)
+		events := generated
+		if len(args) == 4 {
+			events = logged(args[3])
+		}
+		return fill(ctx, args[0], args[1], n, events)
 	case role == roleDrain && len(args) == 3:
 		n, err := count(1)
 		if err != nil {
@@ -122,8 +126,30 @@ func (b *broker) close() error {
 	return errors.Join(errs...)
 }
 
+// generated gives each that many sign-ins.
+func generated(events int, each func(id string, text []byte) error) error {
+	return demo.SigninBench(events, seed, func(_, id string, _ time.Time, text []byte) error { return each(id, text) })
+}
+
+// logged gives each the lines of a log, from the start again when they end.
+func logged(name string) func(int, func(string, []byte) error) error {
+	return func(events int, each func(id string, text []byte) error) error {
+		lines, err := logLines(name)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			if err := each("log-"+strconv.Itoa(i), lines[i%len(lines)]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // fill publishes the backlog, and writes the same events to a file.
-func fill(ctx context.Context, store, file string, events int) (o outcome, err error) {
+func fill(ctx context.Context, store, file string, n int, events func(int, func(string, []byte) error) error) (o outcome,
+	err error) {
 	b, err := openBroker(ctx, store)
 	if err != nil {
 		return o, err
@@ -140,7 +166,7 @@ func fill(ctx context.Context, store, file string, events int) (o outcome, err e
 		return o, err
 	}
 	began := time.Now()
-	err = demo.SigninBench(events, seed, func(_, id string, _ time.Time, text []byte) error {
+	err = events(n, func(id string, text []byte) error {
 		o.Events++
 		o.Bytes += int64(len(text))
 		if _, err := w.Write(text); err != nil {
@@ -155,8 +181,8 @@ func fill(ctx context.Context, store, file string, events int) (o outcome, err e
 	if err = errors.Join(err, perr, w.Flush()); err != nil {
 		return o, fmt.Errorf("publish the backlog: %w", err)
 	}
-	if n := int(stats.Published); n != events {
-		return o, fmt.Errorf("%d of %d events were published", n, events)
+	if got := int(stats.Published); got != n {
+		return o, fmt.Errorf("%d of %d events were published", got, n)
 	}
 	o.Seconds = time.Since(began).Seconds()
 	return o, nil

@@ -37,6 +37,7 @@ type options struct {
 	repeats int
 	dir     string
 	profile string
+	mapping string // measured against none; empty: the usual measurements
 }
 
 func main() {
@@ -66,6 +67,7 @@ func parse() (options, error) {
 	flag.StringVar(&o.dir, "dir", "", "directory for the stream and the lake (default: a temporary one)")
 	flag.StringVar(&o.profile, "profile", "", "directory for CPU and heap profiles of the draining and the ingesting "+
 		"process")
+	flag.StringVar(&o.mapping, "mapping", os.Getenv("MAPPING"), "measure what this mapping costs, on events of Windows")
 	flag.Parse()
 	if o.repeats == 0 {
 		o.repeats = 3
@@ -86,6 +88,10 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	b := &bench{options: o, store: filepath.Join(o.dir, "store"), file: filepath.Join(o.dir, "events.ndjson")}
+	if b.mapping != "" {
+		return b.runMapped(ctx)
+	}
+	b.counted = b.check
 	if err := b.fill(ctx); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ type bench struct {
 	options
 	store string // of the stream that every run copies
 	file  string // the same events, a line each
+
+	config  string                                                // of the daemon; empty: none
+	counted func(context.Context, *serve.Client, *measured) error // that all is in the lake
 }
 
 // outcome is what a child says at its end.
@@ -148,7 +151,7 @@ func (b *bench) ingest(ctx context.Context, dataDir string, m *measured) (err er
 	if m.idleOwn, err = d.memory("RssAnon"); err != nil {
 		return err
 	}
-	return b.check(ctx, client, m)
+	return b.counted(ctx, client, m)
 }
 
 // await returns when the last event was committed.
@@ -215,6 +218,9 @@ func (b *bench) startDaemon(ctx context.Context, dataDir string) (*daemonProcess
 	d.cmd.Env = append(os.Environ(), roleVariable+"="+roleServe, profileVariable+"="+b.profile,
 		"LAKEWARD_PIPELINES_DIR="+pipelines, "LAKEWARD_NATS_EMBEDDED_PORT=-1", "LAKEWARD_HTTP_LISTEN=127.0.0.1:0",
 		"LAKEWARD_LOG_FORMAT=json")
+	if b.config != "" {
+		d.cmd.Env = append(d.cmd.Env, "LAKEWARD_CONFIG="+b.config)
+	}
 	if b.events < shortEvents {
 		// So few would wait for the age of a batch that never fills.
 		d.cmd.Env = append(d.cmd.Env, "LAKEWARD_INGEST_FLUSH_ROWS="+strconv.Itoa(max(b.events/4, 1)))
