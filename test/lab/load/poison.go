@@ -34,7 +34,7 @@ func toxins() []toxin {
 	event := func(n int) string { return string(number(nil, n, time.Now())) }
 	return []toxin{
 		{"no JSON", "not JSON: unexpected character",
-			func(n int) []byte { return fmt.Appendf(nil, "Nov 26 10:00:00 host sshd[%d]: Failed password", n) }},
+			func(n int) []byte { return fmt.Appendf(nil, "the backup of volume %d ended without a word", n) }},
 		{"cut short", "not JSON: a string has no end", func(n int) []byte { e := event(n); return []byte(e[:len(e)-8]) }},
 		{"too deep", "nested deeper than 1,000 levels", func(n int) []byte {
 			return fmt.Appendf(nil, `{"id":%d,"deep":%s%s}`, n, strings.Repeat("[", 1100), strings.Repeat("]", 1100))
