@@ -23,9 +23,9 @@ type mapper struct {
 	chooser *mapping.Chooser // nil: the source has no mappings
 	feeds   map[string]target
 
-	// The event that was mapped last, as long as its message is at hand: most
-	// messages have one, which is asked for twice.
-	event []byte
+	// The event of the message at hand that was mapped last, by its index in it; -1:
+	// none. Most messages have one, which is asked for twice.
+	index int
 	last  mapped
 }
 
@@ -42,21 +42,27 @@ type mapped struct {
 	ok  bool   // a rule took it
 }
 
-// place maps an event; one that no rule takes is for the source's own table.
-func (d *decoder) place(ctx context.Context, r route, event []byte) (mapped, error) {
+// place maps the event of that index; one that no rule takes is for the source's
+// own table.
+func (d *decoder) place(ctx context.Context, r route, index int, event []byte) (mapped, error) {
 	x := &d.mapper
-	if len(event) > 0 && len(x.event) == len(event) && &x.event[0] == &event[0] {
-		return x.last, nil
+	if x.index != index {
+		at, err := d.mapEvent(ctx, r, event)
+		if err != nil {
+			return at, err
+		}
+		x.index, x.last = index, at
 	}
-	at, err := d.mapEvent(ctx, r, event)
-	x.event, x.last = event, at
-	return at, err
+	if !x.last.ok {
+		x.last.row = event // formats write each event over the one before
+	}
+	return x.last, nil
 }
 
 func (d *decoder) mapEvent(ctx context.Context, r route, event []byte) (mapped, error) {
 	table, row, ok := d.mapper.chooser.Map(event)
 	if !ok {
-		return mapped{target{r.feed, r.reason}, event, false}, nil
+		return mapped{target: target{r.feed, r.reason}}, nil
 	}
 	t, known := d.mapper.feeds[table]
 	if !known {
@@ -75,7 +81,7 @@ func (d *decoder) mapEvent(ctx context.Context, r route, event []byte) (mapped, 
 func (d *decoder) mappedMessage(ctx context.Context, m *Message, r route, now time.Time) error {
 	known := d.e.has(Skipped, m.Seq, -1) || d.e.has(Quarantine, m.Seq, -1)
 	data, broken := d.unpacker.Unpack(m.Data)
-	d.mapper.event = nil
+	d.mapper.index = -1
 	var home *feed
 	var id lookedUp
 	if !known && broken == nil && len(m.ID) > 0 {
@@ -98,25 +104,25 @@ func (d *decoder) mappedMessage(ctx context.Context, m *Message, r route, now ti
 		return nil
 	}
 	p := parts{d: d, m: m, now: now, weight: d.weigh(nil, weightOf(data))}
-	unmapped := uint64(0)
 	for event, bad := range d.split(m, data) {
-		at, err := d.place(ctx, r, event)
-		if err != nil {
-			return err
-		}
-		if !at.ok && bad == nil {
-			unmapped++
-		}
-		if p.f = at.feed; p.f == nil && bad == nil {
-			bad = errors.New(at.reason)
+		var at mapped
+		if bad == nil {
+			var err error
+			if at, err = d.place(ctx, r, p.index, event); err != nil {
+				return err
+			}
+			if !at.ok {
+				d.unmapped++
+			}
+			if p.f = at.feed; p.f == nil {
+				bad = errors.New(at.reason)
+			}
 		}
 		if err := p.take(event, at.row, bad); err != nil {
 			return err
 		}
 	}
-	if p.end(); unmapped > 0 {
-		d.unmapped += unmapped
-	}
+	p.end()
 	if p.stored && home != nil {
 		d.ids.add(home, id, positionOf(d.e.resets, m.Seq), now)
 	}
@@ -129,12 +135,12 @@ func (d *decoder) mappedMessage(ctx context.Context, m *Message, r route, now ti
 func (d *decoder) repeated(ctx context.Context, m *Message, r route, data []byte, now time.Time) (home *feed,
 	id lookedUp, err error) {
 	var asked [8]*feed // a message has few tables; of one with more, the rest is not asked
-	n := 0
+	n, index := 0, -1
 	for event, bad := range d.split(m, data) {
-		if bad != nil {
+		if index++; bad != nil {
 			continue
 		}
-		at, err := d.place(ctx, r, event)
+		at, err := d.place(ctx, r, index, event)
 		if err != nil {
 			return nil, id, err
 		}

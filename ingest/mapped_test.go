@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lakeward/lakeward/ingest/format"
 	"github.com/lakeward/lakeward/ingest/mapping"
 )
 
@@ -70,6 +71,31 @@ func TestEventsOfAMessageGoToTheTablesOfTheirClasses(t *testing.T) {
 			}
 		}
 		w.verify()
+	})
+}
+
+// TestEventsThatAFormatWritesOverEachOtherAreMappedEach has events of the same
+// length, which stand at the same place one after another.
+func TestEventsThatAFormatWritesOverEachOtherAreMappedEach(t *testing.T) {
+	kv, err := format.Named("kv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := w.options(w.lake)
+		o.Mappings, o.Format = testMapping(t), kv
+		for _, id := range []string{"", "named"} {
+			w.stream.publish("events.raw", id, "kind=login at=2026-11-28T10:00:00Z who=Ada\n"+
+				"kind=walks at=2026-11-28T10:00:00Z who=Ada\nkind=login at=2026-11-28T10:00:00Z who=Bob\n")
+		}
+		w.drain(o)
+		if got := len(w.rows("authentication")); got != 4 {
+			t.Errorf("lake.authentication has %d rows, not 4: %q", got, w.rows("authentication"))
+		}
+		if got := len(w.rows("raw")); got != 2 {
+			t.Errorf("lake.raw has %d rows, not 2: %q", got, w.rows("raw"))
+		}
 	})
 }
 

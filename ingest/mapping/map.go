@@ -32,12 +32,7 @@ func (m *Mapping) NewMapper() *Mapper { return &Mapper{m: m, at: make([]place, l
 // path. It is valid until the next call. What is not valid JSON may be mapped
 // all the same: the row is not valid JSON then.
 func (x *Mapper) Map(event []byte) (table string, row []byte, ok bool) {
-	x.event = event
-	for _, s := range x.taken {
-		x.at[s] = place{}
-	}
-	x.taken, x.arena, x.out, x.moved = x.taken[:0], x.arena[:0], x.out[:0], x.moved[:0]
-	if !x.scan(x.m.trie) || !x.any(x.m.takes) {
+	if !x.Takes(event) {
 		return "", nil, false
 	}
 	for _, r := range x.rules() {
