@@ -76,13 +76,19 @@ func TestExplainShowsNoFiles(t *testing.T) {
 			t.Errorf("a file of the host in\n%s", text)
 		}
 	}
-	for sql, want := range map[string]string{
+	refuses(t, s, map[string]string{
 		"EXPLAIN SELECT 1,\n nothing FROM lake.signin":            "line 2, column 2: ",
 		"-- a\nEXPLAIN SELECT 1 FROM nowhere":                     "line 2, column 23: ",
 		"-- a\nEXPLAIN SELECT FROM WHERE":                         "line 2, column ",
 		"EXPLAIN ANALYZE SELECT 1":                                "use EXPLAIN",
 		"EXPLAIN SELECT count FROM lake.signin WHERE nothing = 1": "line 1, column 45: ",
-	} {
+	})
+}
+
+// refuses fails unless each statement is refused with an error that has its text.
+func refuses(t *testing.T, s query.Session, statements map[string]string) {
+	t.Helper()
+	for sql, want := range statements {
 		r, err := s.Query(t.Context(), sql)
 		if err == nil {
 			r.Release()
