@@ -110,7 +110,7 @@ func address(x *Mapper, s []byte) ([]byte, bool) {
 	return x.keep(a.Unmap().AppendTo), true
 }
 
-// likeAddress spares an error, which is an allocation, for what is no address:
+// likeAddress spares an error, which is an allocation, for what is not an address:
 // names stand where addresses do.
 func likeAddress(s []byte) bool {
 	for _, c := range s {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// word ends before a capital letter that follows a small one, and at what is no
+// word ends before a capital letter that follows a small one, and at what is not a
 // letter.
 func word(_ *Mapper, s []byte) ([]byte, bool) {
 	for i, c := range s {

@@ -85,7 +85,7 @@ func pathText(path []part) string {
 	return strings.Join(out, ".")
 }
 
-// spelled is a path with its keys spelled otherwise; nil if that is no spelling.
+// spelled is a path with its keys spelled otherwise; nil if that is not a spelling.
 func spelled(path []part, as string) []part {
 	out := slices.Clone(path)
 	switch as {

@@ -16,7 +16,7 @@ type place struct {
 
 // scan finds the values that a trie asks for in an event. It is lenient: what
 // it takes for JSON may not be, and is refused later by who reads the result. ok
-// is false for what is no object.
+// is false for what is not an object.
 func (x *Mapper) scan(t *trie) bool {
 	p := x.space(0)
 	if p >= len(x.event) || x.event[p] != '{' {

@@ -49,7 +49,7 @@ func (p *promotion) renew(ctx context.Context, tx pgx.Tx, held *table) (*table, 
 	return describe(ctx, tx, held.name)
 }
 
-// asJSON makes a function that lasts as long as the connection: what is no JSON is
+// asJSON makes a function that lasts as long as the connection: what is not JSON is
 // a text of it.
 const asJSON = `CREATE OR REPLACE FUNCTION pg_temp.lakeward_json(t text) RETURNS jsonb LANGUAGE plpgsql AS
 	$$ BEGIN RETURN t::jsonb; EXCEPTION WHEN data_exception THEN RETURN to_jsonb(t); END $$`
